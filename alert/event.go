@@ -1,0 +1,119 @@
+// Package alert holds what Weir tells: the Event, and the sinks that write it, one file per sink. An
+// Event is owned: it shares no packet memory and may be kept. It decides nothing.
+package alert
+
+import "net/netip"
+
+// Event is one event in the terms of Suricata's EVE JSON, with what EVE has no name for under
+// "weir".
+type Event struct {
+	Time        int64  // ns since the epoch, of the packet that caused it
+	Type        string // event_type: alert, info, flow, anomaly, drop, stats, or a protocol's name
+	FlowID      uint64 // 0: the event belongs to no flow
+	Iface       string
+	Src, Dst    netip.AddrPort // the initiator's end first; ports of ICMP are type and code
+	Proto       uint8          // IP protocol
+	AppProto    string
+	CommunityID string
+	VLAN        []uint16
+	TxID        uint64 // valid iff App != nil or Alert != nil
+	PcapCnt     uint64 // number of the frame in a file; 0 live
+
+	Alert   *Alert
+	App     *App // the protocol's own object: http, dns, tls ...
+	Flow    *Flow
+	Anomaly *Anomaly
+	Stats   map[string]any
+	Weir    Weir
+}
+
+// Alert is the object "alert".
+type Alert struct {
+	Action      string // allowed or blocked
+	GID         uint32
+	SignatureID uint32
+	Rev         int
+	Signature   string
+	Category    string
+	Severity    int // 1 is highest
+	Metadata    map[string][]string
+}
+
+// App is a protocol's own object, its members in order. A value is a string, json.Number, bool, []string or
+// []App's members for lists of objects.
+type App struct {
+	Name   string
+	Fields []KV
+}
+
+// KV is one member of an App. Value is string, json.Number, bool, []string or [][]KV.
+type KV struct {
+	Key   string
+	Value any
+}
+
+// Flow is the object "flow".
+type Flow struct {
+	PktsToServer, PktsToClient   uint64
+	BytesToServer, BytesToClient uint64
+	Start, End                   int64  // ns since the epoch
+	State                        string // new, established, closed
+	Reason                       string // shutdown, timeout, forced
+	Alerted                      bool
+	TxCount                      uint64
+}
+
+// Anomaly is the object "anomaly".
+type Anomaly struct {
+	Type     string // decode, stream, applayer
+	Event    string // "http.ambiguous_length"
+	Layer    string
+	AppProto string
+	Detail   string // for people; constant text, never bytes from the wire
+}
+
+// Weir is the object "weir"; empty members are left out.
+type Weir struct {
+	Src, Dst    *Workload
+	Rule        string // text id of the rule
+	Engine      string // dlp, waf, signature, protocol, policy, threat
+	Severity    string // info low medium high critical
+	Why         string // what to make of it, what to do next
+	Matches     []Match
+	Slice       string // id for `weir pcap pull --alert`
+	CaptureFile string // path of the slice
+	DropsBefore uint64 // frames that the interface lost before this event
+	Gaps        uint64 // bytes of the flow that were never seen
+	Uninspected *Uninspected
+	Counts      map[string]int // flow: findings per rule in the flow
+	HeldBack    uint64         // alerts of this rule and workload that a rate limit held back before this one
+}
+
+// Workload names the container, pod or namespace at one end.
+type Workload struct {
+	ID, Name, Pod, Namespace, Image string
+	Labels                          map[string]string
+}
+
+// Match is one finding, masked.
+type Match struct {
+	Field       string
+	Excerpt     string
+	Count       int
+	Distinct    int
+	Confidence  int // percent
+	Fingerprint string
+}
+
+// Uninspected says what of a flow was not looked at, and why.
+type Uninspected struct {
+	Reason string
+	Bytes  uint64
+}
+
+// Sink writes events. Write is called by one goroutine at a time and does not keep the Event. Close writes out what is
+// buffered.
+type Sink interface {
+	Write(*Event) error
+	Close() error
+}

@@ -1,0 +1,169 @@
+// Package dissect turns in-order bytes into messages: one file per protocol, each with a probe,
+// a parser and the fields that rules and policy may name. It buffers nothing of the stream:
+// a parser says how much it used and how much more it needs, and its caller keeps the rest.
+// It neither matches rules nor writes events.
+//
+// To add a protocol: write NAME.go with one Protocol value, add it to Protocols in table.go,
+// and put cases into testdata/cases/NAME-*.txtar. No test code is needed.
+package dissect
+
+import (
+	"weir/wire"
+)
+
+// Guess is a probe's answer.
+type Guess uint8
+
+const (
+	No    Guess = iota // it is not this protocol
+	Maybe              // more bytes are needed
+	Yes                // it is this protocol
+)
+
+// Carrier is a set of transports.
+type Carrier uint8
+
+const (
+	Stream   Carrier = 1 << iota // TCP: Feed sees a byte stream
+	Datagram                     // UDP and what else has message boundaries: Feed sees whole datagrams
+)
+
+// Field is an index into the Fields of a message's Protocol.
+type Field uint8
+
+// FieldSpec says what a field is called and where its values go.
+type FieldSpec struct {
+	Name    string // as rules and policy name it: "http.request.body"
+	EVE     string // key in the protocol's EVE event, "list.key" for the key in the Value'th member of a list; "" is in none
+	Number  bool   // written as a JSON number in the event
+	Derived bool   // its bytes are also part of another field: a rule sees it only if it names it
+}
+
+// Protocol is one entry of Protocols.
+type Protocol struct {
+	Name    string // neutral name, the value of app_proto and of event_type
+	Carrier Carrier
+	Ports   []uint16                              // a hint for the order of probes, never proof
+	Probe   func(dir wire.Dir, head []byte) Guess // pure; head is all that one direction has sent so far, up to MaxProbe bytes
+	Fields  []FieldSpec
+	New     func(p *Protocol, env *Env) Dissector // p is the entry itself: an initialiser cannot name its own variable
+	Base    int                                   // index of Fields[0] in FieldNames; set by table.go
+}
+
+// MaxProbe is the number of bytes of a direction after which nothing that still says Maybe is asked again.
+const MaxProbe = 2048 // bytes
+
+// Progress is a parser's answer: Used bytes of the data are done with; call again once at least
+// Need bytes beyond Used are there (0: any). Used <= len(data). What was not used is given again,
+// at the front of the next call's data.
+type Progress struct{ Used, Need int }
+
+// Dissector parses one flow.
+//
+// Feed is given in-order bytes of one direction, beginning with those that the last call for
+// that direction left over. What it emits borrows from data, or from the Dissector's own buffers, until emit
+// returns. An error means that these bytes cannot be this protocol: the Dissector is dropped and
+// the rest of the flow is inspected as raw. A violation that parsing survives is no error but a
+// Note on the message. For a Datagram, what is left over is dropped. End of a direction is told by Feed with data empty
+// or whatever was left over, after Close(dir).
+//
+// Gap tells that n bytes of dir were lost after all that was fed (what was left over is gone too); it reports whether parsing can go
+// on, having found its place again by itself.
+//
+// Close tells that dir will bring no more bytes: values that end with the connection end here.
+type Dissector interface {
+	Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, error)
+	Gap(dir wire.Dir, n int, emit func(*Message)) bool
+	Close(dir wire.Dir, emit func(*Message))
+}
+
+// Message is a request, an answer or whatever unit a protocol has. It may come in several calls
+// with one ID; End is set on its last. Messages of one flow may interleave (HTTP/2).
+type Message struct {
+	Protocol *Protocol
+	ID       uint64 // unique in the flow, counted up from 1
+	Tx       uint64 // the exchange it belongs to: a request and its answer have the same
+	Dir      wire.Dir
+	Parts    []Part
+	Notes    []Note // violations seen in this call, at most one of each kind per message
+	End      bool   // the message is complete
+	TxEnd    bool   // the exchange is complete: its event can be written
+	Upgrade  bool   // the flow carries another protocol from here on, in both directions (CONNECT, Upgrade, STARTTLS): probe anew
+}
+
+// Part is a piece of a value, or all of it. A value may come in several Parts with one Value number, also
+// interleaved with other values and other messages. Bytes is borrowed until emit returns.
+type Part struct {
+	Field  Field
+	View   uint8  // which decoding of the value this is; 0: as it came
+	More   bool   // further Parts of this Value and View follow
+	Value  uint32 // numbers the values of a message; all views of a value have the same
+	Off    int64  // offset of Bytes in the value, in this view
+	Bytes  []byte
+	Shifts []Shift // for View > 0: how offsets lead back to view 0; ascending; borrowed like Bytes
+}
+
+// Shift says that from offset At of a view on, the byte at offset p stands for the source at p+Delta in view 0
+// (up to the next Shift). A view's part begins with a Shift whose At is its Off, unless Delta is as it was.
+type Shift struct{ At, Delta int64 }
+
+// Views of a value.
+const (
+	ViewPlain   uint8 = iota // as it came, after transfer and content codings
+	ViewPercent              // percent-decoded once, '+' as space
+	ViewDouble               // percent-decoded twice
+	ViewJSON                 // JSON escapes resolved
+)
+
+// Note is a violation of a protocol that parsing survived.
+type Note struct {
+	Code   string // constant, as "http.ambiguous_length"; stands in anomaly.event
+	Alert  bool   // it matters (smuggling, splitting ...): raises an alert of engine "protocol" too
+	Detail string // constant, for people; never bytes from the wire
+}
+
+// Env is what the Dissectors of a tap share: which fields are asked for, buffers and budgets. It belongs to one goroutine at a
+// time.
+type Env struct {
+	Want   Wants
+	Limits Limits
+	Count  Counters
+}
+
+// Wants is the set of fields that somebody asks for, by Protocol.Base+Field. It is immutable; it is
+// swapped when rules are reloaded, so ask it when a value begins, not when a flow does.
+type Wants []bool
+
+// Has reports whether field f of p is asked for.
+func (w Wants) Has(p *Protocol, f Field) bool {
+	i := p.Base + int(f)
+	return i < len(w) && w[i]
+}
+
+// Limits bound what one flow may cost. Reaching one is a Note, never silence.
+type Limits struct {
+	Line        int // bytes of one line or header block that are waited for
+	Headers     int // header lines per message
+	DecodeRatio int // decoded bytes per encoded byte, beyond the first DecodeFree
+	DecodeFree  int // bytes
+	DecodeMax   int // decoded bytes per value
+	DecodeDepth int // stacked codings
+	Pending     int // requests waiting for their answer
+}
+
+// DefaultLimits are the limits in force unless configuration says otherwise.
+var DefaultLimits = Limits{
+	Line:        64 << 10,
+	Headers:     256,
+	DecodeRatio: 100,
+	DecodeFree:  1 << 20,
+	DecodeMax:   64 << 20,
+	DecodeDepth: 4,
+	Pending:     1024,
+}
+
+// Counters count what dissectors gave up on. They are read by the owner of the Env.
+type Counters struct {
+	Undecodable uint64 // values with a coding that is unknown, broken or over its budget
+	Messages    uint64
+}

@@ -1,0 +1,44 @@
+package dissect
+
+// Protocols is the table of all protocols, in the order in which probes are asked when no port
+// hints at another. The order is visible here on purpose.
+var Protocols = number([]*Protocol{
+	&HTTP,
+	&TLS,
+	&DNS,
+	&DNSTCP,
+})
+
+// Raw is the protocol of flows that nobody recognises: their bytes are one endless message for each direction. It
+// has no probe and is not in Protocols.
+var Raw = Protocol{
+	Name:    "unknown",
+	Carrier: Stream | Datagram,
+	Fields:  []FieldSpec{{Name: "raw"}},
+}
+
+// RawBytes is Raw's only field.
+const RawBytes Field = 0
+
+// FieldNames lists every field of every protocol; a field's index is Protocol.Base+Field. Protocols that
+// share names (DNS over UDP and TCP) have each their own entries.
+var FieldNames = names()
+
+func number(ps []*Protocol) []*Protocol {
+	base := len(Raw.Fields)
+	for _, p := range ps {
+		p.Base = base
+		base += len(p.Fields)
+	}
+	return ps
+}
+
+func names() []string {
+	out := []string{Raw.Fields[0].Name}
+	for _, p := range Protocols {
+		for _, f := range p.Fields {
+			out = append(out, f.Name)
+		}
+	}
+	return out
+}

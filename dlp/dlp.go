@@ -1,0 +1,29 @@
+// Package dlp finds what rules describe in messages: Hyperscan over every part, streaming, so that
+// a match cut anywhere is one match; then a confirming expression on a kept window, validators,
+// context and allow-lists; then a mask. What it found leaves it masked only.
+package dlp
+
+import (
+	"weir/dissect"
+	"weir/rules"
+	"weir/wire"
+)
+
+// Hit is one finding: leftmost-longest, once for its source bytes, however many views, fields or match ends showed it.
+// Everything in it is masked or a number; it shares no packet memory.
+type Hit struct {
+	Rule        *rules.Rule
+	Message     uint64 // dissect.Message.ID
+	Dir         wire.Dir
+	Field       string // as rules name it
+	Value       uint32 // dissect.Part.Value
+	Off, End    int64  // in view 0 of the value: [Off, End) stand for what was found
+	Exact       bool   // Off and End are exact; otherwise the whole value must be taken for it
+	Excerpt     string // masked, with some of what stands around it
+	Fingerprint string // keyed hash of the value: equal for equal values of one installation
+	Confidence  uint8  // percent
+	Count       int    // findings of this rule in this message so far
+	Distinct    int    // of these, different values
+	Raise       bool   // with this one the rule's conditions hold for the first time in this message
+	Test        bool   // a published test value: worth an info event, no alert
+}

@@ -1,0 +1,109 @@
+// Package rules reads rule files (TOML, a superset of gitleaks') into an immutable, validated Set. It
+// matches nothing: what a Set means for a host is compiled by package dlp.
+package rules
+
+// Severity of a rule.
+type Severity uint8
+
+const (
+	Info Severity = iota
+	Low
+	Medium
+	High
+	Critical
+)
+
+// Direction a rule looks at.
+type Direction uint8
+
+const (
+	Any Direction = iota
+	Request
+	Response
+)
+
+// Action a rule asks for.
+type Action uint8
+
+const (
+	Alert Action = iota
+	Block
+)
+
+// Engine names the kind of a rule, as weir.engine in events.
+type Engine uint8
+
+const (
+	DLP       Engine = iota // personal, card and secret data
+	Signature               // attacks: what a WAF or an IDS signature looks for
+)
+
+// Pos is where something stands in a file. Line and Col count from 1; 0 is unknown.
+type Pos struct {
+	File      string
+	Line, Col int
+}
+
+// Rule is one [[rules]] table. It is immutable.
+type Rule struct {
+	ID              string
+	SID             uint32 // alert.signature_id: 31 bits of a hash of ID, unless given
+	Rev             int
+	Description     string
+	Engine          Engine
+	Category        string
+	Regex           string   // RE2 syntax; "" for a rule with only Path
+	SecretGroup     int      // the group that holds the secret; 0: the whole match, or the only group as gitleaks has it
+	Entropy         float64  // bits per byte that the secret must exceed; 0: not asked
+	Keywords        []string // lower case; one must occur in the message, any case; empty: not asked
+	Path            string   // regex on file names, for files only
+	Tags            []string
+	Validate        []string // names of validators, all must hold
+	Context         []string // lower case words
+	ContextRequired bool
+	Within          int      // bytes around the match in which Context is looked for
+	Fields          []string // empty: every field that is not derived
+	Direction       Direction
+	MinDistinct     int // distinct values in a message before it is raised
+	Severity        Severity
+	Mask            string
+	Action          Action
+	Allow           []Allowlist
+	Required        []Required
+	Test            Test
+	Pos             Pos
+}
+
+// Allowlist is a gitleaks allowlist: findings that it covers are dropped.
+type Allowlist struct {
+	Description string
+	And         bool   // condition AND: all kinds given must hold
+	Target      string // what Regexes look at: secret (default), match or line
+	Regexes     []string
+	Stopwords   []string // lower case
+	Paths       []string
+	TargetRules []string // global lists only: ids; empty: all
+	Owner       string
+	Reason      string
+	Expires     string // date, YYYY-MM-DD; "" never
+}
+
+// Required is a second rule that must be found near (gitleaks composite rules).
+type Required struct {
+	ID            string
+	WithinLines   int // -1: anywhere in the message
+	WithinColumns int
+}
+
+// Test holds a rule's own examples, run by `weir rules test`.
+type Test struct {
+	Match   []string // each must raise the rule
+	NoMatch []string // none may
+}
+
+// Set is an immutable set of rules.
+type Set struct {
+	Rules []*Rule // in file order; of two with one id only the later
+	Allow []Allowlist
+	Files []string
+}
