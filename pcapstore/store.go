@@ -24,8 +24,9 @@ var (
 	ErrView        = errors.New("pcap store was opened for reading")
 )
 
-// Options bound a Store. Zero fields take the value named.
+// Options bound a Store. Fields that are 0 or less take the value named.
 type Options struct {
+	Quota    int64  // bytes that all slices together may take; then the oldest unpinned ones go; 10 GiB
 	App      string // what is named as the writer, "weir VERSION"
 	MaxOpen  int    // slices being written at once; then Begin fails; 256
 	MaxSlice int64  // bytes of one slice; then its packets are counted, not stored; 64 MiB, and half the quota at most
@@ -55,7 +56,6 @@ type Store struct {
 	lock *os.File // the folder, held for as long as the Store is open; nil: a view
 	o    Options
 
-	quota  int64
 	seq    atomic.Uint64
 	open   atomic.Int64
 	queued atomic.Int64 // bytes
@@ -69,13 +69,10 @@ type Store struct {
 	written, bytes, failed, refused, notStored, removed, saved atomic.Uint64
 }
 
-// Open opens the store in a folder for writing, makes the folder (0700) if need be, and finishes what a crash left unfinished. quota is the
-// bytes that all slices together may take, more than 0; the oldest ones are removed to stay below it. Files that are no
-// slices are never touched. Errors: ErrInUse, those of the file system.
-func Open(dir string, quota int64, o Options) (*Store, error) {
-	if quota <= 0 {
-		return nil, fmt.Errorf("pcap store %s: quota must be more than 0 bytes", dir)
-	}
+// Open opens the store in a folder for writing, makes the folder (0700) if need be, and finishes what a crash left unfinished. Files that are
+// no slices are never touched. Errors: ErrInUse, those of the file system.
+func Open(dir string, o Options) (*Store, error) {
+	o.Quota = orElse(o.Quota, 10<<30)
 	o.MaxOpen = orElse(o.MaxOpen, 256)
 	o.MaxSlice = orElse(o.MaxSlice, 64<<20)
 	o.MaxFiles = orElse(o.MaxFiles, 200_000)
@@ -87,8 +84,8 @@ func Open(dir string, quota int64, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.MaxSlice = min(o.MaxSlice, quota/2) // one slice must not push out all others
-	s.o, s.quota = o, quota
+	o.MaxSlice = min(o.MaxSlice, o.Quota/2) // one slice must not push out all others
+	s.o = o
 	if err := s.start(); err != nil {
 		s.root.Close()
 		return nil, fmt.Errorf("pcap store %s: %w", dir, err)
@@ -198,7 +195,7 @@ func (s *Store) Close() error {
 
 // makeRoom removes the oldest slices until n more bytes fit. Called with disk held.
 func (s *Store) makeRoom(n int64) error {
-	if s.usage.Load()+n <= s.quota && s.files.Load() < int64(s.o.MaxFiles) {
+	if s.usage.Load()+n <= s.o.Quota && s.files.Load() < int64(s.o.MaxFiles) {
 		return nil
 	}
 	all, err := s.scan() // others may have removed or pinned some
@@ -206,7 +203,7 @@ func (s *Store) makeRoom(n int64) error {
 		return err
 	}
 	// A tenth more than is needed, so that the folder is not read for every slice.
-	limit, files := s.quota-s.quota/10, int64(s.o.MaxFiles-s.o.MaxFiles/10)
+	limit, files := s.o.Quota-s.o.Quota/10, int64(s.o.MaxFiles-s.o.MaxFiles/10)
 	for _, e := range all {
 		if s.usage.Load()+n <= limit && s.files.Load() < files {
 			break
@@ -219,7 +216,7 @@ func (s *Store) makeRoom(n int64) error {
 		}
 		s.removed.Add(1)
 	}
-	if s.usage.Load()+n > s.quota || s.files.Load() >= int64(s.o.MaxFiles) {
+	if s.usage.Load()+n > s.o.Quota || s.files.Load() >= int64(s.o.MaxFiles) {
 		return ErrFull
 	}
 	return nil
@@ -248,7 +245,7 @@ func (s *Store) enoughSpace() error {
 }
 
 func orElse[T int | int64](v, other T) T {
-	if v == 0 {
+	if v <= 0 {
 		return other
 	}
 	return v
