@@ -14,7 +14,7 @@ const (
 	LinkRawBSD   Link = 12  // raw IP as some BSDs number it
 	LinkRawOBSD  Link = 14  // raw IP as OpenBSD numbers it
 	LinkPPPHDLC  Link = 50  // RFC 1662
-	LinkPPPoE    Link = 51  // RFC 2516, session packets from the Ethernet header on
+	LinkPPPoE    Link = 51  // RFC 2516, from the PPPoE header on
 	LinkRaw      Link = 101 // raw IPv4 or IPv6
 	LinkLoop     Link = 108 // OpenBSD loopback: 4-byte address family, network order
 	LinkSLL      Link = 113 // Linux cooked v1

@@ -3,9 +3,11 @@ package wire
 import "net/netip"
 
 // Key names a flow, the same for both directions: (A, APort) is the lesser end, compared as
-// bytes, then ports. No pointers, no padding; IPv4 is held as IPv4-mapped IPv6. For ICMP the ports are the
-// type and code as Community ID maps them; for other protocols without ports they are 0. Scope
-// tells apart what may reuse addresses: VLAN, VNI.
+// bytes, then ports. No pointers, no padding; IPv4 is held as IPv4-mapped IPv6. For ICMP the
+// sender's port is the type and the receiver's its counterpart (the reply's type to a request and the
+// other way round) or, for a type that knows no reply, the code: see CommunityID. For other
+// protocols without ports, and for fragments, they are 0. Scope tells apart what may reuse
+// addresses: VLAN, VNI, GRE key, tunnel or none.
 type Key struct {
 	A, B         [16]byte
 	APort, BPort uint16
@@ -28,6 +30,8 @@ const (
 	ProtoUDP    = 17
 	ProtoIPv6   = 41
 	ProtoGRE    = 47
+	ProtoESP    = 50
+	ProtoAH     = 51
 	ProtoICMPv6 = 58
 	ProtoSCTP   = 132
 )
@@ -110,6 +114,7 @@ const (
 	EncapIPIP
 	EncapPPPoE
 	EncapMPLS
+	EncapGTP
 )
 
 // Packet is a decoded frame. Decode resets it in place; every slice in it points into the
@@ -122,7 +127,7 @@ type Packet struct {
 	TTL        uint8
 	Encap      Encap
 	NVLAN      uint8
-	VLAN       [2]uint16 // outer first; identifiers only
+	VLAN       [2]uint16 // outer first; identifiers only, 0 (a priority tag) left out, valid up to NVLAN
 	Ether      uint16    // EtherType of the innermost layer-2 payload
 	TCP        TCP       // valid iff Key.Proto == ProtoTCP and not Fragmented
 	Type       uint8     // ICMP type
@@ -132,5 +137,6 @@ type Packet struct {
 	Cut        bool   // the capture or the sender cut the packet: Payload is shorter than its header says
 	Payload    []byte // what the innermost decoded layer carries
 	csum       Csum
+	whole      bool   // put together from fragments: the frame's checksum flags say nothing of it
 	segment    []byte // transport header and payload, for the checksum
 }

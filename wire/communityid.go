@@ -1,0 +1,107 @@
+package wire
+
+import (
+	"crypto/sha1" //nolint:gosec // what the Community ID is made of, no secret depends on it
+	"encoding/base64"
+	"encoding/binary"
+)
+
+// ICMP types that belong together, request then reply: RFC 792, 950 and 1256.
+const (
+	icmpEcho, icmpEchoReply             = 8, 0
+	icmpTimestamp, icmpTimestampReply   = 13, 14
+	icmpInfo, icmpInfoReply             = 15, 16
+	icmpMask, icmpMaskReply             = 17, 18
+	icmpRouterSolicit, icmpRouterAdvert = 10, 9
+)
+
+// ICMPv6 types that belong together, request then reply: RFC 4443, 2710, 4861, 4620 and 6275.
+const (
+	icmp6Echo, icmp6EchoReply               = 128, 129
+	icmp6ListenerQuery, icmp6ListenerReport = 130, 131
+	icmp6RouterSolicit, icmp6RouterAdvert   = 133, 134
+	icmp6Solicit, icmp6Advert               = 135, 136
+	icmp6NodeQuery, icmp6NodeReply          = 139, 140
+	icmp6HomeAgent, icmp6HomeAgentReply     = 144, 145
+)
+
+// counterpart returns the type that answers, or is answered by, an ICMP or ICMPv6 type; false if it has none, as
+// the Community ID specification takes them from Zeek.
+func counterpart(proto, typ uint8) (uint8, bool) {
+	if proto == ProtoICMP {
+		switch typ {
+		case icmpEcho:
+			return icmpEchoReply, true
+		case icmpEchoReply:
+			return icmpEcho, true
+		case icmpRouterSolicit:
+			return icmpRouterAdvert, true
+		case icmpRouterAdvert:
+			return icmpRouterSolicit, true
+		case icmpTimestamp, icmpInfo, icmpMask:
+			return typ + 1, true
+		case icmpTimestampReply, icmpInfoReply, icmpMaskReply:
+			return typ - 1, true
+		}
+		return 0, false
+	}
+	switch typ {
+	case icmp6Echo, icmp6ListenerQuery, icmp6RouterSolicit, icmp6Solicit, icmp6NodeQuery, icmp6HomeAgent:
+		return typ + 1, true
+	case icmp6EchoReply, icmp6ListenerReport, icmp6RouterAdvert, icmp6Advert, icmp6NodeReply, icmp6HomeAgentReply:
+		return typ - 1, true
+	}
+	return 0, false
+}
+
+// CommunityID returns the Community ID, version 1, of a flow: "1:" and the base64 of a SHA-1. fromA says whether the flow's
+// initiator (or a packet's sender) is A; it matters only for ICMP types that nobody answers, whose id has a direction.
+// Scope is no part of it.
+func CommunityID(k *Key, fromA bool, seed uint16) string {
+	var b [2 + 28]byte
+	return string(AppendCommunityID(b[:0], k, fromA, seed))
+}
+
+// AppendCommunityID appends the Community ID to dst, without allocating if dst has room for 30 bytes.
+func AppendCommunityID(dst []byte, k *Key, fromA bool, seed uint16) []byte {
+	src, end := end{k.A, k.APort}, end{k.B, k.BPort} // the lesser first
+	if !fromA && oneWay(k, end.port) {
+		src, end = end, src
+	}
+	var in [2 + 16 + 16 + 2 + 4]byte
+	b := binary.BigEndian.AppendUint16(in[:0], seed)
+	b = src.appendAddr(b)
+	b = end.appendAddr(b)
+	b = append(b, k.Proto, 0)
+	switch k.Proto {
+	case ProtoTCP, ProtoUDP, ProtoSCTP, ProtoICMP, ProtoICMPv6:
+		b = binary.BigEndian.AppendUint16(b, src.port)
+		b = binary.BigEndian.AppendUint16(b, end.port)
+	}
+	sum := sha1.Sum(b) //nolint:gosec // as above
+	return base64.StdEncoding.AppendEncode(append(dst, "1:"...), sum[:])
+}
+
+// end is one end of a flow.
+type end struct {
+	addr [16]byte
+	port uint16
+}
+
+// appendAddr appends the address as it is on the wire: 4 bytes for an IPv4 one.
+func (e *end) appendAddr(b []byte) []byte {
+	const mapped = 0xffff
+	if binary.BigEndian.Uint64(e.addr[:]) == 0 && binary.BigEndian.Uint32(e.addr[8:]) == mapped {
+		return append(b, e.addr[12:]...)
+	}
+	return append(b, e.addr[:]...)
+}
+
+// oneWay reports whether k is of an ICMP type, the sender's port, that knows no answer.
+func oneWay(k *Key, sender uint16) bool {
+	if k.Proto != ProtoICMP && k.Proto != ProtoICMPv6 {
+		return false
+	}
+	_, pair := counterpart(k.Proto, uint8(sender))
+	return !pair
+}
