@@ -13,6 +13,11 @@ const (
 	Critical
 )
 
+// Severities names the severities, by value, as rule files write them.
+var Severities = []string{"info", "low", "medium", "high", "critical"}
+
+func (s Severity) String() string { return name(Severities, int(s)) }
+
 // Direction a rule looks at.
 type Direction uint8
 
@@ -22,6 +27,11 @@ const (
 	Response
 )
 
+// Directions names the directions, by value.
+var Directions = []string{"any", "request", "response"}
+
+func (d Direction) String() string { return name(Directions, int(d)) }
+
 // Action a rule asks for.
 type Action uint8
 
@@ -30,6 +40,11 @@ const (
 	Block
 )
 
+// Actions names the actions, by value.
+var Actions = []string{"alert", "block"}
+
+func (a Action) String() string { return name(Actions, int(a)) }
+
 // Engine names the kind of a rule, as weir.engine in events.
 type Engine uint8
 
@@ -37,6 +52,18 @@ const (
 	DLP       Engine = iota // personal, card and secret data
 	Signature               // attacks: what a WAF or an IDS signature looks for
 )
+
+// Engines names the engines, by value.
+var Engines = []string{"dlp", "signature"}
+
+func (e Engine) String() string { return name(Engines, int(e)) }
+
+func name(names []string, i int) string {
+	if i < len(names) {
+		return names[i]
+	}
+	return "?"
+}
 
 // Pos is where something stands in a file. Line and Col count from 1; 0 is unknown.
 type Pos struct {
@@ -70,6 +97,7 @@ type Rule struct {
 	Action          Action
 	Allow           []Allowlist
 	Required        []Required
+	SkipReport      bool // it is only there for other rules to require: never raised by itself
 	Test            Test
 	Pos             Pos
 }
@@ -85,14 +113,16 @@ type Allowlist struct {
 	TargetRules []string // global lists only: ids; empty: all
 	Owner       string
 	Reason      string
-	Expires     string // date, YYYY-MM-DD; "" never
+	Expires     string // last day on which it holds, YYYY-MM-DD; "" never ends
+
+	pos Pos // of targetRules
 }
 
 // Required is a second rule that must be found near (gitleaks composite rules).
 type Required struct {
 	ID            string
-	WithinLines   int // -1: anywhere in the message
-	WithinColumns int
+	WithinLines   int // lines before and after; -1: anywhere in the message
+	WithinColumns int // bytes before and after; -1: anywhere in the lines
 }
 
 // Test holds a rule's own examples, run by `weir rules test`.
@@ -103,7 +133,12 @@ type Test struct {
 
 // Set is an immutable set of rules.
 type Set struct {
-	Rules []*Rule // in file order; of two with one id only the later
-	Allow []Allowlist
-	Files []string
+	Rules []*Rule     // in file order; of two with one id only the later
+	Allow []Allowlist // for all rules, or those that they name
+	Files []string    // what was read, in order
+
+	byID map[string]*Rule
 }
+
+// Rule returns the rule with this id, nil if there is none.
+func (s *Set) Rule(id string) *Rule { return s.byID[id] }
