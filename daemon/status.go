@@ -1,0 +1,176 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// slicesWarning stands in every status, so that nobody takes slices for something they may pass on.
+const slicesWarning = "slices hold unmasked packet data; readable by root only"
+
+// Status is what a daemon says of itself.
+type Status struct {
+	Version      string            `json:"version"`
+	Started      time.Time         `json:"started"`
+	Ready        bool              `json:"ready"`
+	Config       string            `json:"config"` // path; "": all defaults
+	Rules        int               `json:"rules"`
+	RulesLoaded  time.Time         `json:"rules_loaded"`
+	Interfaces   []InterfaceStatus `json:"interfaces"`
+	Memory       MemoryStatus      `json:"memory"`
+	Slices       SlicesStatus      `json:"slices"`
+	NotInspected []NotInspected    `json:"not_inspected"`
+	Warnings     []string          `json:"warnings,omitempty"` // for people: what is wrong, and what to do
+}
+
+// InterfaceStatus is one tap.
+type InterfaceStatus struct {
+	Name     string `json:"name"`
+	Workload string `json:"workload"` // "ns/pod", a container's or a namespace's name; "": not known
+	Packets  uint64 `json:"packets"`
+	Drops    uint64 `json:"drops"`   // frames that the kernel had no room for
+	Freezes  uint64 `json:"freezes"` // times that the ring stood full
+	Flows    int    `json:"flows"`   // now
+}
+
+// MemoryStatus is what memory is taken for, in bytes.
+type MemoryStatus struct {
+	Go         int64 `json:"go"` // from the system, Recent within it
+	Rings      int64 `json:"rings"`
+	Hyperscan  int64 `json:"hyperscan"`
+	Recent     int64 `json:"recent"`
+	Budget     int64 `json:"budget"`
+	BudgetFull bool  `json:"budget_full"` // the least valuable work is being shed
+}
+
+// SlicesStatus is the pcap store.
+type SlicesStatus struct {
+	Dir     string `json:"dir"`
+	Bytes   int64  `json:"bytes"`
+	Quota   int64  `json:"quota"`
+	Warning string `json:"warning"`
+}
+
+// NotInspected is traffic that was seen but not looked at.
+type NotInspected struct {
+	Reason string `json:"reason"`
+	Flows  uint64 `json:"flows"`
+	Bytes  uint64 `json:"bytes"`
+}
+
+// normalise fills what every status has: lists that are lists in JSON even if empty, and the warning.
+func (s *Status) normalise() {
+	if s.Interfaces == nil {
+		s.Interfaces = []InterfaceStatus{}
+	}
+	if s.NotInspected == nil {
+		s.NotInspected = []NotInspected{}
+	}
+	s.Slices.Warning = slicesWarning
+}
+
+// WriteTable writes s for people, times as ages before now.
+func (s *Status) WriteTable(w io.Writer, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	state := "starting"
+	if s.Ready {
+		state = "ready"
+	}
+	config := s.Config
+	if config == "" {
+		config = "defaults"
+	}
+	fmt.Fprintf(t, "Weir\t%s, %s, up %s\n", s.Version, state, age(now, s.Started))
+	fmt.Fprintf(t, "Config\t%s\n", config)
+	fmt.Fprintf(t, "Rules\t%d, loaded %s ago\n", s.Rules, age(now, s.RulesLoaded))
+	m := &s.Memory
+	fmt.Fprintf(t, "Memory\t%s of %s: Go %s (recent packets %s), rings %s, Hyperscan %s\n", Size(m.Go+m.Rings+m.Hyperscan), Size(m.Budget),
+		Size(m.Go), Size(m.Recent), Size(m.Rings), Size(m.Hyperscan))
+	fmt.Fprintf(t, "Slices\t%s, %s of %s\n", s.Slices.Dir, Size(s.Slices.Bytes), Size(s.Slices.Quota))
+	fmt.Fprintf(t, "\t%s\n", s.Slices.Warning)
+	for _, x := range s.warnings() {
+		fmt.Fprintf(t, "Warning\t%s\n", clean(x))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	s.writeInterfaces(w)
+	return s.writeNotInspected(w)
+}
+
+func (s *Status) warnings() []string {
+	out := s.Warnings
+	if s.Memory.BudgetFull {
+		out = append([]string{"the memory budget is used up, inspection is being shed (raise [budget] memory)"}, out...)
+	}
+	if len(s.Interfaces) == 0 && s.Ready {
+		out = append([]string{"no interface is watched (see [capture] include, and weir doctor)"}, out...)
+	}
+	return out
+}
+
+func (s *Status) writeInterfaces(w io.Writer) {
+	if len(s.Interfaces) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "INTERFACE\tWORKLOAD\tPACKETS\tDROPS\tFREEZES\tFLOWS")
+	for _, i := range s.Interfaces {
+		workload := i.Workload
+		if workload == "" {
+			workload = "-"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%d\n", clean(i.Name), clean(workload), i.Packets, drops(i.Drops, i.Packets), i.Freezes, i.Flows)
+	}
+	t.Flush() // w has had its error from the line before, or tells it with the next
+}
+
+func (s *Status) writeNotInspected(w io.Writer) error {
+	if len(s.NotInspected) == 0 {
+		_, err := fmt.Fprintln(w)
+		return err
+	}
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "NOT INSPECTED\tFLOWS\tBYTES")
+	for _, n := range s.NotInspected {
+		fmt.Fprintf(t, "%s\t%d\t%s\n", clean(n.Reason), n.Flows, Size(n.Bytes))
+	}
+	return t.Flush()
+}
+
+// drops writes a count with its share, since a number alone says nothing.
+func drops(n, packets uint64) string {
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%.2f%%)", n, 100*float64(n)/float64(n+packets))
+}
+
+// age writes how long ago t was, with as much precision as people want.
+func age(now, t time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case d < time.Minute:
+		return d.Truncate(time.Second).String()
+	case d < time.Hour:
+		return d.Truncate(time.Minute).String()[:len(d.Truncate(time.Minute).String())-2]
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// clean keeps names from outside, as of containers, from steering the terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
