@@ -1,0 +1,367 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a test waits for the kernel before it fails.
+const patience = 10 * time.Second
+
+// blockEnv makes this test binary a process that only waits for its standard input to end.
+const blockEnv = "WEIR_TEST_BLOCK"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(blockEnv) != "" {
+		os.Stdout.WriteString("\n")
+		os.Stdin.Read(make([]byte, 1))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// newSpace makes a network namespace and returns its file.
+func newSpace(t *testing.T) *os.File {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes network namespaces")
+	}
+	var f *os.File
+	if err := onThread(func() (err error) {
+		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
+			f, err = os.Open("/proc/thread-self/ns/net")
+		}
+		return err
+	}); err != nil {
+		t.Skipf("cannot make a network namespace: %v", err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// onThread runs fn on an OS thread that ends with it.
+func onThread(fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread dies
+		done <- fn()
+	}()
+	return <-done
+}
+
+// in runs fn in the namespace.
+func in(t *testing.T, ns *os.File, fn func() error) {
+	t.Helper()
+	if err := onThread(func() error {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		return fn()
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func veth(name string, peer *os.File, peerName string) *netlink.Veth {
+	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: peerName}
+	if peer != nil {
+		v.PeerNamespace = netlink.NsFd(int(peer.Fd()))
+	}
+	return v
+}
+
+func next(t *testing.T, ch <-chan Event) Event {
+	t.Helper()
+	select {
+	case e := <-ch:
+		return e
+	case <-time.After(patience):
+		t.Fatal("no event came")
+		return Event{}
+	}
+}
+
+// expect reads events until one is as wanted, "arrived v1"; in between only changes may come.
+func expect(t *testing.T, ch <-chan Event, want string) Event {
+	t.Helper()
+	for {
+		e := next(t, ch)
+		got := e.Kind.String() + " " + e.Interface.Name
+		if got == want {
+			return e
+		}
+		if e.Kind != Changed {
+			t.Fatalf("got %s (%v), want %s", got, e.Err, want)
+		}
+	}
+}
+
+func TestWatch(t *testing.T) {
+	host, pod := newSpace(t), newSpace(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var ch <-chan Event
+	in(t, host, func() (err error) {
+		if err = netlink.LinkAdd(veth("v1", pod, "eth1")); err == nil {
+			ch, err = Watch(ctx, []string{"v*", "w?"}, []string{"v9*"})
+		}
+		return err
+	})
+	e := expect(t, ch, "arrived v1")
+	if e.Interface.Kind != "veth" || e.Interface.NSID < 0 || e.Interface.PeerIndex == 0 || e.Interface.Up {
+		t.Errorf("got %+v", e.Interface)
+	}
+	index := e.Interface.Index
+	steps := []struct {
+		do   func() error
+		want []string
+	}{
+		{func() error { return netlink.LinkAdd(veth("v99", pod, "eth99")) }, nil},
+		{func() error { return netlink.LinkAdd(veth("x1", pod, "eth2")) }, nil},
+		{func() error { return netlink.LinkAdd(veth("v2", pod, "eth3")) }, []string{"arrived v2"}},
+		{func() error { return netlink.LinkSetUp(veth("v1", nil, "")) }, []string{"changed v1"}},
+		{func() error { return netlink.LinkSetDown(veth("v1", nil, "")) }, []string{"changed v1"}},
+		{func() error {
+			return netlink.LinkSetName(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Index: index}}, "w1")
+		}, []string{"departed v1", "arrived w1"}},
+		{func() error {
+			return netlink.LinkSetName(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Index: index}}, "x9")
+		}, []string{"departed w1"}},
+		{func() error { return netlink.LinkDel(veth("x9", nil, "")) }, nil},
+		{func() error { return netlink.LinkSetNsFd(veth("v2", nil, ""), int(pod.Fd())) }, []string{"departed v2"}},
+		{func() error { return netlink.LinkAdd(veth("v3", nil, "v4")) }, []string{"arrived v4", "arrived v3"}},
+		{func() error { return netlink.LinkDel(veth("v3", nil, "")) }, []string{"departed v3", "departed v4"}},
+	}
+	for _, s := range steps {
+		in(t, host, s.do)
+		for _, want := range s.want {
+			expect(t, ch, want)
+		}
+	}
+	cancel()
+	for range ch { // ends
+	}
+}
+
+// TestWatchOverflow makes the kernel drop news while nobody reads: afterwards the events add up all the same.
+func TestWatchOverflow(t *testing.T) {
+	host := newSpace(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	in(t, host, func() error {
+		ch, err := watch(ctx, []string{"v*"}, nil, 1)
+		if err != nil {
+			return err
+		}
+		for round := range 20 {
+			if err := netlink.LinkAdd(veth(fmt.Sprint("v", round), nil, fmt.Sprint("p", round))); err != nil {
+				return err
+			}
+			if round%2 == 0 {
+				continue
+			}
+			if err := netlink.LinkDel(veth(fmt.Sprint("v", round), nil, "")); err != nil {
+				return err
+			}
+		}
+		there := map[string]bool{}
+		for len(there) < 10 || there["v19"] {
+			select {
+			case e := <-ch:
+				switch e.Kind {
+				case Arrived:
+					if there[e.Interface.Name] {
+						return fmt.Errorf("%s arrived twice", e.Interface.Name)
+					}
+					there[e.Interface.Name] = true
+				case Departed:
+					if !there[e.Interface.Name] {
+						return fmt.Errorf("%s departed twice", e.Interface.Name)
+					}
+					delete(there, e.Interface.Name)
+				}
+			case <-time.After(patience):
+				return fmt.Errorf("the events say %v", there)
+			}
+		}
+		for round := range 20 {
+			if name := fmt.Sprint("v", round); there[name] != (round%2 == 0) {
+				return fmt.Errorf("%s: the events say %v", name, there[name])
+			}
+		}
+		return nil
+	})
+}
+
+func TestWatchPattern(t *testing.T) {
+	if _, err := Watch(context.Background(), []string{"["}, nil); err == nil {
+		t.Error("a bad pattern was taken")
+	}
+}
+
+// TestFindNamed finds a namespace made as `ip netns add` makes it.
+func TestFindNamed(t *testing.T) {
+	host := newSpace(t)
+	name := fmt.Sprintf("weir-test-%d", os.Getpid())
+	var pod netns.NsHandle
+	if err := onThread(func() (err error) {
+		pod, err = netns.NewNamed(name)
+		return err
+	}); err != nil {
+		t.Skipf("cannot make a named network namespace: %v", err)
+	}
+	defer netns.DeleteNamed(name)
+	defer pod.Close()
+	podFile := os.NewFile(uintptr(pod), name)
+	defer podFile.Close()
+	var f *Finder
+	in(t, host, func() (err error) {
+		f, err = NewFinder()
+		return err
+	})
+	defer f.Close()
+	i := join(t, host, podFile)
+	got := f.Find(i)
+	if got.Name != name || got.NetNS != filepath.Join(namesDir, name) || got.ID != "" {
+		t.Errorf("got %+v, want the name %s", got, name)
+	}
+	addrs, err := Addresses(&got)
+	if want := "[10.9.0.2 fd00:9::2]"; err != nil || fmt.Sprint(addrs) != want {
+		t.Errorf("addresses: got %v, %v, want %s", addrs, err, want)
+	}
+	if w := f.Find(Interface{NSID: -1}); w.NetNS != "" {
+		t.Errorf("no namespace: got %+v", w)
+	}
+	if w := f.Find(Interface{NSID: 12345}); w.NetNS != "" {
+		t.Errorf("unknown namespace: got %+v", w)
+	}
+	in(t, host, func() error {
+		if w := Find(i); w.Name != name {
+			t.Errorf("Find: got %+v", w)
+		}
+		return nil
+	})
+}
+
+// join puts a veth between two namespaces, with addresses at the second, and returns the first's end.
+func join(t *testing.T, host, pod *os.File) (i Interface) {
+	t.Helper()
+	in(t, host, func() error {
+		if err := netlink.LinkAdd(veth("v1", pod, "eth0")); err != nil {
+			return err
+		}
+		l, err := netlink.LinkByName("v1")
+		if err == nil {
+			i = fromLink(l)
+		}
+		return err
+	})
+	in(t, pod, func() error {
+		l, err := netlink.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		for _, s := range []string{"10.9.0.2/24", "fd00:9::2/64"} {
+			a, err := netlink.ParseAddr(s)
+			if err != nil {
+				return err
+			}
+			if err := netlink.AddrAdd(l, a); err != nil {
+				return err
+			}
+		}
+		return netlink.LinkSetUp(l)
+	})
+	return i
+}
+
+// TestFindContainer finds a process in a namespace and in a cgroup, as container runtimes make them.
+func TestFindContainer(t *testing.T) {
+	host := newSpace(t)
+	dir := cgroup(t, "weir-test-"+fmt.Sprint(os.Getpid())+"/pod"+testUID+"/"+testID)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), blockEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skipf("cannot start a process in a cgroup: %v", err)
+	}
+	defer cmd.Wait()
+	defer stdin.Close()
+	stdout.Read(make([]byte, 1)) // it runs
+	pod, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pod.Close()
+	i := join(t, host, pod)
+	in(t, host, func() error {
+		got := Find(i)
+		if got.ID != testID || got.Labels[LabelPodUID] != testUID || got.Name != "" {
+			t.Errorf("got %+v", got)
+		}
+		addrs, err := Addresses(&got)
+		if err != nil || len(addrs) != 2 {
+			t.Errorf("addresses: got %v, %v", addrs, err)
+		}
+		table := NewTable([]Entry{{Workload: &got, Addresses: addrs}})
+		if w := table.Lookup(addrs[0].As16()); w != &got {
+			t.Errorf("table: got %v", w)
+		}
+		return nil
+	})
+}
+
+// cgroup makes a cgroup and returns its directory.
+func cgroup(t *testing.T, path string) *os.File {
+	t.Helper()
+	for _, root := range []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
+		if _, err := os.Stat(root + "/cgroup.procs"); err != nil {
+			continue
+		}
+		if err := os.MkdirAll(root+"/"+path, 0o755); err != nil {
+			t.Skipf("cannot make a cgroup: %v", err)
+		}
+		t.Cleanup(func() {
+			for p := path; p != "."; p = filepath.Dir(p) {
+				os.Remove(root + "/" + p)
+			}
+		})
+		d, err := os.Open(root + "/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.Close() })
+		return d
+	}
+	t.Skip("no unified cgroup hierarchy")
+	return nil
+}
+
+func TestFindOldest(t *testing.T) {
+	var s netSpace
+	s.add(os.Getpid(), "self")
+	s.add(os.Getppid(), "parent")
+	s.add(os.Getpid(), "self")
+	if want := os.Getppid(); s.pid != want && !s.boxed {
+		t.Errorf("got process %d, want the parent, %d", s.pid, want)
+	}
+}
