@@ -64,8 +64,9 @@ const (
 	formatVersion = 1
 	maxHead       = 64 << 10 // bytes; the first block is no longer
 	maxTail       = 64 << 10 // bytes; the last block is no longer
-	maxMetaText   = 512      // bytes of one text in Meta
-	maxFurther    = 64       // further alerts of one slice that are named; more are only in the packets' comments
+	maxMetaText   = 512      // bytes of one text in Meta; 14 of them fit a comment even if JSON writes 6 bytes for each of theirs
+	maxFurther    = 32       // further alerts of one slice that are named; more are only in the packets' comments
+	maxFurtherLen = 128      // bytes of one's id, and of its rule
 )
 
 type metaLine struct {
@@ -82,11 +83,11 @@ type closingLine struct {
 func (m *Meta) line() string {
 	c := *m
 	for _, s := range []*string{&c.Slice, &c.Alert, &c.Rule, &c.Severity, &c.CommunityID, &c.AppProto} {
-		*s = cutText(*s)
+		*s = cutText(*s, maxMetaText)
 	}
 	c.Workloads = nil
 	for _, w := range m.Workloads[:min(len(m.Workloads), 8)] {
-		c.Workloads = append(c.Workloads, cutText(w))
+		c.Workloads = append(c.Workloads, cutText(w, maxMetaText))
 	}
 	return jsonLine(metaLine{formatVersion, c})
 }
@@ -101,8 +102,8 @@ func jsonLine(v any) string {
 	return string(b)
 }
 
-func cutText(s string) string {
-	return strings.ToValidUTF8(s[:min(len(s), maxMetaText)], "?")
+func cutText(s string, limit int) string {
+	return strings.ToValidUTF8(s[:min(len(s), limit)], "?")
 }
 
 // readInfo reads what the first and the last block of a slice say. It reports false if the file is no slice.

@@ -156,8 +156,8 @@ func (l *Slice) Lost(iface uint16, n uint64) {
 // Also notes a further alert that fell into the slice.
 func (l *Slice) Also(alert, rule string) {
 	if len(l.close.Alerts) < maxFurther {
-		l.close.Alerts = append(l.close.Alerts, cutText(alert))
-		l.close.Rules = append(l.close.Rules, cutText(rule))
+		l.close.Alerts = append(l.close.Alerts, cutText(alert, maxFurtherLen))
+		l.close.Rules = append(l.close.Rules, cutText(rule, maxFurtherLen))
 	}
 }
 
