@@ -10,17 +10,18 @@ import (
 )
 
 // Overlap is the answer to segments or fragments that overlap with different bytes: which of them the receiver
-// keeps (Novak and Sturges, "Target-Based TCP Stream Reassembly").
+// keeps (Novak and Sturges, "Target-Based TCP Stream Reassembly"). For TCP it decides only between bytes that are held out of
+// order and a segment that arrives; what has been delivered stays. The segment that came first keeps its bytes, except:
 type Overlap uint8
 
 const (
-	Linux Overlap = iota
-	BSD
-	BSDRight
-	Windows
-	Solaris
-	First
-	Last
+	Linux    Overlap = iota // one that begins before it, or at the same byte and ends after it, takes them
+	BSD                     // one that begins before it
+	BSDRight                // one that begins before it, or at the same byte and does not end before it (also old Linux)
+	Windows                 // one that begins before it and ends after it (until 2003; later ones are First)
+	Solaris                 // one that covers it, or that begins within it and ends after it
+	First                   // none
+	Last                    // any
 )
 
 // ChecksumMode says what is done with a segment whose checksum is wrong.
@@ -35,7 +36,7 @@ const (
 // Limits bound a Table. At a limit the stated thing happens, and is counted.
 type Limits struct {
 	Flows        int // flows in the table; the flow idle longest is evicted
-	HeldPerFlow  int // bytes held for one flow, out of order or unfinished; then the oldest hole is told as a gap
+	HeldPerFlow  int // bytes held for one flow, out of order or unfinished, with what it costs to hold them; then the oldest hole is told as a gap
 	HeldPerTable int // bytes held in all; then holes are told as gaps at once
 	Holes        int // holes per direction; then the oldest is told as a gap
 	Fragments    int // bytes of incomplete IP datagrams; then the oldest datagram is dropped
@@ -91,12 +92,64 @@ const (
 )
 
 // Chunk is bytes of one direction, in order. Data is borrowed until the next Push, Tick or Close: it points into the packet or into
-// held bytes. Gap bytes were lost before Data. End: the direction is finished after Data.
+// held bytes. Gap bytes were lost before Data. End: the direction is finished after Data. A FIN may be forged, so data that the receiver
+// acknowledges in spite of it still follows in later chunks (DataAfterClose).
 type Chunk struct {
 	Dir  wire.Dir
 	Data []byte
 	Gap  int
 	End  bool
+}
+
+// State is how far a flow's life has come. Other than TCP, flows are StateNew until both ends have sent.
+type State uint8
+
+const (
+	StateNew         State = iota // no full handshake yet
+	StateEstablished              // handshake seen, or picked up without it
+	StateClosing                  // a FIN in order, or a valid RST
+	StateClosed                   // both FINs in order
+)
+
+// Info is what is known of a flow, apart from what its owner keeps with it. Its owner only reads it, but for Fresh. Directions are
+// counted from the initiator: the sender of the SYN; without one, the end with the higher port (for UDP and SCTP: only if
+// the other's is well known, below 1024); else the first sender.
+type Info struct {
+	Key         wire.Key
+	ID          uint64 // made from key, first packet and a counter: never 0, below 2^53, the same in a replay
+	Start, Last int64  // ns since the epoch: first and latest packet
+	Dirs        [2]Direction
+	AInitiates  bool // the initiator is (Key.A, Key.APort)
+	State       State
+	NVLAN       uint8     // VLAN tags of the first packet, outer first
+	VLAN        [2]uint16 // identifiers
+	Anomalies   Anomaly   // all seen so far
+	Fresh       Anomaly   // of these, not told yet: the owner clears it
+
+	side  [2]side
+	x     *extra // nil unless something is held or in doubt
+	place place
+}
+
+// Flow is one conversation and what its owner keeps with it. It is valid from the Push that returned it until OnEnd returns; then
+// its memory is used for another flow.
+type Flow[S any] struct {
+	Info
+	S S
+}
+
+// Dir returns the direction that p, a packet of this flow, goes in.
+func (f *Info) Dir(p *wire.Packet) wire.Dir {
+	if p.FromA == f.AInitiates {
+		return wire.ToServer
+	}
+	return wire.ToClient
+}
+
+// note remembers that a was seen, and that it is to be told if it is new.
+func (f *Info) note(a Anomaly) {
+	f.Fresh |= a &^ f.Anomalies
+	f.Anomalies |= a
 }
 
 // Direction is what is counted for one direction of a flow.
@@ -116,9 +169,11 @@ type Counters struct {
 	Held                     int // bytes held now
 	Gaps, GapBytes           uint64
 	BudgetGaps               uint64 // of Gaps, those told because a limit was reached
+	Late                     uint64 // bytes that came after they were told as a gap
 	BadChecksums             uint64
 	UnjudgedChecksums        uint64 // wrong, but accepted because the direction never showed a valid one
 	Rejected                 uint64 // segments that did not fit: window, PAWS, flags
+	Doubted                  uint64 // segments that a receiver is likely to refuse: kept until it acknowledges them
 	Overlaps, OverlapsDiffer uint64
 	Midstream                uint64
 	Fragments, FragmentsOK   uint64

@@ -1,0 +1,159 @@
+package flow
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"weir/wire"
+)
+
+// From the specification.
+const systemPorts = 1024 // RFC 6335 section 6: ports below are assigned to services
+
+// begin starts a call at now: what was lent by the one before is taken back. Time does not go back.
+func (c *core) begin(now int64) {
+	c.now = max(c.now, now)
+	c.out = c.out[:0]
+	if len(c.pool.later) > 0 {
+		c.pool.recycle()
+	}
+}
+
+// packet takes a packet of f.
+func (c *core) packet(f *Info, d wire.Dir, p *wire.Packet) outcome {
+	if p.Fragmented {
+		return stays
+	}
+	if c.mode != ChecksumIgnore && !c.checksum(f, d, p) {
+		return stays
+	}
+	if p.Key.Proto == wire.ProtoTCP {
+		return c.tcp(f, d, p)
+	}
+	if f.Dirs[d.Other()].Packets > 0 {
+		f.State = StateEstablished
+	}
+	if len(p.Payload) > 0 {
+		f.Dirs[d].Payload += uint64(len(p.Payload))
+		c.out = append(c.out, Chunk{Dir: d, Data: p.Payload})
+	}
+	if f.x != nil {
+		c.settle(f)
+	}
+	return stays
+}
+
+// checksum reports whether p may be accepted as far as its checksum goes.
+func (c *core) checksum(f *Info, d wire.Dir, p *wire.Packet) bool {
+	s := &f.side[d]
+	switch p.Checksum() {
+	case wire.CsumValid:
+		s.bits |= validCsum
+		return true
+	case wire.CsumBad:
+		f.Dirs[d].BadChecksums++
+		c.n.BadChecksums++
+		if c.mode == ChecksumAuto && s.bits&validCsum == 0 {
+			c.n.UnjudgedChecksums++
+			return true
+		}
+		f.note(BadChecksum)
+		return false
+	}
+	return true
+}
+
+func (f *Info) count(d wire.Dir, p *wire.Packet) {
+	x := &f.Dirs[d]
+	x.Packets++
+	x.Bytes += uint64(p.Frame.Len)
+	if p.Key.Proto == wire.ProtoTCP && !p.Fragmented {
+		x.Flags |= p.TCP.Flags
+	}
+}
+
+func (f *Info) uncount(d wire.Dir, p *wire.Packet) {
+	f.Dirs[d].Packets--
+	f.Dirs[d].Bytes -= uint64(p.Frame.Len)
+}
+
+// initiates reports whether the sender of p, the first packet of its flow, is its initiator.
+func initiates(p *wire.Packet) bool {
+	src, dst := p.Key.APort, p.Key.BPort
+	if !p.FromA {
+		src, dst = dst, src
+	}
+	switch p.Key.Proto {
+	case wire.ProtoTCP:
+		if p.TCP.Flags&wire.SYN != 0 && !p.Fragmented {
+			return p.TCP.Flags&wire.ACK == 0
+		}
+		return src >= dst
+	case wire.ProtoUDP, wire.ProtoSCTP:
+		return !(src < systemPorts && dst >= systemPorts)
+	}
+	return true
+}
+
+// identify makes a flow's ID: the counter keeps those of one table apart, the hash those of different ones.
+func identify(k *wire.Key, start int64, n uint64) uint64 {
+	const counter, hash = 24, 53 - 24 // bits
+	h := uint64(start)
+	for _, w := range [...]uint64{
+		binary.LittleEndian.Uint64(k.A[:]), binary.LittleEndian.Uint64(k.A[8:]),
+		binary.LittleEndian.Uint64(k.B[:]), binary.LittleEndian.Uint64(k.B[8:]),
+		uint64(k.APort)<<48 | uint64(k.BPort)<<32 | uint64(k.Scope), uint64(k.Proto),
+	} {
+		hi, lo := bits.Mul64(h^w^0x9e3779b97f4a7c15, 0xd6e8feb86659fd93)
+		h = hi ^ lo
+	}
+	return h>>(64-hash)<<counter | max(n&(1<<counter-1), 1)
+}
+
+// idle says why a flow ends whose time is over.
+func (f *Info) idle() Reason {
+	if f.place.class == closing {
+		return Ended
+	}
+	return Idle
+}
+
+// finishAll tells what is still held of f: nothing more will come.
+func (c *core) finishAll(f *Info) {
+	if f.Key.Proto != wire.ProtoTCP {
+		return
+	}
+	for d := range wire.Dir(2) {
+		if f.x != nil {
+			c.flush(f, d)
+		}
+		if s := &f.side[d]; !s.has(finished) && f.Dirs[d].Packets > 0 {
+			s.bits |= finished
+			if n := len(c.out); n > 0 && c.out[n-1].Dir == d {
+				c.out[n-1].End = true
+			} else {
+				c.out = append(c.out, Chunk{Dir: d, End: true})
+			}
+		}
+	}
+}
+
+// flush tells what is held of direction d, with the holes in it as gaps. What is in doubt is told only if the other end was silent since.
+func (c *core) flush(f *Info, d wire.Dir) {
+	h := &f.x.hold[d]
+	if h.doubt > 0 {
+		if h.peer == f.Dirs[d.Other()].Packets {
+			h.believe()
+		} else {
+			c.disbelieve(f, h)
+		}
+	}
+	pr := h.proof
+	c.drain(f, d)
+	for h.head < len(h.pieces) {
+		c.giveUp(f, d)
+	}
+	if s := &f.side[d]; pr.n >= proofs && s.next.Before(pr.ack) && !s.has(finished) {
+		c.gap(f, d, pr.ack.Sub(s.next)) // the tail was not captured
+	}
+}
