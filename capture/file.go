@@ -26,8 +26,9 @@ const (
 // happened and where.
 type File struct {
 	name   string
+	inside string // " (gzip)", for messages
 	in     io.Reader
-	closer []io.Closer // innermost last
+	closer []io.Closer
 	closed atomic.Bool
 
 	buf    []byte

@@ -92,28 +92,25 @@ func (f *File) open() error {
 // decompress puts a decompressor before the input if its first bytes ask for one, and reads the first decompressed bytes.
 func (f *File) decompress() error {
 	head := f.buf[:f.hi]
-	kind := ""
 	switch {
 	case bytes.HasPrefix(head, magicGzip):
-		kind = "gzip"
 		z, err := gzip.NewReader(f.rewound())
 		if err != nil {
 			return fmt.Errorf("%s: gzip: %w", f.name, err)
 		}
-		f.in = z
+		f.in, f.inside = z, " (gzip)"
 	case bytes.HasPrefix(head, magicZstd):
-		kind = "zstd"
 		z, err := zstd.NewReader(f.rewound(), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
 		if err != nil {
 			return fmt.Errorf("%s: zstd: %w", f.name, err)
 		}
-		f.in = z
+		f.in, f.inside = z, " (zstd)"
 	default:
 		return nil
 	}
 	f.lo, f.hi = 0, 0
 	if err := f.want(4); err != nil {
-		return fmt.Errorf("%s: inside %s: %w", f.name, kind, f.notCapture(err))
+		return f.notCapture(err)
 	}
 	return nil
 }
@@ -141,11 +138,11 @@ func (f *File) notCapture(cause error) error {
 	const reads = "Weir reads pcap and pcapng, plain, gzip or zstd"
 	switch {
 	case cause != nil && !errors.Is(cause, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s: %w", f.name, cause)
+		return fmt.Errorf("%s%s: %w", f.name, f.inside, cause)
 	case f.hi == 0:
-		return fmt.Errorf("%s: empty, so no capture file: %s", f.name, reads)
+		return fmt.Errorf("%s%s: empty, so no capture file: %s", f.name, f.inside, reads)
 	case cause != nil:
-		return fmt.Errorf("%s: only %d bytes, so no capture file: %s", f.name, f.hi, reads)
+		return fmt.Errorf("%s%s: only %d bytes, so no capture file: %s", f.name, f.inside, f.hi, reads)
 	}
-	return fmt.Errorf("%s: begins with % x, which is no capture file: %s", f.name, f.buf[:min(f.hi, 8)], reads)
+	return fmt.Errorf("%s%s: begins with % x, which is no capture file: %s", f.name, f.inside, f.buf[:min(f.hi, 8)], reads)
 }

@@ -123,7 +123,7 @@ func (f *File) parseNG() int {
 			}
 		}
 		kind, length := s.u32(b), s.u32(b[4:])
-		size := int64(length+3) &^ 3 // some writers leave the padding out of the length
+		size := (int64(length) + 3) &^ 3 // some writers leave the padding out of the length
 		switch {
 		case length < blockMin:
 			f.stop(errBlockShort)
