@@ -36,7 +36,7 @@ func build(t testing.TB, ls ...gopacket.SerializableLayer) []byte {
 	return append([]byte(nil), b.Bytes()...)
 }
 
-// ethernet frames a packet of the given type.
+// ether frames a packet of the given type.
 func ether(typ layers.EthernetType) *layers.Ethernet {
 	return &layers.Ethernet{
 		SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, EthernetType: typ,
@@ -111,6 +111,6 @@ func BenchmarkCommunityID(b *testing.B) {
 	buf := make([]byte, 0, 30)
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = AppendCommunityID(buf[:0], &k, true, 0)
+		buf = AppendCommunityID(buf[:0], &k, 0)
 	}
 }

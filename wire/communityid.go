@@ -54,54 +54,35 @@ func counterpart(proto, typ uint8) (uint8, bool) {
 	return 0, false
 }
 
-// CommunityID returns the Community ID, version 1, of a flow: "1:" and the base64 of a SHA-1. fromA says whether the flow's
-// initiator (or a packet's sender) is A; it matters only for ICMP types that nobody answers, whose id has a direction.
-// Scope is no part of it.
-func CommunityID(k *Key, fromA bool, seed uint16) string {
+// CommunityID returns the Community ID, version 1, of a flow: "1:" and the base64 of a SHA-1, the same for both directions, Scope
+// left out. ICMP types that nobody answers are ordered as all else, as the specification's text, Suricata and Arkime
+// have it; its reference script keeps the sender of those first.
+func CommunityID(k *Key, seed uint16) string {
 	var b [2 + 28]byte
-	return string(AppendCommunityID(b[:0], k, fromA, seed))
+	return string(AppendCommunityID(b[:0], k, seed))
 }
 
 // AppendCommunityID appends the Community ID to dst, without allocating if dst has room for 30 bytes.
-func AppendCommunityID(dst []byte, k *Key, fromA bool, seed uint16) []byte {
-	src, end := end{k.A, k.APort}, end{k.B, k.BPort} // the lesser first
-	if !fromA && oneWay(k, end.port) {
-		src, end = end, src
-	}
+func AppendCommunityID(dst []byte, k *Key, seed uint16) []byte {
 	var in [2 + 16 + 16 + 2 + 4]byte
 	b := binary.BigEndian.AppendUint16(in[:0], seed)
-	b = src.appendAddr(b)
-	b = end.appendAddr(b)
+	b = appendAddr(b, &k.A)
+	b = appendAddr(b, &k.B)
 	b = append(b, k.Proto, 0)
 	switch k.Proto {
 	case ProtoTCP, ProtoUDP, ProtoSCTP, ProtoICMP, ProtoICMPv6:
-		b = binary.BigEndian.AppendUint16(b, src.port)
-		b = binary.BigEndian.AppendUint16(b, end.port)
+		b = binary.BigEndian.AppendUint16(b, k.APort)
+		b = binary.BigEndian.AppendUint16(b, k.BPort)
 	}
 	sum := sha1.Sum(b) //nolint:gosec // as above
 	return base64.StdEncoding.AppendEncode(append(dst, "1:"...), sum[:])
 }
 
-// end is one end of a flow.
-type end struct {
-	addr [16]byte
-	port uint16
-}
-
 // appendAddr appends the address as it is on the wire: 4 bytes for an IPv4 one.
-func (e *end) appendAddr(b []byte) []byte {
+func appendAddr(b []byte, a *[16]byte) []byte {
 	const mapped = 0xffff
-	if binary.BigEndian.Uint64(e.addr[:]) == 0 && binary.BigEndian.Uint32(e.addr[8:]) == mapped {
-		return append(b, e.addr[12:]...)
+	if binary.BigEndian.Uint64(a[:]) == 0 && binary.BigEndian.Uint32(a[8:]) == mapped {
+		return append(b, a[12:]...)
 	}
-	return append(b, e.addr[:]...)
-}
-
-// oneWay reports whether k is of an ICMP type, the sender's port, that knows no answer.
-func oneWay(k *Key, sender uint16) bool {
-	if k.Proto != ProtoICMP && k.Proto != ProtoICMPv6 {
-		return false
-	}
-	_, pair := counterpart(k.Proto, uint8(sender))
-	return !pair
+	return append(b, a[:]...)
 }

@@ -20,6 +20,7 @@ const (
 
 	portVXLAN      = 4789
 	portVXLANLinux = 8472 // Linux's, from before IANA's
+	portVXLANGPE   = 4790
 	portGeneve     = 6081
 	portGTPU       = 2152
 )
@@ -109,8 +110,8 @@ func (d *Decoder) udp(p *Packet, b []byte, left int) Result {
 	p.setPorts(src, dst, ProtoUDP)
 	p.Payload, p.segment = b[udpLen:], b
 	switch dst {
-	case portVXLAN, portVXLANLinux:
-		return d.vxlan(p, left)
+	case portVXLAN, portVXLANLinux, portVXLANGPE:
+		return d.vxlan(p, dst == portVXLANGPE, left)
 	case portGeneve:
 		return d.geneve(p, left)
 	case portGTPU:
@@ -142,9 +143,6 @@ func (p *Packet) icmp(b []byte, proto uint8) Result {
 		other = p.Code
 	}
 	p.setPorts(uint16(p.Type), uint16(other), proto)
-	if !pair && !p.FromA {
-		p.Key.Scope = mix(p.Key.Scope, 0, 1) // nobody answers it: not the flow of the same message the other way
-	}
 	p.Payload, p.segment = b[min(icmpLen, len(b)):], b
 	return OK
 }

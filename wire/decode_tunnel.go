@@ -36,14 +36,27 @@ func (d *Decoder) opaque() Result {
 	return OK
 }
 
-// vxlan decodes a VXLAN header (RFC 7348 section 5).
-func (d *Decoder) vxlan(p *Packet, left int) Result {
+// vxlan decodes a VXLAN header (RFC 7348 section 5) or, with gpe, one that may say what it carries
+// (draft-ietf-nvo3-vxlan-gpe section 3).
+func (d *Decoder) vxlan(p *Packet, gpe bool, left int) Result {
 	b := p.Payload
-	const flagVNI = 0x08
+	const flagVNI, flagNext = 0x08, 0x04
 	if len(b) < 8 || b[0]&flagVNI == 0 {
 		return d.opaque()
 	}
-	return d.tunnel(p, EncapVXLAN, binary.BigEndian.Uint32(b[4:])>>8, typeTEB, b[8:], left)
+	typ := uint16(typeTEB)
+	if gpe && b[0]&flagNext != 0 {
+		switch b[3] {
+		case 1:
+			typ = typeIPv4
+		case 2:
+			typ = typeIPv6
+		case 3:
+		default:
+			return d.opaque()
+		}
+	}
+	return d.tunnel(p, EncapVXLAN, binary.BigEndian.Uint32(b[4:])>>8, typ, b[8:], left)
 }
 
 // geneve decodes a Geneve header (RFC 8926 section 3.4); its options are passed over.
@@ -99,10 +112,10 @@ func (d *Decoder) gre(p *Packet, b []byte, left int) Result {
 	if flags&greRouting != 0 || flags&greVersion > 1 { // source routes are history (RFC 2784 section 5.1)
 		return d.opaque()
 	}
-	var key uint32
 	if flags&greVersion == 1 {
 		return d.pptp(p, c, flags, left)
 	}
+	var key uint32
 	if flags&greChecksum != 0 {
 		c.Skip(4)
 	}

@@ -5,7 +5,7 @@ import "net/netip"
 // Key names a flow, the same for both directions: (A, APort) is the lesser end, compared as
 // bytes, then ports. No pointers, no padding; IPv4 is held as IPv4-mapped IPv6. For ICMP the
 // sender's port is the type and the receiver's its counterpart (the reply's type to a request and the
-// other way round) or, for a type that knows no reply, the code: see CommunityID. For other
+// other way round) or, for a type that knows no reply, the code. For other
 // protocols without ports, and for fragments, they are 0. Scope tells apart what may reuse
 // addresses: VLAN, VNI, GRE key, tunnel or none.
 type Key struct {
