@@ -66,7 +66,7 @@ func onThread(fn func() error) error {
 }
 
 // pair makes two namespaces joined by a veth: "host" in the first, "eth0" in the second, both up, with the addresses 10.9.0.1 and
-// 10.9.0.2. It returns the index of "host".
+// 10.9.0.2, fd00:9::1 and fd00:9::2. It returns the index of "host".
 func pair(t testing.TB) (host, pod space, index int) {
 	t.Helper()
 	host, pod = newSpace(t), newSpace(t)
@@ -76,27 +76,30 @@ func pair(t testing.TB) (host, pod space, index int) {
 			return fmt.Errorf("add veth: %w", err)
 		}
 		var err error
-		index, err = configure("host", "10.9.0.1/24")
+		index, err = configure("host", "10.9.0.1/24", "fd00:9::1/64")
 		return err
 	})
 	pod.do(t, func() error {
-		_, err := configure("eth0", "10.9.0.2/24")
+		_, err := configure("eth0", "10.9.0.2/24", "fd00:9::2/64")
 		return err
 	})
 	return host, pod, index
 }
 
-func configure(name, address string) (index int, err error) {
+func configure(name string, addresses ...string) (index int, err error) {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
 		return 0, err
 	}
-	addr, err := netlink.ParseAddr(address)
-	if err != nil {
-		return 0, err
-	}
-	if err := netlink.AddrAdd(link, addr); err != nil {
-		return 0, err
+	for _, a := range addresses {
+		addr, err := netlink.ParseAddr(a)
+		if err != nil {
+			return 0, err
+		}
+		addr.Flags = unix.IFA_F_NODAD // an IPv6 address is else not usable at once
+		if err := netlink.AddrAdd(link, addr); err != nil {
+			return 0, err
+		}
 	}
 	return link.Attrs().Index, netlink.LinkSetUp(link)
 }

@@ -73,7 +73,10 @@ func inject(t testing.TB, s space, name string, frame []byte) {
 	})
 }
 
-const testEther = 0x88b5 // IEEE 802: for local experiments
+const (
+	testEther = 0x88b5  // IEEE 802: for local experiments
+	bigTCP    = 200_000 // bytes of the longest segment that TestRingBigTCP asks for
+)
 
 func TestRingFrames(t *testing.T) {
 	host, pod, index := pair(t)
@@ -131,25 +134,43 @@ func TestRingFrames(t *testing.T) {
 }
 
 // TestRingSuperPackets sends bulk TCP through a veth: segments far longer than the MTU arrive whole, and all of them.
-func TestRingSuperPackets(t *testing.T) {
+func TestRingSuperPackets(t *testing.T) { superPackets(t, "10.9.0.2:0", 1<<15) }
+
+// TestRingBigTCP does so with IPv6, whose segments may be longer than 64 KiB by far.
+func TestRingBigTCP(t *testing.T) { superPackets(t, "[fd00:9::2]:0", 1<<17) }
+
+func superPackets(t *testing.T, address string, long int) {
 	const size = 16 << 20
 	host, pod, index := pair(t)
+	if long > 1<<16 {
+		host.do(t, func() error {
+			link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Index: index}}
+			return errors.Join(netlink.LinkSetGSOMaxSize(link, bigTCP), netlink.LinkSetGROMaxSize(link, bigTCP))
+		})
+	}
 	r := openRing(t, host, RingConfig{Interface: index, Bytes: 64 << 20})
-	transfer(t, host, pod, size)
+	transfer(t, host, pod, address, size)
 	seen, longest, partial := 0, 0, false
 	until(t, r, func(f *wire.Frame) bool {
 		if len(f.Data) != int(f.Len) {
 			t.Fatalf("a frame of %d bytes was cut to %d", f.Len, len(f.Data))
 		}
-		if f.Data[12] != 8 || f.Data[13] != 0 || f.Data[23] != wire.ProtoTCP {
+		headers, proto := 14+20, 14+9
+		if binary.BigEndian.Uint16(f.Data[12:]) == 0x86dd {
+			headers, proto = 14+40, 14+6
+		}
+		if headers == 14+40 && f.Data[proto] == 0 { // BIG TCP: a hop-by-hop header with the jumbo length, RFC 2675
+			headers, proto = headers+8, headers
+		}
+		if f.Data[proto] != wire.ProtoTCP {
 			return false
 		}
 		longest = max(longest, len(f.Data))
 		partial = partial || f.Flag&wire.FlagCsumPartial != 0
-		seen += len(f.Data) - 14 - 20 - int(f.Data[14+20+12]>>4)*4
+		seen += len(f.Data) - headers - int(f.Data[headers+12]>>4)*4
 		return seen >= size
 	})
-	if longest < 1<<15 {
+	if longest < long {
 		t.Errorf("the longest frame has %d bytes: no super-packet came", longest)
 	}
 	if !partial {
@@ -163,17 +184,17 @@ func TestRingSuperPackets(t *testing.T) {
 }
 
 // transfer sends n bytes over TCP from the host's namespace to the pod's, and waits until they are there.
-func transfer(t testing.TB, host, pod space, n int64) {
+func transfer(t testing.TB, host, pod space, address string, n int64) {
 	t.Helper()
 	var l net.Listener
 	var c net.Conn
 	pod.do(t, func() (err error) {
-		l, err = net.Listen("tcp4", "10.9.0.2:0")
+		l, err = net.Listen("tcp", address)
 		return err
 	})
 	defer l.Close()
 	host.do(t, func() (err error) {
-		c, err = net.DialTimeout("tcp4", l.Addr().String(), patience)
+		c, err = net.DialTimeout("tcp", l.Addr().String(), patience)
 		return err
 	})
 	got := make(chan int64)
@@ -205,7 +226,7 @@ func TestRingOverflow(t *testing.T) {
 	host, pod, index := pair(t)
 	r := openRing(t, host, RingConfig{Interface: index, Bytes: 2 * minBlock, Block: minBlock, Tick: 100 * time.Millisecond})
 	for round := range uint64(2) {
-		transfer(t, host, pod, 16<<20)
+		transfer(t, host, pod, "10.9.0.2:0", 16<<20)
 		marked := 0
 		for frames, err := r.Next(); ; frames, err = r.Next() {
 			if err != nil {
@@ -354,6 +375,38 @@ func TestRingInterfaceDownAndUp(t *testing.T) {
 				t.Fatalf("down: got %v, want ticks", err)
 			}
 		}
+	}
+}
+
+// TestRingTunnel captures from an interface without link-layer header.
+func TestRingTunnel(t *testing.T) {
+	host := newSpace(t)
+	var index int
+	host.do(t, func() error {
+		tun := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "tun"}, Mode: netlink.TUNTAP_MODE_TUN}
+		if err := netlink.LinkAdd(tun); err != nil {
+			return err
+		}
+		index = tun.Index
+		return nil
+	})
+	r := openRing(t, host, RingConfig{Interface: index})
+	if got := r.Interfaces()[0].Link; got != wire.LinkRaw {
+		t.Errorf("got link type %d, want %d", got, wire.LinkRaw)
+	}
+}
+
+// TestRingAllocs checks that frames cost nothing but their block.
+func TestRingAllocs(t *testing.T) {
+	host, pod, index := pair(t)
+	r := openRing(t, host, RingConfig{Interface: index, Bytes: 64 << 20})
+	transfer(t, host, pod, "10.9.0.2:0", 16<<20)
+	if n := testing.AllocsPerRun(10, func() {
+		if frames, err := r.Next(); len(frames) == 0 || err != nil {
+			t.Fatalf("%d frames, %v", len(frames), err)
+		}
+	}); n != 0 {
+		t.Errorf("Next allocates %v times", n)
 	}
 }
 
