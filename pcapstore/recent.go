@@ -2,6 +2,7 @@ package pcapstore
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 
@@ -32,7 +33,7 @@ const (
 )
 
 // Recent holds the last packets of one tap in a ring of fixed size. It is owned by one goroutine. All memory
-// is taken by NewRecent; where a packet needs room the oldest ones go.
+// is taken by NewRecent; where a packet needs room the oldest ones go. A nil Recent keeps nothing.
 //
 // Records of one flow are found by a fixed number of lists, each holding the flows whose hash falls on
 // it, linked from the newest record to the oldest. So the index never grows and never forgets.
@@ -68,13 +69,26 @@ func NewRecent(bytes int) *Recent {
 }
 
 // Size returns the bytes of memory that r holds.
-func (r *Recent) Size() int { return len(r.buf) + 8*len(r.last) }
+func (r *Recent) Size() int {
+	if r == nil {
+		return 0
+	}
+	return len(r.buf) + 8*len(r.last)
+}
 
 // TooBig returns how many frames were not kept because they are larger than the ring.
-func (r *Recent) TooBig() uint64 { return r.tooBig }
+func (r *Recent) TooBig() uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.tooBig
+}
 
 // Add keeps a copy of the frame under the id of its flow, 0 if it has none.
 func (r *Recent) Add(f *wire.Frame, flow uint64) {
+	if r == nil {
+		return
+	}
 	size := uint64(len(r.buf))
 	n := uint64(recordHead+len(f.Data)+7) &^ 7
 	if n > size {
@@ -108,10 +122,13 @@ func (r *Recent) Add(f *wire.Frame, flow uint64) {
 }
 
 // Flow calls fn with each kept frame of a flow, oldest first. The frame is borrowed until fn returns; fn must not call Add.
-func (r *Recent) Flow(id uint64, fn func(*wire.Frame)) { r.Last(id, len(r.buf), fn) }
+func (r *Recent) Flow(id uint64, fn func(*wire.Frame)) { r.Last(id, math.MaxInt, fn) }
 
 // Last is Flow for the newest frames only, as many as hold at most n bytes of data.
 func (r *Recent) Last(id uint64, n int, fn func(*wire.Frame)) {
+	if r == nil {
+		return
+	}
 	// Back from the newest, leaving a trail; then along it. So no memory is needed to turn the order round.
 	var first uint64
 	for at := r.last[id*r.seed>>r.shift]; r.kept(at); {
@@ -145,6 +162,9 @@ func (r *Recent) Last(id uint64, n int, fn func(*wire.Frame)) {
 // Oldest returns the time, ns since the epoch, back to which r certainly reaches: that of one of its oldest frames,
 // within 1/64 of the ring. 0: it is empty.
 func (r *Recent) Oldest() int64 {
+	if r == nil {
+		return 0
+	}
 	var oldest mark
 	for _, m := range r.marks {
 		if r.kept(m.at) && (oldest.at == 0 || m.at < oldest.at) {

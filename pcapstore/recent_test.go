@@ -164,3 +164,12 @@ func BenchmarkRecentFlow(b *testing.B) {
 	}
 	b.ReportMetric(float64(n), "frames")
 }
+
+func TestNilRecentKeepsNothing(t *testing.T) {
+	var r *Recent
+	r.Add(frame("x", 1), 1)
+	r.Flow(1, func(*wire.Frame) { t.Error("a nil Recent has a frame") })
+	if r.Oldest() != 0 || r.Size() != 0 || r.TooBig() != 0 {
+		t.Error("a nil Recent holds something")
+	}
+}

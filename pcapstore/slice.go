@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -153,12 +154,19 @@ func (l *Slice) Lost(iface uint16, n uint64) {
 	}
 }
 
-// Also notes a further alert that fell into the slice.
+// Also notes a further alert that fell into the slice; either may be "".
 func (l *Slice) Also(alert, rule string) {
-	if len(l.close.Alerts) < maxFurther {
-		l.close.Alerts = append(l.close.Alerts, cutText(alert, maxFurtherLen))
-		l.close.Rules = append(l.close.Rules, cutText(rule, maxFurtherLen))
+	l.close.Alerts = further(l.close.Alerts, alert)
+	l.close.Rules = further(l.close.Rules, rule)
+}
+
+// further adds a text to a list of at most maxFurther, each once.
+func further(list []string, text string) []string {
+	text = cutText(text, maxFurtherLen)
+	if text == "" || len(list) == maxFurther || slices.Contains(list, text) {
+		return list
 	}
+	return append(list, text)
 }
 
 // Close ends the slice. Without a background the file is then on disk, complete, and under its name. Errors: ErrEmpty, the file

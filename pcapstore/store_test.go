@@ -440,8 +440,8 @@ func TestHostileMeta(t *testing.T) {
 	if err := l.Add(frame(udp, 1<<63-1), evil); err != nil {
 		t.Fatal(err)
 	}
-	for range 200 {
-		l.Also(evil, evil)
+	for i := range 200 {
+		l.Also(fmt.Sprint(i, evil), fmt.Sprint(i, evil))
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
