@@ -22,7 +22,7 @@ var imports = map[string][]string{
 	"dissect":   {"wire"},
 	"rules":     {},
 	"dlp":       {"wire", "dissect", "rules"},
-	"pcapstore": {"wire"},
+	"pcapstore": {"wire", "capture"},
 	"alert":     {},
 	"engine":    {"wire", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert"},
 	"daemon":    {"wire", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert", "engine"},

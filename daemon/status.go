@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -74,32 +76,43 @@ func (s *Status) normalise() {
 
 // WriteTable writes s for people, times as ages before now.
 func (s *Status) WriteTable(w io.Writer, now time.Time) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	var b bytes.Buffer
+	s.writeHead(&b, now)
+	s.writeInterfaces(&b)
+	s.writeNotInspected(&b)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (s *Status) writeHead(b *bytes.Buffer, now time.Time) {
+	t := table(b)
+	defer t.Flush()
 	state := "starting"
 	if s.Ready {
 		state = "ready"
 	}
-	config := s.Config
-	if config == "" {
-		config = "defaults"
-	}
 	fmt.Fprintf(t, "Weir\t%s, %s, up %s\n", s.Version, state, age(now, s.Started))
-	fmt.Fprintf(t, "Config\t%s\n", config)
-	fmt.Fprintf(t, "Rules\t%d, loaded %s ago\n", s.Rules, age(now, s.RulesLoaded))
+	fmt.Fprintf(t, "Config\t%s\n", cmp.Or(s.Config, "defaults"))
+	rules := fmt.Sprint(s.Rules)
+	if !s.RulesLoaded.IsZero() {
+		rules += ", loaded " + age(now, s.RulesLoaded) + " ago"
+	}
+	fmt.Fprintf(t, "Rules\t%s\n", rules)
 	m := &s.Memory
 	fmt.Fprintf(t, "Memory\t%s of %s: Go %s (recent packets %s), rings %s, Hyperscan %s\n", Size(m.Go+m.Rings+m.Hyperscan), Size(m.Budget),
 		Size(m.Go), Size(m.Recent), Size(m.Rings), Size(m.Hyperscan))
-	fmt.Fprintf(t, "Slices\t%s, %s of %s\n", s.Slices.Dir, Size(s.Slices.Bytes), Size(s.Slices.Quota))
-	fmt.Fprintf(t, "\t%s\n", s.Slices.Warning)
+	if s.Slices.Dir == "" {
+		fmt.Fprintf(t, "Slices\tnone are kept\n")
+	} else {
+		fmt.Fprintf(t, "Slices\t%s, %s of %s\n", s.Slices.Dir, Size(s.Slices.Bytes), Size(s.Slices.Quota))
+		fmt.Fprintf(t, "\t%s\n", s.Slices.Warning)
+	}
 	for _, x := range s.warnings() {
 		fmt.Fprintf(t, "Warning\t%s\n", clean(x))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	s.writeInterfaces(w)
-	return s.writeNotInspected(w)
 }
+
+func table(b *bytes.Buffer) *tabwriter.Writer { return tabwriter.NewWriter(b, 0, 8, 2, ' ', 0) }
 
 func (s *Status) warnings() []string {
 	out := s.Warnings
@@ -112,35 +125,28 @@ func (s *Status) warnings() []string {
 	return out
 }
 
-func (s *Status) writeInterfaces(w io.Writer) {
+func (s *Status) writeInterfaces(b *bytes.Buffer) {
 	if len(s.Interfaces) == 0 {
 		return
 	}
-	fmt.Fprintln(w)
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "INTERFACE\tWORKLOAD\tPACKETS\tDROPS\tFREEZES\tFLOWS")
+	t := table(b)
+	defer t.Flush()
+	fmt.Fprintln(t, "\nINTERFACE\tWORKLOAD\tPACKETS\tDROPS\tFREEZES\tFLOWS")
 	for _, i := range s.Interfaces {
-		workload := i.Workload
-		if workload == "" {
-			workload = "-"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%d\n", clean(i.Name), clean(workload), i.Packets, drops(i.Drops, i.Packets), i.Freezes, i.Flows)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%d\n", clean(i.Name), clean(cmp.Or(i.Workload, "-")), i.Packets, drops(i.Drops, i.Packets), i.Freezes, i.Flows)
 	}
-	t.Flush() // w has had its error from the line before, or tells it with the next
 }
 
-func (s *Status) writeNotInspected(w io.Writer) error {
+func (s *Status) writeNotInspected(b *bytes.Buffer) {
 	if len(s.NotInspected) == 0 {
-		_, err := fmt.Fprintln(w)
-		return err
+		return
 	}
-	fmt.Fprintln(w)
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "NOT INSPECTED\tFLOWS\tBYTES")
+	t := table(b)
+	defer t.Flush()
+	fmt.Fprintln(t, "\nNOT INSPECTED\tFLOWS\tBYTES")
 	for _, n := range s.NotInspected {
 		fmt.Fprintf(t, "%s\t%d\t%s\n", clean(n.Reason), n.Flows, Size(n.Bytes))
 	}
-	return t.Flush()
 }
 
 // drops writes a count with its share, since a number alone says nothing.

@@ -1,0 +1,51 @@
+# The targets that README.md names, and what they need. `make` alone builds.
+SHELL := /bin/bash
+CORPUS ?= ../shared/corpus
+BENCH ?= ../shared/bench
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 60s
+PACKAGES = libhyperscan-dev pkg-config
+TESTPACKAGES = iproute2 tcpreplay wireshark-common tshark systemd
+export CGO_ENABLED = 1
+
+.PHONY: build demo test race fuzz bench conformance lint cover install check deps
+
+build: deps
+	go build -ldflags "-X weir/daemon.release=$(VERSION)" -o bin/weir ./cmd/weir
+
+# What is missing is installed as root, and named otherwise.
+deps:
+	@.ci/deps $(PACKAGES)
+
+demo: build
+	@testdata/demo/run
+
+test: build
+	@.ci/deps --optional $(TESTPACKAGES)
+	@CORPUS="$$(realpath -m $(CORPUS))" .ci/test
+
+race: deps
+	go test -race ./...
+
+fuzz: deps
+	@.ci/fuzz $(FUZZTIME)
+
+bench: build
+	@testdata/bench/run "$(BENCH)"
+
+conformance: deps
+	@CORPUS="$$(realpath -m $(CORPUS))" go test -count=1 -run Conformance . | grep -v '^ok'; exit $${PIPESTATUS[0]}
+
+lint: deps
+	gofmt -l . | (! grep .)
+	go vet ./...
+
+cover: deps
+	go test -coverpkg=./... -coverprofile=bin/cover.out ./... && go tool cover -func=bin/cover.out | tail -1
+
+check: test
+
+install: build
+	install -D -m 0755 bin/weir $(DESTDIR)/usr/bin/weir
+	install -D -m 0644 systemd/weir.service $(DESTDIR)/usr/lib/systemd/system/weir.service
+	install -d -m 0755 $(DESTDIR)/etc/weir/rules.d $(DESTDIR)/etc/weir/policy.d $(DESTDIR)/usr/share/weir/rules

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"weir/daemon"
+	"weir/rules"
+)
+
+func checkCommand() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:   "check [PATH...]",
+		Short: "Check configuration and rules: file, line and column of what is wrong, and what was meant",
+		Long: `Without PATH the daemon's configuration and the rules that it names are checked. A PATH is a rules file, a folder of
+them, or a weir.toml. Nothing is started and nothing is changed.`,
+		Example: `  weir check
+  weir check my-rules.toml /etc/weir/rules.d`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var problems rules.Problems
+			var files []string
+			if len(args) == 0 {
+				conf, p := daemon.LoadConfig(config, cmd.Flags().Changed("config"))
+				problems = append(problems, p...)
+				if conf != nil {
+					files = conf.RulePaths()
+				}
+			}
+			for _, path := range args {
+				if filepath.Base(path) == "weir.toml" {
+					_, p := daemon.LoadConfig(path, true)
+					problems = append(problems, p...)
+					continue
+				}
+				files = append(files, path)
+			}
+			set, p := daemon.LoadRules(files, true)
+			problems = append(problems, p...)
+			if err := report(problems); err != nil {
+				return err
+			}
+			if err := daemon.TryRules(set); err != nil {
+				return usage(err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "ok: %d rules\n", len(set.Rules))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", daemon.DefaultConfigPath, "configuration file")
+	return cmd
+}
+
+// report prints problems to stderr. It returns an error, already printed, if one of them is more than a warning.
+func report(problems rules.Problems) error {
+	bad := false
+	for _, p := range problems {
+		fmt.Fprintf(os.Stderr, "%s\n", p)
+		bad = bad || p.Level == rules.Error
+	}
+	if bad {
+		return exit{code: exitUsage}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"weir/daemon"
+	"weir/rules"
+)
+
+func rulesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "rules",
+		Short:   "List, explain and test rules",
+		Example: "  weir rules list\n  weir rules explain pci.pan\n  weir rules test my-rules.toml",
+	}
+	cmd.AddCommand(rulesListCommand(), rulesExplainCommand(), rulesTestCommand())
+	return cmd
+}
+
+// ruleSource is the choice of rules that the commands share.
+type ruleSource struct {
+	paths     []string
+	noBuiltin bool
+	config    string
+}
+
+func (s *ruleSource) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVarP(&s.paths, "rules", "r", nil, "rules file or folder (repeatable); default: those of the configuration")
+	f.BoolVar(&s.noBuiltin, "no-builtin", false, "leave the built-in rules out")
+	f.StringVar(&s.config, "config", daemon.DefaultConfigPath, "configuration file")
+}
+
+func (s *ruleSource) load(cmd *cobra.Command) (*rules.Set, error) {
+	paths := s.paths
+	if len(paths) == 0 {
+		conf, problems := daemon.LoadConfig(s.config, cmd.Flags().Changed("config"))
+		if err := report(problems); err != nil {
+			return nil, err
+		}
+		paths = conf.RulePaths()
+	}
+	set, problems := daemon.LoadRules(paths, !s.noBuiltin)
+	return set, report(problems)
+}
+
+func rulesListCommand() *cobra.Command {
+	var src ruleSource
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the rules in force",
+		Example: "  weir rules list\n  weir rules list --no-builtin -r my-rules.toml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := src.load(cmd)
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "ID\tSEVERITY\tENGINE\tFIELDS\tDESCRIPTION")
+			for _, r := range set.Rules {
+				fields := "every"
+				if len(r.Fields) > 0 {
+					fields = strings.Join(r.Fields, ",")
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.ID, r.Severity, r.Engine, fields, r.Description)
+			}
+			return failed(w.Flush())
+		},
+	}
+	src.flags(cmd)
+	return cmd
+}
+
+func rulesExplainCommand() *cobra.Command {
+	var src ruleSource
+	cmd := &cobra.Command{
+		Use:     "explain ID",
+		Short:   "Say what a rule finds, where, how it is validated and what it ignores",
+		Example: "  weir rules explain pci.pan",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set, err := src.load(cmd)
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(set.Rules, func(r *rules.Rule) bool { return r.ID == args[0] })
+			if i < 0 {
+				ids := make([]string, len(set.Rules))
+				for i, r := range set.Rules {
+					ids[i] = r.ID
+				}
+				hint := "list them with: weir rules list"
+				if near := rules.Nearest(args[0], ids); near != "" {
+					hint = "did you mean " + near + "?"
+				}
+				return usage(fmt.Errorf("rules explain: no rule %q (%s)", args[0], hint))
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), rules.Explain(set.Rules[i]))
+			return failed(err)
+		},
+	}
+	src.flags(cmd)
+	return cmd
+}
+
+func rulesTestCommand() *cobra.Command {
+	var src ruleSource
+	cmd := &cobra.Command{
+		Use:   "test [PATH...]",
+		Short: "Run the examples that rules carry in [rules.test]",
+		Long: `Every text in "match" must raise its rule, no text in "no_match" may. With PATH the rules of those files are tested, else
+those in force.`,
+		Example: "  weir rules test\n  weir rules test my-rules.toml",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				src.paths, src.noBuiltin = append(src.paths, args...), true
+			}
+			set, err := src.load(cmd)
+			if err != nil {
+				return err
+			}
+			result, err := daemon.TestRules(set)
+			if err != nil {
+				return usage(err)
+			}
+			for _, f := range result.Failures {
+				fmt.Fprintln(cmd.OutOrStdout(), f)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d rules, %d examples, %d failed; %d rules without examples\n",
+				len(set.Rules), result.Examples, len(result.Failures), result.Without)
+			if len(result.Failures) > 0 {
+				return exit{code: exitFailed}
+			}
+			return nil
+		},
+	}
+	src.flags(cmd)
+	return cmd
+}

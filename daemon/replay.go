@@ -1,0 +1,207 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/pprof"
+	"sort"
+
+	"weir/alert"
+	"weir/capture"
+	"weir/dissect"
+	"weir/engine"
+	"weir/flow"
+	"weir/pcapstore"
+	"weir/rules"
+)
+
+// Replay runs captures through the pipeline. It is the same engine as the daemon's, without a daemon.
+type Replay struct {
+	Config   *Config // nil: defaults
+	Rules    []string
+	Builtin  bool
+	Output   string          // table, json or none
+	Events   map[string]bool // types to tell; nil: all
+	Slices   string          // folder for the packets of alerts; "": none
+	Checksum flow.ChecksumMode
+	Stats    bool
+	Profile  string
+	Stdout   io.Writer
+	Stderr   io.Writer
+}
+
+// LoadRules reads the rules that the run uses.
+func (r *Replay) LoadRules() (*rules.Set, rules.Problems) {
+	paths := r.Rules
+	if r.Config != nil {
+		paths = append(r.Config.RulePaths(), paths...)
+	}
+	return LoadRules(paths, r.Builtin)
+}
+
+const replayRecent = 256 << 20 // bytes of packets kept to look back from an alert
+
+// Run takes the files through the pipeline and returns how many alerts they raised.
+func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) {
+	conf := r.Config
+	if conf == nil {
+		conf = DefaultConfig()
+	}
+	if r.Profile != "" {
+		stop, err := profile(r.Profile)
+		if err != nil {
+			return 0, err
+		}
+		defer stop()
+	}
+	db, err := CompileRules(set, userDir(), false)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	queue, events := r.sink()
+	cfg := engine.Config{
+		Flow: flow.DefaultLimits, Checksum: r.Checksum, Dissect: dissect.DefaultLimits,
+		Events: events, Emit: queue.Put,
+	}
+	recent := 0
+	if r.Slices != "" {
+		store, err := pcapstore.Open(r.Slices, pcapstore.Options{Quota: int64(conf.Pcap.Quota), App: "weir " + Version()})
+		if err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, store.Close()) }()
+		cfg.Store, cfg.Post = store, conf.Pcap.Post.Duration()
+		recent = replayRecent
+	}
+	e := engine.New(cfg)
+	e.SetRules(db)
+	lane := e.NewLane()
+	lane.OnPanic = func(stack string) { fmt.Fprintf(r.Stderr, "weir: internal error, survived: %s\n", stack) }
+	defer lane.Free()
+	run := replayRun{e: e, lane: lane, recent: recent, stderr: r.Stderr}
+	for _, name := range files {
+		if err = run.file(name); err != nil {
+			break
+		}
+	}
+	run.close()
+	if r.Stats {
+		r.writeStats(&run.total, queue)
+	}
+	return run.total.Alerts, errors.Join(err, queue.Close())
+}
+
+// replayRun is the state that goes from one file into the next.
+type replayRun struct {
+	e      *engine.Engine
+	lane   *engine.Lane
+	tap    *engine.Tap
+	src    *capture.File
+	recent int
+	last   int64
+	total  engine.Counters
+	stderr io.Writer
+}
+
+func (r *replayRun) file(name string) error {
+	src, err := capture.OpenFile(name)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	r.src = src
+	for first := true; ; first = false {
+		frames, err := src.Next()
+		if len(frames) > 0 {
+			if first && frames[0].Time < r.last {
+				r.close() // time goes back: another recording, its flows are others
+			}
+			if r.tap == nil {
+				r.tap = r.e.NewTap(engine.TapConfig{Interfaces: r.interfaces, Recent: r.recent, Number: true})
+			}
+			r.last = frames[len(frames)-1].Time
+			r.lane.Block(r.tap, frames)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			if w := src.Warning(); w != nil {
+				fmt.Fprintf(r.stderr, "weir: warning: %v\n", w)
+			}
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func (r *replayRun) interfaces() []capture.Interface { return r.src.Interfaces() }
+
+func (r *replayRun) close() {
+	if r.tap == nil {
+		return
+	}
+	r.lane.Close(r.tap)
+	r.total.Add(r.tap.Counters())
+	r.tap = nil
+}
+
+// sink returns where events go, and which are wanted.
+func (r *Replay) sink() (*alert.Queue, map[string]bool) {
+	events := r.Events
+	var s alert.Sink
+	switch r.Output {
+	case "json":
+		s = alert.NewWriter(r.Stdout)
+	case "table":
+		s = alert.NewTable(r.Stdout, isTerminal(r.Stdout))
+		if events == nil {
+			events = tableEvents
+		}
+	default:
+		return alert.NewQueue(nil, true), nil
+	}
+	if events == nil {
+		events = allEvents()
+	}
+	return alert.NewQueue(s, true), events
+}
+
+// tableEvents are what a person sees unless more is asked for.
+var tableEvents = map[string]bool{"alert": true, "info": true, "anomaly": true}
+
+func (r *Replay) writeStats(c *engine.Counters, q *alert.Queue) {
+	stats := c.Stats()
+	if r.Output == "json" {
+		q.Put(&alert.Event{Time: c.Last, Type: "stats", Stats: stats})
+	}
+	lines := flatten("", stats, nil)
+	sort.Strings(lines)
+	for _, line := range lines {
+		fmt.Fprintln(r.Stderr, line)
+	}
+}
+
+func flatten(prefix string, m map[string]any, out []string) []string {
+	for k, v := range m {
+		if sub, ok := v.(map[string]any); ok {
+			out = flatten(prefix+k+".", sub, out)
+			continue
+		}
+		out = append(out, fmt.Sprintf("%-40s %v", prefix+k, v))
+	}
+	return out
+}
+
+func profile(path string) (stop func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { pprof.StopCPUProfile(); f.Close() }, nil
+}

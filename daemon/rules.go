@@ -1,0 +1,78 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"weir/dissect"
+	"weir/dlp"
+	"weir/rules"
+)
+
+// LoadRules reads rule files and folders, the built-in set first if wanted.
+func LoadRules(paths []string, builtin bool) (*rules.Set, rules.Problems) {
+	return rules.Load(paths, rules.Options{
+		Builtin: builtin, Fields: dissect.FieldNames, Validators: dlp.Validators(), Masks: dlp.Masks(),
+	})
+}
+
+// CompileRules makes a database of set. dir is where the compiled patterns and the fingerprint key are kept; keep says that
+// it must be possible to.
+func CompileRules(set *rules.Set, dir string, keep bool) (*dlp.Database, error) {
+	key, err := fingerprintKey(filepath.Join(dir, "state"), keep)
+	if err != nil {
+		return nil, err
+	}
+	return dlp.Compile(set, dlp.Options{CacheDir: filepath.Join(dir, "cache"), FingerprintKey: key})
+}
+
+// RulePaths returns the rule files and folders that are there: the default folders need not be.
+func (c *Config) RulePaths() []string {
+	return slices.DeleteFunc(slices.Clone(c.Paths.Rules), func(p string) bool {
+		_, err := os.Stat(p)
+		return err != nil
+	})
+}
+
+// userDir returns where a command without configuration keeps compiled patterns: the user's cache.
+func userDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "weir")
+}
+
+// EventTypes reads a comma-separated list of event types; "" is nil, all of them.
+func EventTypes(list string) (map[string]bool, error) {
+	if list == "" {
+		return nil, nil
+	}
+	known := allEvents()
+	out := map[string]bool{}
+	for word := range strings.SplitSeq(list, ",") {
+		word = strings.TrimSpace(word)
+		if !known[word] {
+			names := make([]string, 0, len(known))
+			for k := range known {
+				names = append(names, k)
+			}
+			slices.Sort(names)
+			return nil, fmt.Errorf("--events %s: unknown event type (known: %s)", word, strings.Join(names, ", "))
+		}
+		out[word] = true
+	}
+	return out, nil
+}
+
+// allEvents are all event types that there are.
+func allEvents() map[string]bool {
+	out := map[string]bool{"alert": true, "info": true, "flow": true, "anomaly": true, "drop": true, "stats": true, "fileinfo": true}
+	for _, p := range dissect.Protocols {
+		out[p.Name] = true
+	}
+	return out
+}

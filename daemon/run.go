@@ -1,0 +1,252 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"weir/alert"
+	"weir/capture"
+	"weir/dissect"
+	"weir/dlp"
+	"weir/engine"
+	"weir/flow"
+	"weir/pcapstore"
+	"weir/rules"
+	"weir/workload"
+)
+
+// Daemon is `weir run`: what is wired together, from the first ring to the last event.
+type Daemon struct {
+	conf    *Config
+	log     *slog.Logger
+	started time.Time
+
+	engine *engine.Engine
+	lanes  chan *engine.Lane
+	queue  *alert.Queue
+	alerts *AlertLog
+	eve    *alert.File
+	store  *pcapstore.Store
+	notify *Notifier
+
+	control *Control       // nil until ready
+	metrics *MetricsServer // nil: none
+
+	mu       sync.Mutex // guards what follows
+	db       *dlp.Database
+	rules    int
+	loaded   time.Time
+	taps     map[int]*tap    // by interface index
+	gone     engine.Counters // of taps that have ended
+	goneRing capture.Stats
+	blind    map[string]string // interface or "" → why it is not looked at
+	twice    *twice
+	wg       sync.WaitGroup
+}
+
+const (
+	eveMaxBytes = 1 << 30  // bytes of eve.json before it is rotated
+	eveKeep     = 4        // rotated files kept
+	storeQueue  = 64 << 20 // bytes of evidence that may wait for the disk
+)
+
+// Run runs the daemon until ctx is done or a signal says stop. Problems with the rules at the start are returned as an error; later
+// ones leave the old rules in force.
+func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
+	d := &Daemon{conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, blind: map[string]string{},
+		twice: newTwice(), notify: NewNotifier(), alerts: NewAlertLog()}
+	debug.SetMemoryLimit(int64(conf.Budget.Memory - conf.Capture.Ring))
+	if err := d.open(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	links, err := workload.Watch(ctx, conf.Capture.Include, conf.Capture.Exclude)
+	if err != nil {
+		return errors.Join(fmt.Errorf("watch interfaces: %w", err), d.close())
+	}
+	go d.notify.Watchdog(ctx, d.healthy)
+	err = d.serve(ctx, links)
+	return errors.Join(err, d.close())
+}
+
+// open makes everything that packets will meet, before there are any.
+func (d *Daemon) open() error {
+	set, problems := LoadRules(d.conf.RulePaths(), true)
+	for _, p := range problems {
+		d.log.Warn("rules", "problem", p.String())
+	}
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	var err error
+	if d.db, err = CompileRules(set, d.conf.Paths.State, true); err != nil {
+		return err
+	}
+	d.rules, d.loaded = len(set.Rules), time.Now()
+	for _, dir := range []string{d.conf.Paths.Log, d.conf.Paths.Run} {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return err
+		}
+	}
+	d.store, err = pcapstore.Open(d.conf.Paths.Pcap(), pcapstore.Options{Quota: int64(d.conf.Pcap.Quota), App: "weir " + Version(), Queue: storeQueue})
+	if err != nil {
+		return err
+	}
+	if d.eve, err = alert.NewFile(d.conf.Paths.EVE(), eveMaxBytes, eveKeep); err != nil {
+		return err
+	}
+	d.queue = alert.NewQueue(&both{d.eve, d.alerts}, false)
+	d.engine = engine.New(engine.Config{
+		Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit,
+		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: alert.NewLimiter(),
+	})
+	d.engine.SetRules(d.db)
+	n := runtime.GOMAXPROCS(0)
+	d.lanes = make(chan *engine.Lane, n)
+	for range n {
+		lane := d.engine.NewLane()
+		lane.OnPanic = func(stack string) { d.log.Error("internal error, survived: please report it", "stack", stack) }
+		d.lanes <- lane
+	}
+	return nil
+}
+
+// emit takes an event off the packet path. An alert that two taps see of one conversation is told once.
+func (d *Daemon) emit(ev *alert.Event) {
+	if d.twice.seen(ev) {
+		return
+	}
+	d.queue.Put(ev)
+}
+
+// serve follows interfaces and signals until it is told to stop.
+func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case ev, ok := <-links:
+			if !ok || ev.Kind == workload.Failed {
+				return fmt.Errorf("interfaces are not watched any more: %w", ev.Err)
+			}
+			if err := d.link(ev); err != nil {
+				return err
+			}
+		case sig := <-signals:
+			switch sig {
+			case syscall.SIGHUP:
+				if err := d.Reload().Err(); err != nil {
+					d.log.Error("reload: the old rules stay in force", "problem", err.Error())
+				}
+			case syscall.SIGUSR1:
+				d.reopenLog()
+			default:
+				d.log.Info("stopping", "signal", sig.String())
+				return nil
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// link deals with news of an interface.
+func (d *Daemon) link(ev workload.Event) error {
+	switch ev.Kind {
+	case workload.Arrived:
+		d.attach(ev.Interface)
+	case workload.Departed:
+		d.detach(ev.Interface.Index)
+	case workload.Changed:
+		d.mu.Lock()
+		d.nameWorkloads()
+		d.mu.Unlock()
+	case workload.Listed:
+		if d.control == nil {
+			return d.ready()
+		}
+	}
+	return nil
+}
+
+// ready opens the control socket: that it is there says that the interfaces that were there are watched.
+func (d *Daemon) ready() (err error) {
+	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{Status: d.Status, Reload: d.Reload, Alerts: d.alerts})
+	if err != nil {
+		return err
+	}
+	if addr := d.conf.Metrics.Listen; addr != "" {
+		if d.metrics, err = ServeMetrics(addr, d.Snapshot, d.healthy); err != nil {
+			return err
+		}
+	}
+	d.mu.Lock()
+	line := fmt.Sprintf("watching %d interfaces, %d rules", len(d.taps), d.rules)
+	d.mu.Unlock()
+	d.notify.Ready(line)
+	d.log.Info("ready", "status", line)
+	return nil
+}
+
+// Reload puts the rules on disk in force. With an error among the problems the old ones stay.
+func (d *Daemon) Reload() rules.Problems {
+	d.notify.Reloading()
+	defer d.notify.Ready("reloaded")
+	d.reopenLog()
+	set, problems := LoadRules(d.conf.RulePaths(), true)
+	if problems.Failed() {
+		return problems
+	}
+	db, err := CompileRules(set, d.conf.Paths.State, true)
+	if err != nil {
+		return append(problems, rules.Problem{What: err.Error()})
+	}
+	d.mu.Lock()
+	old := d.db
+	d.db, d.rules, d.loaded = db, len(set.Rules), time.Now()
+	d.mu.Unlock()
+	d.engine.SetRules(db)
+	d.log.Info("reloaded", "rules", len(set.Rules))
+	old.Close()
+	return problems
+}
+
+func (d *Daemon) reopenLog() {
+	if err := d.eve.Reopen(); err != nil {
+		d.log.Error("reopen", "file", d.conf.Paths.EVE(), "problem", err)
+	}
+}
+
+// close drains: taps end, flows are told, events and slices are written.
+func (d *Daemon) close() error {
+	d.notify.Stopping()
+	d.mu.Lock()
+	for _, t := range d.taps {
+		t.ring.Close()
+	}
+	d.mu.Unlock()
+	d.wg.Wait()
+	err := errors.Join(d.queue.Close(), d.store.Close())
+	if d.control != nil {
+		err = errors.Join(err, d.control.Close())
+	}
+	if d.metrics != nil {
+		err = errors.Join(err, d.metrics.Close())
+	}
+	for range cap(d.lanes) {
+		(<-d.lanes).Free()
+	}
+	d.db.Close()
+	return err
+}

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output")
+
+func testStatus() Status {
+	at := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	return Status{
+		Version: "1.2.3", Started: at, Ready: true, Config: "/etc/weir/weir.toml", Rules: 311, RulesLoaded: at.Add(26 * time.Hour),
+		Interfaces: []InterfaceStatus{
+			{Name: "veth12ab", Workload: "shop/cart", Packets: 1000, Drops: 10, Freezes: 1, Flows: 7},
+			{Name: "vethevil", Workload: "x\x1b[2J\u009b", Packets: 5},
+			{Name: "veth0"},
+		},
+		Memory:       MemoryStatus{Go: 300 << 20, Rings: 24 << 20, Hyperscan: 1500 << 10, Recent: 64 << 20, Budget: 1 << 30, BudgetFull: true},
+		Slices:       SlicesStatus{Dir: "/var/lib/weir/pcap", Bytes: 12345678, Quota: 10 << 30},
+		NotInspected: []NotInspected{{"tls", 12, 9 << 20}, {"budget", 1, 100}},
+		Warnings:     []string{"veth9: no permission (run as root)"},
+	}
+}
+
+func TestStatusTable(t *testing.T) {
+	for _, c := range []struct {
+		file string
+		s    Status
+	}{
+		{"testdata/status.txt", testStatus()},
+		{"testdata/status_empty.txt", Status{Version: "1.2.3", Started: time.Date(2025, 1, 3, 6, 0, 0, 0, time.UTC)}},
+	} {
+		var b strings.Builder
+		c.s.normalise()
+		if err := c.s.WriteTable(&b, time.Date(2025, 1, 3, 6, 30, 7, 0, time.UTC)); err != nil {
+			t.Fatal(err)
+		}
+		if *update {
+			if err := os.WriteFile(c.file, []byte(b.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(c.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.String(); got != string(want) {
+			t.Errorf("%s:\n%s\nwant\n%s", c.file, got, want)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	now := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		d    time.Duration
+		want string
+	}{{0, "0s"}, {59900 * time.Millisecond, "59s"}, {61 * time.Second, "1m"}, {59*time.Minute + 59*time.Second, "59m"}, {time.Hour, "1h0m"}, {47*time.Hour + time.Minute, "47h1m"}, {50 * time.Hour, "2d"}} {
+		if got := age(now, now.Add(-c.d)); got != c.want {
+			t.Errorf("%v: got %s, want %s", c.d, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package daemon
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"weir/alert"
+	"weir/capture"
+	"weir/engine"
+	"weir/workload"
+)
+
+const (
+	ringMost   = 8 << 20 // bytes of one ring, where there is room
+	ringLeast  = 2 << 20 // bytes of one ring; with less left, an interface is not watched, and that is told
+	preMost    = 8 << 20 // bytes of recent packets of one interface
+	preLeast   = 256 << 10
+	flowsLeast = 4096
+)
+
+// tap is one interface that is watched.
+type tap struct {
+	iface workload.Interface
+	who   workload.Workload
+	ring  *capture.Ring
+	tap   *engine.Tap
+	bytes int // of the ring
+	pre   int // bytes of recent packets
+	done  chan struct{}
+	seen  atomic.Int64 // ns since the epoch: when its ring or its work last came back
+}
+
+// attach begins to watch an interface.
+func (d *Daemon) attach(i workload.Interface) {
+	d.mu.Lock()
+	_, known := d.taps[i.Index]
+	ringBytes, pre := d.shares()
+	d.mu.Unlock()
+	if known {
+		return
+	}
+	if ringBytes < ringLeast {
+		d.notWatched(i.Name, "no room for a ring (raise [capture] ring)")
+		return
+	}
+	ring, err := capture.OpenRing(capture.RingConfig{Interface: i.Index, Name: i.Name, Bytes: ringBytes})
+	if err != nil {
+		d.notWatched(i.Name, err.Error())
+		return
+	}
+	t := &tap{iface: i, ring: ring, bytes: ringBytes, pre: pre, done: make(chan struct{})}
+	t.who = workload.Find(i)
+	t.seen.Store(time.Now().UnixNano())
+	t.tap = d.engine.NewTap(engine.TapConfig{
+		Interfaces: ring.Interfaces, Recent: pre, Flows: max(flowsLeast, d.conf.Budget.Flows/8),
+		Drops: func() uint64 { return t.readStats().Drops },
+	})
+	d.mu.Lock()
+	d.taps[i.Index] = t
+	delete(d.blind, i.Name)
+	d.nameWorkloads()
+	d.mu.Unlock()
+	d.log.Info("watching", "interface", i.Name, "workload", t.who.Name, "ring", Size(ringBytes).String())
+	d.wg.Go(func() { d.follow(t) })
+}
+
+// shares returns what is left for one more tap: bytes of ring, bytes of recent packets. d.mu is held.
+func (d *Daemon) shares() (ring, pre int) {
+	ringLeft, preLeft := int(d.conf.Capture.Ring), int(d.conf.Pcap.Pre)
+	for _, t := range d.taps {
+		ringLeft -= t.bytes
+		preLeft -= t.pre
+	}
+	ring = min(ringMost, max(ringLeft/8, ringLeast))
+	if ring > ringLeft {
+		ring = 0
+	}
+	pre = min(preMost, max(preLeft/8, preLeast))
+	if pre > preLeft {
+		pre = 0
+	}
+	return ring, pre
+}
+
+// notWatched tells that an interface is not looked at, and why.
+func (d *Daemon) notWatched(name, why string) {
+	d.mu.Lock()
+	d.blind[name] = why
+	d.mu.Unlock()
+	d.log.Error("not watched", "interface", name, "problem", why)
+	d.queue.Put(&alert.Event{Time: time.Now().UnixNano(), Type: "anomaly", Iface: name,
+		Anomaly: &alert.Anomaly{Type: "capture", Event: "capture.not_watched", Layer: "capture", Detail: why}})
+}
+
+// detach stops watching an interface that is gone.
+func (d *Daemon) detach(index int) {
+	d.mu.Lock()
+	t := d.taps[index]
+	d.mu.Unlock()
+	if t != nil {
+		t.ring.Close()
+		<-t.done
+	}
+}
+
+// follow takes a tap's blocks through the pipeline until its ring ends. It waits for a block without a lane.
+func (d *Daemon) follow(t *tap) {
+	defer close(t.done)
+	for {
+		frames, err := t.ring.Next()
+		t.seen.Store(time.Now().UnixNano())
+		if len(frames) > 0 || err == nil {
+			lane := <-d.lanes
+			if len(frames) > 0 {
+				lane.Block(t.tap, frames)
+			} else {
+				lane.Tick(t.tap, time.Now().UnixNano())
+			}
+			d.lanes <- lane
+		}
+		if err != nil {
+			d.end(t, err)
+			return
+		}
+	}
+}
+
+// readStats returns the ring's statistics. The ring reads them from the kernel under a lock of its own: any goroutine may ask.
+func (t *tap) readStats() capture.Stats {
+	s, _ := t.ring.Stats() // on an error, as they were read last
+	return s
+}
+
+// end drains a tap whose ring has ended.
+func (d *Daemon) end(t *tap, why error) {
+	t.ring.Close()
+	lane := <-d.lanes
+	lane.Close(t.tap)
+	d.lanes <- lane
+	d.mu.Lock()
+	delete(d.taps, t.iface.Index)
+	d.gone.Add(t.tap.Counters())
+	s, _ := t.ring.Stats()
+	d.goneRing.Packets += s.Packets
+	d.goneRing.Drops += s.Drops
+	d.goneRing.Freezes += s.Freezes
+	d.nameWorkloads()
+	d.mu.Unlock()
+	if !errors.Is(why, net.ErrClosed) {
+		d.log.Info("not watching any more", "interface", t.iface.Name, "reason", why.Error())
+	}
+}
+
+// nameWorkloads makes the table of addresses anew. d.mu is held.
+func (d *Daemon) nameWorkloads() {
+	entries := make([]workload.Entry, 0, len(d.taps))
+	for _, t := range d.taps {
+		addresses, err := workload.Addresses(&t.who)
+		if err != nil {
+			d.log.Debug("addresses", "workload", t.who.Name, "problem", err)
+		}
+		entries = append(entries, workload.Entry{Workload: &t.who, Addresses: addresses})
+	}
+	d.engine.SetWorkloads(workload.NewTable(entries))
+}

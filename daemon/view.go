@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"runtime/metrics"
+	"slices"
+	"strings"
+	"time"
+
+	"weir/dlp"
+	"weir/engine"
+)
+
+// Status says how the daemon is. It may be called from any goroutine.
+func (d *Daemon) Status() Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := Status{
+		Version: Version(), Started: d.started, Ready: d.control != nil, Config: d.conf.File,
+		Rules: d.rules, RulesLoaded: d.loaded,
+		Slices: SlicesStatus{Dir: d.conf.Paths.Pcap(), Bytes: d.store.Usage(), Quota: int64(d.conf.Pcap.Quota)},
+	}
+	for _, t := range d.taps {
+		c, r := t.tap.Counters(), t.readStats()
+		s.Interfaces = append(s.Interfaces, InterfaceStatus{Name: t.iface.Name, Workload: t.who.Name,
+			Packets: c.Frames, Drops: r.Drops, Freezes: r.Freezes, Flows: c.Flow.Active})
+		s.Memory.Rings += int64(t.bytes)
+		s.Memory.Recent += int64(t.pre)
+	}
+	slices.SortFunc(s.Interfaces, func(a, b InterfaceStatus) int { return strings.Compare(a.Name, b.Name) })
+	s.Memory.Go, s.Memory.Hyperscan, s.Memory.Budget = goMemory(), dlp.NativeBytes(), int64(d.conf.Budget.Memory)
+	for name, why := range d.blind {
+		s.Warnings = append(s.Warnings, name+" is not watched: "+why)
+	}
+	slices.Sort(s.Warnings)
+	c := d.total()
+	for _, x := range []NotInspected{
+		{Reason: "frames that could not be decoded", Flows: c.Undecoded},
+		{Reason: "bytes of streams that were never seen", Bytes: c.Flow.GapBytes},
+		{Reason: "bytes that detection gave up on", Bytes: c.Shed},
+		{Reason: "values with a coding that could not be undone", Flows: c.Undecodable},
+		{Reason: "flows evicted because the table was full", Flows: c.Flow.Evicted},
+	} {
+		if x.Flows+x.Bytes > 0 {
+			s.NotInspected = append(s.NotInspected, x)
+		}
+	}
+	return s
+}
+
+// total sums the counters of all taps, those that have ended too. d.mu is held.
+func (d *Daemon) total() engine.Counters {
+	sum := d.gone
+	for _, t := range d.taps {
+		sum.Add(t.tap.Counters())
+	}
+	return sum
+}
+
+// Snapshot returns what is counted, for metrics. It may be called from any goroutine.
+func (d *Daemon) Snapshot() Snapshot {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c, ring := d.total(), d.goneRing
+	native := map[string]int64{"hyperscan": dlp.NativeBytes(), "ring": 0}
+	recent := int64(0)
+	for _, t := range d.taps {
+		r := t.readStats()
+		ring.Drops += r.Drops
+		ring.Freezes += r.Freezes
+		native["ring"] += int64(t.bytes)
+		recent += int64(t.pre)
+	}
+	st := d.store.Counters()
+	return Snapshot{
+		Packets: map[string]uint64{"veth": c.Frames},
+		Drops:   map[string]uint64{"ring": ring.Drops, "queue": d.queue.Dropped(), "budget": c.Flow.BudgetGaps, "disk": st.NotStored},
+		Freezes: ring.Freezes, Interfaces: len(d.taps),
+		AttachFailures: map[string]uint64{"attach": uint64(len(d.blind))},
+		Flows:          c.Flow.Active, Held: int64(c.Flow.Held), Gaps: c.Flow.Gaps,
+		Uninspected: map[string]uint64{"gap": c.Flow.GapBytes, "shed": c.Shed},
+		Native:      native, Recent: recent,
+		Alerts:     map[AlertLabels]uint64{{Engine: "all", Action: "allowed"}: c.Alerts},
+		Suppressed: c.HeldBack, EventsDropped: d.queue.Dropped(),
+		Slices: st.Written, SlicesFailed: st.Failed, SliceBytes: d.store.Usage(), SliceQuota: int64(d.conf.Pcap.Quota),
+		Rules: d.rules, RulesLoaded: d.loaded, Panics: c.Panics,
+	}
+}
+
+// healthy returns what hangs: nil if every tap came back from its ring within a while.
+func (d *Daemon) healthy() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range d.taps {
+		if since := time.Since(time.Unix(0, t.seen.Load())); since > hangAfter {
+			return hang{t.iface.Name, since}
+		}
+	}
+	return nil
+}
+
+const hangAfter = 10 * time.Second // ticks come every second
+
+// hang is a tap that has not come back from its work.
+type hang struct {
+	iface string
+	since time.Duration
+}
+
+func (h hang) Error() string {
+	return h.iface + " has not been served for " + h.since.Round(time.Second).String()
+}
+
+func goMemory() int64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
+}

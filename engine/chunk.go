@@ -1,0 +1,311 @@
+package engine
+
+import (
+	"weir/dissect"
+	"weir/flow"
+	"weir/wire"
+)
+
+// chunk dissects and inspects bytes that came in order.
+func (l *Lane) chunk(c *flow.Chunk) {
+	fl := l.fl
+	a := fl.S.app
+	if a == nil {
+		if len(c.Data) == 0 && c.Gap == 0 {
+			return
+		}
+		a = l.newApp()
+		fl.S.app = a
+	}
+	l.a = a
+	if a.panicked {
+		a.skip(len(c.Data), "panic")
+		return
+	}
+	if fl.Key.Proto != wire.ProtoTCP {
+		l.datagram(a, c)
+		return
+	}
+	if c.Gap > 0 {
+		l.gap(a, c.Dir, c.Gap)
+	}
+	if len(c.Data) > 0 {
+		l.stream(a, c.Dir, c.Data)
+	}
+	if c.End {
+		l.end(a, c.Dir)
+	}
+}
+
+func (l *Lane) newApp() *app {
+	n := len(l.apps)
+	if n == 0 {
+		return &app{}
+	}
+	a := l.apps[n-1]
+	l.apps = l.apps[:n-1]
+	return a
+}
+
+// stream feeds bytes of one direction to whatever understands them.
+func (l *Lane) stream(a *app, dir wire.Dir, data []byte) {
+	for n := 0; len(data) > 0; n++ {
+		switch a.at[dir] {
+		case parsed:
+			data = l.feed(a, dir, data)
+		case fresh:
+			data = l.probe(a, dir, data)
+		default:
+			data = l.unknown(a, dir, data)
+		}
+		if n == maxUpgrades {
+			l.raw(a, dir, data, true)
+			return
+		}
+	}
+}
+
+const maxUpgrades = 16 // changes of protocol within one chunk
+
+// probe asks what a direction's first bytes are. It returns what is to be dealt with anew, now that more is known.
+func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
+	t, fl := l.t, l.fl
+	if a.alive == 0 {
+		a.alive = candidates(dissect.Stream)
+	}
+	head := t.table.Join(fl, dir, data)
+	if a.proto != nil && a.d != nil { // the other direction has told
+		if g := a.proto.Probe(dir, head[:min(len(head), dissect.MaxProbe)]); g == dissect.No {
+			a.at[dir] = unknown
+			return head
+		}
+		a.at[dir] = parsed
+		return head
+	}
+	p, maybe := identify(&a.alive, dir, head, fl.Key.APort, fl.Key.BPort)
+	switch {
+	case p != nil:
+		l.start(a, p)
+		other := dir.Other()
+		a.at[dir] = parsed
+		if a.at[other] != fresh {
+			return head
+		}
+		a.at[other] = parsed
+		if dir == wire.ToClient { // what the client said before comes first
+			l.flush(a, other)
+			return head
+		}
+		rest := l.feed(a, dir, head)
+		if a.at[other] == parsed {
+			l.flush(a, other)
+		}
+		return rest
+	case maybe && l.keep(dir, head):
+		return nil
+	}
+	a.at[dir] = unknown
+	if a.alive == 0 || a.at[dir.Other()] != fresh {
+		a.at[dir.Other()] = unknown
+		l.flush(a, dir.Other())
+	}
+	return head
+}
+
+// flush deals with what is held for dir.
+func (l *Lane) flush(a *app, dir wire.Dir) {
+	held := l.t.table.Join(l.fl, dir, nil)
+	if len(held) == 0 {
+		return
+	}
+	l.stream(a, dir, held)
+}
+
+// start makes p the protocol of the flow.
+func (l *Lane) start(a *app, p *dissect.Protocol) {
+	a.proto = p
+	a.d = p.New(p, &l.t.env)
+	a.idBase = a.lastID
+	a.need = [2]int{}
+}
+
+// feed gives the dissector what it left over and data. It returns bytes that turned out to be another protocol's.
+func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
+	data = l.t.table.Join(l.fl, dir, data)
+	if len(data) < a.need[dir] && l.keep(dir, data) {
+		return nil
+	}
+	pr, err := a.d.Feed(dir, data, l.emit)
+	rest := data[min(pr.Used, len(data)):]
+	switch {
+	case err != nil:
+		l.anomaly("applayer", a.proto.Name+".malformed", "these bytes are not valid for the protocol: inspected as raw bytes from here on")
+		t.count.malformed++
+		l.lose(a, dir)
+		return rest
+	case a.upgrade:
+		l.upgraded(a, dir)
+		return rest
+	}
+	a.need[dir] = 0
+	switch {
+	case len(rest) == 0:
+		return nil
+	case l.closing: // it will never be complete: inspected as it is
+		l.raw(a, dir, rest, false)
+		return nil
+	case len(rest)+pr.Need > maxHeld || !l.keep(dir, rest):
+		return l.overBudget(a, dir, rest)
+	}
+	a.need[dir] = len(rest) + pr.Need
+	return nil
+}
+
+// keep holds bytes for the next chunk of dir. A flow that is ending holds nothing.
+func (l *Lane) keep(dir wire.Dir, rest []byte) bool {
+	return !l.closing && l.t.table.Keep(l.fl, dir, rest)
+}
+
+const maxHeld = 1 << 20 // bytes of one unfinished message that are held for a dissector
+
+// overBudget gives up understanding a direction whose unfinished message cannot be held; its bytes are inspected raw.
+func (l *Lane) overBudget(a *app, dir wire.Dir, rest []byte) []byte {
+	l.anomaly("applayer", a.proto.Name+".over_budget", "an unfinished message is larger than what may be held: inspected as raw bytes from here on")
+	l.lose(a, dir)
+	return rest
+}
+
+// lose drops the dissector: both directions are raw until a probe recognises a beginning again.
+func (l *Lane) lose(a *app, dir wire.Dir) {
+	a.d.Close(wire.ToServer, l.emit)
+	a.d.Close(wire.ToClient, l.emit)
+	l.scanEnd(a)
+	a.d = nil
+	a.at = [2]place{unknown, unknown}
+	l.flush(a, dir.Other())
+}
+
+// upgraded begins anew: the flow carries another protocol from here on.
+func (l *Lane) upgraded(a *app, dir wire.Dir) {
+	a.upgrade = false
+	a.d.Close(wire.ToServer, l.emit)
+	a.d.Close(wire.ToClient, l.emit)
+	l.scanEnd(a)
+	a.d, a.alive, a.reprobes = nil, 0, 0
+	a.at = [2]place{fresh, fresh}
+	_ = dir
+}
+
+// unknown inspects bytes that nobody understands. After a loss, an error or a mid-stream start the beginning of a
+// chunk may be a beginning that a probe knows.
+func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
+	if a.reprobes < maxReprobes {
+		a.reprobes++
+		alive := candidates(dissect.Stream)
+		if a.d != nil {
+			if a.proto.Probe(dir, data) == dissect.Yes {
+				a.at[dir] = parsed
+				l.rawEnd(a, dir)
+				return data
+			}
+		} else if p, _ := identify(&alive, dir, data, l.fl.Key.APort, l.fl.Key.BPort); p != nil {
+			l.start(a, p)
+			a.at[dir] = parsed
+			l.rawEnd(a, dir)
+			return data
+		}
+	}
+	l.raw(a, dir, data, true)
+	return nil
+}
+
+// gap tells everything of dir that n bytes were lost.
+func (l *Lane) gap(a *app, dir wire.Dir, n int) {
+	t, fl := l.t, l.fl
+	switch a.at[dir] {
+	case parsed:
+		rest := t.table.Join(fl, dir, nil) // an unfinished head, say: inspected as it is, then dropped
+		if len(rest) > 0 {
+			l.raw(a, dir, rest, false)
+		}
+		a.need[dir] = 0
+		if !a.d.Gap(dir, n, l.emit) {
+			l.anomaly("applayer", a.proto.Name+".gap", "lost bytes: inspected as raw bytes until a beginning is recognised again")
+			l.lose(a, dir)
+		}
+	case fresh:
+		if rest := t.table.Join(fl, dir, nil); len(rest) > 0 {
+			l.raw(a, dir, rest, true)
+		}
+		a.alive = 0
+		a.raw[dir].off += int64(n)
+	default:
+		a.raw[dir].off += int64(n)
+	}
+}
+
+// end tells that dir will bring no more bytes.
+func (l *Lane) end(a *app, dir wire.Dir) {
+	if a.ended[dir] {
+		return
+	}
+	a.ended[dir] = true
+	if a.at[dir] == fresh {
+		a.at[dir] = unknown
+		a.reprobes = maxReprobes
+		l.flush(a, dir)
+	}
+	if a.d != nil {
+		if a.at[dir] == parsed {
+			if rest := l.t.table.Join(l.fl, dir, nil); len(rest) > 0 { // it will never be complete: inspected as it is
+				l.raw(a, dir, rest, false)
+			}
+		}
+		a.d.Close(dir, l.emit)
+	}
+	l.rawEnd(a, dir)
+}
+
+// datagram deals with a chunk that is a whole datagram.
+func (l *Lane) datagram(a *app, c *flow.Chunk) {
+	if len(c.Data) == 0 {
+		return
+	}
+	if a.d == nil && a.datagrams < maxDatagrams && l.fl.Key.Proto == wire.ProtoUDP {
+		a.datagrams++
+		alive := candidates(dissect.Datagram)
+		if p, _ := identify(&alive, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort); p != nil {
+			l.start(a, p)
+		}
+	}
+	if a.d != nil {
+		pr, err := a.d.Feed(c.Dir, c.Data, l.emit)
+		if err == nil && pr.Used > 0 {
+			return
+		}
+		l.anomaly("applayer", a.proto.Name+".malformed", "a datagram is not valid for the protocol: inspected as raw bytes")
+		l.t.count.malformed++
+	}
+	a.raw[c.Dir].id++
+	l.rawMessage(c.Dir, rawID|a.raw[c.Dir].id<<1|uint64(c.Dir), 0, c.Data, true)
+}
+
+// raw inspects bytes of a direction's endless raw message. more is false if no byte can follow directly.
+func (l *Lane) raw(a *app, dir wire.Dir, data []byte, more bool) {
+	s := &a.raw[dir]
+	l.rawMessage(dir, rawID|uint64(dir), s.off, data, !more)
+	s.off += int64(len(data))
+}
+
+// rawEnd ends the raw message of a direction.
+func (l *Lane) rawEnd(a *app, dir wire.Dir) {
+	if s := &a.raw[dir]; s.off > 0 {
+		l.rawMessage(dir, rawID|uint64(dir), s.off, nil, true)
+	}
+}
+
+func (l *Lane) rawMessage(dir wire.Dir, id uint64, off int64, data []byte, end bool) {
+	l.parts[0] = dissect.Part{Field: dissect.RawBytes, Off: off, Bytes: data, More: !end}
+	l.msg = dissect.Message{Protocol: &dissect.Raw, ID: id, Tx: id, Dir: dir, Parts: l.parts[:], End: end}
+	l.inspect(&l.msg)
+}

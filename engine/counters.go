@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"weir/flow"
+)
+
+// tapCounters are counted on the packet path by the goroutine that serves the tap.
+type tapCounters struct {
+	frames, bytes                     uint64
+	noIP, undecoded                   uint64
+	messages, notes, malformed        uint64
+	hits, alerts, anomalies, heldBack uint64
+	panics                            uint64
+}
+
+// Counters is a copy of what a tap counted; all of it, or the sum of several taps'.
+type Counters struct {
+	Frames, Bytes                     uint64 // bytes as on the wire
+	NoIP                              uint64 // frames without IP: ARP, spanning tree ...
+	Undecoded                         uint64 // frames that could not be decoded
+	Messages, Notes, Malformed        uint64
+	Hits, Alerts, Anomalies, HeldBack uint64
+	Panics                            uint64
+	Undecodable                       uint64 // values with a coding that could not be undone
+	Shed                              uint64 // bytes that detection gave up on, for its budget
+	Flow                              flow.Counters
+	Last                              int64 // time of the last frame, ns since the epoch
+}
+
+// snapshot is what publish leaves for readers in other goroutines.
+type snapshot = atomic.Pointer[Counters]
+
+// publish makes the counters readable by others: once per block, not per packet.
+func (t *Tap) publish() {
+	if t.frames-t.published < publishEvery && t.now-t.publishedAt < publishAge {
+		return
+	}
+	t.published, t.publishedAt = t.frames, t.now
+	t.shown.Store(t.read())
+}
+
+const (
+	publishEvery = 4096          // frames
+	publishAge   = 1_000_000_000 // ns
+)
+
+func (t *Tap) read() *Counters {
+	c := &t.count
+	return &Counters{
+		Frames: c.frames, Bytes: c.bytes, NoIP: c.noIP, Undecoded: c.undecoded,
+		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
+		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics,
+		Undecodable: t.env.Count.Undecodable, Shed: t.shed, Flow: *t.table.Counters(), Last: t.now,
+	}
+}
+
+// Counters returns what was counted, at most a block or a second old. It may be called from any goroutine.
+func (t *Tap) Counters() *Counters {
+	if c := t.shown.Load(); c != nil {
+		return c
+	}
+	return &Counters{}
+}
+
+// Add adds d to c.
+func (c *Counters) Add(d *Counters) {
+	c.Frames += d.Frames
+	c.Bytes += d.Bytes
+	c.NoIP += d.NoIP
+	c.Undecoded += d.Undecoded
+	c.Messages += d.Messages
+	c.Notes += d.Notes
+	c.Malformed += d.Malformed
+	c.Hits += d.Hits
+	c.Alerts += d.Alerts
+	c.Anomalies += d.Anomalies
+	c.HeldBack += d.HeldBack
+	c.Panics += d.Panics
+	c.Undecodable += d.Undecodable
+	c.Shed += d.Shed
+	c.Last = max(c.Last, d.Last)
+	f, g := &c.Flow, &d.Flow
+	f.Flows += g.Flows
+	f.Evicted += g.Evicted
+	f.Active += g.Active
+	f.Held += g.Held
+	f.Gaps += g.Gaps
+	f.GapBytes += g.GapBytes
+	f.BudgetGaps += g.BudgetGaps
+	f.BadChecksums += g.BadChecksums
+	f.UnjudgedChecksums += g.UnjudgedChecksums
+	f.Rejected += g.Rejected
+	f.Overlaps += g.Overlaps
+	f.OverlapsDiffer += g.OverlapsDiffer
+	f.Midstream += g.Midstream
+	f.Fragments += g.Fragments
+	f.FragmentsOK += g.FragmentsOK
+	f.FragmentsDropped += g.FragmentsDropped
+	f.FragmentOverlaps += g.FragmentOverlaps
+}
+
+// Stats returns the counters under the names that Suricata's stats event has for them, and Weir's own under "weir".
+func (c *Counters) Stats() map[string]any {
+	return map[string]any{
+		"capture": map[string]any{"kernel_packets": c.Frames, "kernel_drops": uint64(0)},
+		"decoder": map[string]any{"pkts": c.Frames, "bytes": c.Bytes, "invalid": c.Undecoded},
+		"flow":    map[string]any{"total": c.Flow.Flows, "active": c.Flow.Active, "evicted": c.Flow.Evicted},
+		"defrag":  map[string]any{"fragments": c.Flow.Fragments, "reassembled": c.Flow.FragmentsOK, "dropped": c.Flow.FragmentsDropped},
+		"tcp": map[string]any{
+			"reassembly_gap": c.Flow.Gaps, "midstream_pickups": c.Flow.Midstream, "invalid_checksum": c.Flow.BadChecksums,
+			"overlap": c.Flow.Overlaps, "overlap_diff_data": c.Flow.OverlapsDiffer, "segment_memcap_drop": c.Flow.BudgetGaps,
+			"rejected": c.Flow.Rejected,
+		},
+		"detect": map[string]any{"alert": c.Alerts, "alerts_suppressed": c.HeldBack},
+		"weir": map[string]any{
+			"no_ip": c.NoIP, "messages": c.Messages, "notes": c.Notes, "malformed": c.Malformed, "hits": c.Hits,
+			"anomalies": c.Anomalies, "panics": c.Panics, "undecodable": c.Undecodable, "shed_bytes": c.Shed,
+			"gap_bytes": c.Flow.GapBytes, "unjudged_checksums": c.Flow.UnjudgedChecksums,
+		},
+	}
+}

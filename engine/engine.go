@@ -1,0 +1,87 @@
+// Package engine is the way of a packet: decode, order, dissect, inspect, record, in one function,
+// Lane.Packet. The same function serves a ring, a file and an inline queue. It opens no source and no
+// sink: those are given to it.
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+
+	"weir/alert"
+	"weir/dissect"
+	"weir/dlp"
+	"weir/flow"
+	"weir/pcapstore"
+	"weir/workload"
+)
+
+// Config is what all taps of an Engine have in common. It is not changed after New.
+type Config struct {
+	Flow     flow.Limits
+	Overlap  flow.Overlap
+	Checksum flow.ChecksumMode
+	Dissect  dissect.Limits
+	// Events are the event types that somebody listens to; nil: none.
+	Events map[string]bool
+	// Emit is given every event of those types. It is called from the packet path of any tap, so it must not block
+	// for long, and it owns the event.
+	Emit func(*alert.Event)
+	// Store keeps the packets of alerts, until Post after the alert; nil: nobody asked for them.
+	Store *pcapstore.Store
+	Post  time.Duration
+	// Limiter holds back floods of equal alerts; nil: none is held back.
+	Limiter *alert.Limiter
+}
+
+// Engine is what taps and lanes share. What may change while packets flow is immutable and swapped
+// whole: a lane loads it once per block.
+type Engine struct {
+	cfg     Config
+	rules   atomic.Pointer[ruleset]
+	where   atomic.Pointer[workload.Table]
+	version atomic.Uint64
+}
+
+// ruleset is one compiled set of rules, and the fields that it and the event writers ask for.
+type ruleset struct {
+	db      *dlp.Database // nil: no rules
+	wants   dissect.Wants
+	version uint64
+}
+
+// New returns an Engine without rules.
+func New(cfg Config) *Engine {
+	e := &Engine{cfg: cfg}
+	e.SetRules(nil)
+	return e
+}
+
+// SetRules puts db in force for every block that begins from now on. Matches that are open finish with the
+// database they began with. The caller closes the old database once every lane has moved on; nil: no rules.
+func (e *Engine) SetRules(db *dlp.Database) {
+	wants := make(dissect.Wants, len(dissect.FieldNames))
+	if db != nil {
+		copy(wants, db.Wants())
+	}
+	for _, p := range dissect.Protocols {
+		if !e.recorded(p.Name) {
+			continue
+		}
+		for i, f := range p.Fields {
+			if f.EVE != "" {
+				wants[p.Base+i] = true
+			}
+		}
+	}
+	e.rules.Store(&ruleset{db: db, wants: wants, version: e.version.Add(1)})
+}
+
+// SetWorkloads puts a new table of addresses and their workloads in force.
+func (e *Engine) SetWorkloads(t *workload.Table) { e.where.Store(t) }
+
+// recorded reports whether the exchanges of a protocol are written down: for its own event, or as what stands around an alert.
+func (e *Engine) recorded(protocol string) bool {
+	return e.cfg.Events[protocol] || e.cfg.Events["alert"]
+}
+
+func (e *Engine) listens(typ string) bool { return e.cfg.Emit != nil && e.cfg.Events[typ] }

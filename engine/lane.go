@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"weir/dissect"
+	"weir/dlp"
+	"weir/flow"
+	"weir/wire"
+)
+
+// Lane is the scratch that work on packets needs: decoder, Hyperscan scratch, slices. There are as many as
+// processors, not as taps; a tap borrows one for a block. It is used by one goroutine at a time.
+type Lane struct {
+	e       *Engine
+	rules   *ruleset
+	scan    *dlp.Scanner
+	dec     wire.Decoder
+	p       wire.Packet
+	hits    []dlp.Hit
+	parts   [1]dissect.Part
+	msg     dissect.Message
+	emit    func(*dissect.Message) // onMessage, stored once
+	apps    []*app                 // free list
+	records []*record              // free list
+	idle    bool                   // a tick, not a packet, is being served
+	closing bool                   // the flow that is being worked on is ending
+
+	// what is being worked on, for onMessage
+	t        *Tap
+	fl       *flow.Flow[conn]
+	a        *app
+	index    int // of the frame in its block
+	comments []string
+
+	// OnPanic is told of a recovered panic with its stack, which holds no packet bytes; nil: nobody. It is set before use.
+	OnPanic func(stack string)
+	// Poison overwrites every frame after its block, so that a borrowed byte that was kept shows. For tests.
+	Poison bool
+}
+
+// NewLane returns a Lane of e. Close it with Free.
+func (e *Engine) NewLane() *Lane {
+	l := &Lane{e: e}
+	l.emit = l.onMessage
+	return l
+}
+
+// Free gives the C memory back.
+func (l *Lane) Free() {
+	if l.scan != nil {
+		l.scan.Close()
+		l.scan = nil
+	}
+}
+
+// attach makes l serve t, with the rules in force now.
+func (l *Lane) attach(t *Tap) {
+	l.t, t.lane = t, l
+	r := l.e.rules.Load()
+	if r != l.rules {
+		l.useRules(r)
+	}
+	t.env.Want = r.wants
+}
+
+func (l *Lane) detach(t *Tap) { l.t, t.lane, l.fl, l.a = nil, nil, nil, nil }
+
+// useRules switches the scanner. It cannot fail for want of anything but C memory; then the lane goes on with the
+// rules it had, and says so.
+func (l *Lane) useRules(r *ruleset) {
+	var err error
+	switch {
+	case r.db == nil:
+	case l.scan == nil:
+		l.scan, err = r.db.NewScanner()
+	default:
+		err = l.scan.Use(r.db)
+	}
+	if err != nil {
+		l.t.tellOnce("engine.scanner", "no memory for the scanner of the new rules: "+err.Error())
+		return
+	}
+	l.rules = r
+}
+
+// Block takes all frames of a block through the pipeline. A panic costs the flow that caused it its inspection, never
+// more.
+func (l *Lane) Block(t *Tap, frames []wire.Frame) {
+	l.attach(t)
+	for i := 0; i < len(frames); {
+		i = l.run(t, frames, i)
+	}
+	t.table.Tick(t.now)
+	t.publish()
+	l.detach(t)
+	if l.Poison {
+		poison(frames)
+	}
+}
+
+func (l *Lane) run(t *Tap, frames []wire.Frame, from int) (next int) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.panicked(r)
+			next = l.index + 1
+		}
+	}()
+	for l.index = from; l.index < len(frames); l.index++ {
+		l.Packet(t, &frames[l.index])
+	}
+	return len(frames)
+}
+
+// panicked drops the parser of the flow that was being worked on; its packets are kept.
+func (l *Lane) panicked(r any) {
+	l.t.count.panics++
+	if l.OnPanic != nil {
+		l.OnPanic(fmt.Sprintf("%T\n%s", r, debug.Stack()))
+	}
+	if l.fl == nil || l.a == nil {
+		l.t.tellOnce("engine.panic", "an internal error was survived; please report it")
+		return
+	}
+	l.a.d, l.a.panicked = nil, true
+	l.a.at = [2]place{unknown, unknown}
+	l.a.skip(len(l.p.Payload), "panic")
+	l.anomaly("engine", "engine.panic", "an internal error was survived: this flow is not inspected any more; please report it")
+}
+
+func poison(frames []wire.Frame) {
+	for _, f := range frames {
+		for i := range f.Data {
+			f.Data[i] = 0xdb
+		}
+	}
+}
+
+const maxNesting = 8 // datagrams reassembled for one frame: fragments of tunnels of fragments
+
+// Packet takes one frame through all of it: decode, order, dissect, inspect, record.
+func (l *Lane) Packet(t *Tap, f *wire.Frame) {
+	l.fl, l.a = nil, nil
+	t.frames++
+	t.now = f.Time
+	t.count.frames++
+	t.count.bytes += uint64(f.Len)
+	p := &l.p
+	r := l.dec.Decode(f, p)
+	tag := uint64(0)
+	for n := 0; r == wire.OK && p.Fragmented; n++ {
+		tag = fragmentTag(p)
+		whole, odd := t.defrag.Push(p)
+		if odd != 0 {
+			l.fragmentOddities(odd)
+		}
+		if whole == nil || n == maxNesting {
+			t.keepRecent(f, tag)
+			return
+		}
+		r = l.dec.Resume(p, whole)
+	}
+	if r != wire.OK || p.IP == 0 {
+		l.undecoded(r)
+		t.keepRecent(f, tag)
+		return
+	}
+	fl, chunks := t.table.Push(p)
+	if fl == nil {
+		t.keepRecent(f, tag)
+		return
+	}
+	l.fl = fl
+	if fl.Fresh != 0 {
+		l.flowOddities(fl)
+	}
+	for i := range chunks {
+		l.chunk(&chunks[i])
+	}
+	t.keepPacket(l, f, tag)
+}
+
+func fragmentTag(p *wire.Packet) uint64 {
+	h := uint64(p.Frag.ID)*0x9e3779b97f4a7c15 ^ uint64(p.Key.Scope)
+	for i := 0; i < 16; i++ {
+		h = (h ^ uint64(p.Key.A[i])<<8 ^ uint64(p.Key.B[i])) * 0x100000001b3
+	}
+	return h | 1<<63
+}

@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"weir/dissect"
+	"weir/dlp"
+)
+
+// onMessage is what dissectors emit to.
+func (l *Lane) onMessage(m *dissect.Message) {
+	a := l.a
+	m.ID += a.idBase // restored below: the message is the dissector's
+	m.Tx += a.idBase
+	a.lastID = max(a.lastID, m.ID, m.Tx)
+	l.t.count.messages++
+	l.record(m)
+	l.inspect(m)
+	if len(m.Notes) > 0 {
+		l.notes(m)
+	}
+	if m.Upgrade {
+		a.upgrade = true
+	}
+	if m.TxEnd {
+		a.txs++
+		for i, r := range a.records {
+			if r.tx == m.Tx {
+				l.tellRecord(r)
+				l.dropRecord(i)
+				break
+			}
+		}
+	}
+	m.ID -= a.idBase
+	m.Tx -= a.idBase
+}
+
+// inspect runs the rules over a message, and tells what they found.
+func (l *Lane) inspect(m *dissect.Message) {
+	if l.scan == nil || l.rules.db == nil {
+		return
+	}
+	l.hits = l.scan.Inspect(&l.a.dlp, m, l.hits[:0])
+	if len(l.hits) > 0 {
+		l.found(m, l.hits)
+	}
+}
+
+// scanEnd ends all that detection has open for the flow.
+func (l *Lane) scanEnd(a *app) {
+	if l.scan == nil {
+		return
+	}
+	l.hits = l.scan.Close(&a.dlp, l.hits[:0])
+	if len(l.hits) > 0 {
+		l.found(nil, l.hits)
+	}
+}
+
+func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
+	a := l.a
+	for i := range hits {
+		h := &hits[i]
+		l.t.count.hits++
+		if a.counts == nil {
+			a.counts = make(map[string]int, 2)
+		}
+		if _, ok := a.counts[h.Rule.ID]; ok || len(a.counts) < maxTold {
+			a.counts[h.Rule.ID]++
+		}
+		var r *record
+		if m != nil {
+			if r = a.find(m.Tx); r != nil {
+				r.mask(m, h)
+			}
+		}
+	}
+	for i := range hits {
+		h := &hits[i]
+		if h.Raise || h.Test {
+			l.alertHit(m, h)
+		}
+	}
+}

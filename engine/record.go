@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"weir/alert"
+	"weir/dissect"
+	"weir/dlp"
+)
+
+// record is what is written down of one exchange for its event: copies of the values that have a
+// name in it, masked where something was found.
+type record struct {
+	tx    uint64
+	proto *dissect.Protocol
+	time  int64
+	items []item
+	buf   []byte
+	full  bool
+	done  bool
+}
+
+// item is one value in a record: buf[at:end].
+type item struct {
+	at, end int32
+	value   uint32
+	field   dissect.Field
+	reply   bool // of the answer
+	hidden  bool // something was found in it whose place is not known: nothing of it is shown
+}
+
+const (
+	maxRecords    = 64      // exchanges of a flow that wait for their answer; then the oldest is told as it is
+	maxRecordSize = 8 << 10 // bytes of all values of an exchange; then values are left out
+	maxValueSize  = 2 << 10 // bytes of one value; then it is cut
+)
+
+// record copies what an event of m's exchange shows.
+func (l *Lane) record(m *dissect.Message) {
+	if !l.e.recorded(m.Protocol.Name) {
+		return
+	}
+	r := l.recordOf(m)
+	for i := range m.Parts {
+		part := &m.Parts[i]
+		if part.View != dissect.ViewPlain || m.Protocol.Fields[part.Field].EVE == "" {
+			continue
+		}
+		b := part.Bytes
+		if n := len(r.items); part.Off > 0 && n > 0 && r.items[n-1].field == part.Field && r.items[n-1].value == part.Value {
+			last := &r.items[n-1]
+			b = b[:min(len(b), maxValueSize-int(last.end-last.at))]
+			r.buf = append(r.buf, b...)
+			last.end = int32(len(r.buf))
+			continue
+		}
+		b = b[:min(len(b), maxValueSize)]
+		if len(r.buf)+len(b) > maxRecordSize {
+			r.full = true
+			continue
+		}
+		at := int32(len(r.buf))
+		r.buf = append(r.buf, b...)
+		r.items = append(r.items, item{at: at, end: int32(len(r.buf)), value: part.Value, field: part.Field, reply: m.Dir != 0})
+	}
+}
+
+func (l *Lane) recordOf(m *dissect.Message) *record {
+	a := l.a
+	for _, r := range a.records {
+		if r.tx == m.Tx {
+			return r
+		}
+	}
+	if len(a.records) >= maxRecords {
+		l.tellRecord(a.records[0])
+		l.dropRecord(0)
+	}
+	var r *record
+	if n := len(l.records); n > 0 {
+		r, l.records = l.records[n-1], l.records[:n-1]
+		*r = record{items: r.items[:0], buf: r.buf[:0]}
+	} else {
+		r = &record{}
+	}
+	r.tx, r.proto, r.time = m.Tx, m.Protocol, l.t.now
+	a.records = append(a.records, r)
+	return r
+}
+
+func (l *Lane) dropRecord(i int) {
+	a := l.a
+	l.records = append(l.records, a.records[i])
+	a.records = slices.Delete(a.records, i, i+1)
+}
+
+// find returns the record of an exchange, nil if there is none.
+func (a *app) find(tx uint64) *record {
+	for _, r := range a.records {
+		if r.tx == tx {
+			return r
+		}
+	}
+	return nil
+}
+
+// mask hides what h found wherever the record has it: the same bytes may stand in several values.
+func (r *record) mask(m *dissect.Message, h *dlp.Hit) {
+	found := foundBytes(m, h)
+	if len(found) == 0 {
+		for i := range r.items {
+			it := &r.items[i]
+			if it.value == h.Value && r.proto.Fields[it.field].Name == h.Field {
+				it.hidden = true
+			}
+		}
+		return
+	}
+	for i := range r.items {
+		it := &r.items[i]
+		v := r.buf[it.at:it.end]
+		if !bytes.Contains(v, found) {
+			if it.value == h.Value && r.proto.Fields[it.field].Name == h.Field { // cut, say
+				it.hidden = true
+			}
+			continue
+		}
+		at := len(r.buf)
+		r.buf = append(r.buf, bytes.ReplaceAll(v, found, []byte(h.Masked))...)
+		it.at, it.end = int32(at), int32(len(r.buf))
+	}
+}
+
+// foundBytes returns what h found, as it stands in m's present parts; nil if it does not stand there whole.
+func foundBytes(m *dissect.Message, h *dlp.Hit) []byte {
+	if !h.Exact {
+		return nil
+	}
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		if p.View != dissect.ViewPlain || p.Value != h.Value || m.Protocol.Fields[p.Field].Name != h.Field {
+			continue
+		}
+		if h.Off >= p.Off && h.End <= p.Off+int64(len(p.Bytes)) && h.End > h.Off {
+			return p.Bytes[h.Off-p.Off : h.End-p.Off]
+		}
+	}
+	return nil
+}
+
+// app makes the protocol's own object of the record.
+func (r *record) app() *alert.App {
+	out := &alert.App{Name: r.proto.Name}
+	lists := map[string]int{} // index in out.Fields
+	type member struct {
+		list  string
+		value uint32
+	}
+	rows := map[member]int{}
+	for _, it := range r.items {
+		spec := &r.proto.Fields[it.field]
+		text := string(r.buf[it.at:it.end])
+		var v any = text
+		if it.hidden {
+			v = "[masked]"
+		} else if spec.Number {
+			v = json.Number(text)
+		}
+		list, key, isList := strings.Cut(spec.EVE, ".")
+		if !isList {
+			if i := slices.IndexFunc(out.Fields, func(kv alert.KV) bool { return kv.Key == spec.EVE }); i >= 0 {
+				out.Fields[i].Value = v // the later value is the answer's
+				continue
+			}
+			out.Fields = append(out.Fields, alert.KV{Key: spec.EVE, Value: v})
+			continue
+		}
+		i, ok := lists[list]
+		if !ok {
+			i = len(out.Fields)
+			lists[list] = i
+			out.Fields = append(out.Fields, alert.KV{Key: list, Value: [][]alert.KV{}})
+		}
+		members := out.Fields[i].Value.([][]alert.KV)
+		row, ok := rows[member{list, it.value}]
+		if !ok {
+			row = len(members)
+			rows[member{list, it.value}] = row
+			members = append(members, nil)
+		}
+		members[row] = append(members[row], alert.KV{Key: key, Value: v})
+		out.Fields[i].Value = members
+	}
+	return out
+}

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"weir/capture"
+	"weir/dissect"
+	"weir/flow"
+	"weir/pcapstore"
+	"weir/wire"
+	"weir/workload"
+)
+
+// TapConfig says what a Tap watches.
+type TapConfig struct {
+	// Interfaces returns the source's interfaces; wire.Frame.Iface indexes them. It may grow.
+	Interfaces func() []capture.Interface
+	Workload   *workload.Workload // behind the interface; nil: not known
+	Recent     int                // bytes of recent packets kept; 0: none
+	Flows      int                // flows at most; 0: as the Engine's configuration says
+	Drops      func() uint64      // frames that the source lost so far; nil: it cannot tell
+	// Number says that frames are numbered from 1, as events of a file are.
+	Number bool
+}
+
+// Tap is one interface's source and all that is known from it: flows, fragments, recent packets. One goroutine owns it
+// for life; only Counters may be called by others.
+type Tap struct {
+	e      *Engine
+	cfg    TapConfig
+	table  *flow.Table[conn]
+	defrag *flow.Defrag
+	env    dissect.Env
+	recent *pcapstore.Recent
+	slices []*slice // open, in order of their deadlines
+	lane   *Lane    // that serves it now; for what flows say when they end
+	frames uint64
+	now    int64
+	told   map[string]uint64 // oddities that belong to no flow: count, for the first of each kind is an event
+	count  tapCounters
+	shed   uint64 // bytes that detection gave up on
+
+	shown       snapshot
+	published   uint64 // frames
+	publishedAt int64  // ns
+}
+
+// NewTap returns a Tap of e.
+func (e *Engine) NewTap(cfg TapConfig) *Tap {
+	limits := e.cfg.Flow
+	if cfg.Flows > 0 {
+		limits.Flows = cfg.Flows
+	}
+	t := &Tap{
+		e:      e,
+		cfg:    cfg,
+		table:  flow.New[conn](limits, e.cfg.Overlap, e.cfg.Checksum),
+		defrag: flow.NewDefrag(limits.Fragments, e.cfg.Overlap),
+		env:    dissect.Env{Limits: e.cfg.Dissect},
+		told:   make(map[string]uint64),
+	}
+	if cfg.Recent > 0 && e.cfg.Store != nil {
+		t.recent = pcapstore.NewRecent(cfg.Recent)
+	}
+	t.table.OnEnd(t.ended)
+	return t
+}
+
+// iface names the interface that a frame came from.
+func (t *Tap) iface(f *wire.Frame) string {
+	if t.cfg.Interfaces == nil || f == nil {
+		return ""
+	}
+	if list := t.cfg.Interfaces(); int(f.Iface) < len(list) {
+		return list[f.Iface].Name
+	}
+	return ""
+}
+
+func (t *Tap) drops() uint64 {
+	if t.cfg.Drops == nil {
+		return 0
+	}
+	return t.cfg.Drops()
+}
+
+// Tick lets flows expire and slices end when no packets come. now is ns since the epoch.
+func (l *Lane) Tick(t *Tap, now int64) {
+	l.attach(t)
+	defer l.detach(t)
+	t.now = max(t.now, now)
+	t.table.Tick(now)
+	t.expireSlices(now)
+	t.publish()
+}
+
+// Close ends all flows of t: what they still held is inspected, their events are told. t is not used any more.
+func (l *Lane) Close(t *Tap) {
+	l.attach(t)
+	defer l.detach(t)
+	t.table.Close()
+	t.expireSlices(1<<63 - 1)
+	t.shown.Store(t.read())
+}

@@ -1,0 +1,339 @@
+package engine
+
+import (
+	"net/netip"
+
+	"weir/alert"
+	"weir/dissect"
+	"weir/dlp"
+	"weir/flow"
+	"weir/rules"
+	"weir/wire"
+)
+
+// event returns an event of the present flow; of no flow if there is none.
+func (l *Lane) event(typ string) *alert.Event {
+	ev := &alert.Event{Time: l.t.now, Type: typ, Iface: l.t.iface(l.p.Frame)}
+	if l.idle {
+		ev.Iface = l.t.iface(&wire.Frame{})
+	}
+	if l.t.cfg.Number {
+		ev.PcapCnt = l.t.frames
+	}
+	if l.fl != nil {
+		l.name(ev, l.fl)
+	}
+	return ev
+}
+
+// name puts the flow's ends and names into an event.
+func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
+	k := &fl.Key
+	a, b := netip.AddrPortFrom(k.AddrA(), k.APort), netip.AddrPortFrom(k.AddrB(), k.BPort)
+	wa, wb := l.e.lookup(k.A), l.e.lookup(k.B)
+	if !fl.AInitiates {
+		a, b, wa, wb = b, a, wb, wa
+	}
+	ev.Src, ev.Dst, ev.Proto, ev.FlowID = a, b, k.Proto, fl.ID
+	ev.Weir.Src, ev.Weir.Dst = wa, wb
+	ev.CommunityID = wire.CommunityID(k, fl.AInitiates, 0)
+	for i := range fl.NVLAN {
+		ev.VLAN = append(ev.VLAN, fl.VLAN[i])
+	}
+	if app := fl.S.app; app != nil && app.proto != nil {
+		ev.AppProto = app.proto.Name
+	}
+}
+
+// lookup names the workload behind an address; nil if it is not known.
+func (e *Engine) lookup(addr [16]byte) *alert.Workload {
+	t := e.where.Load()
+	if t == nil {
+		return nil
+	}
+	w := t.Lookup(addr)
+	if w == nil {
+		return nil
+	}
+	return &alert.Workload{ID: w.ID, Name: w.Name, Pod: w.Pod, Namespace: w.Namespace, Image: w.Image, Labels: w.Labels}
+}
+
+func (l *Lane) send(ev *alert.Event) {
+	if ev.Type == "alert" {
+		l.t.count.alerts++
+	}
+	l.e.cfg.Emit(ev)
+}
+
+// Severities as EVE counts them: 1 is highest.
+var eveSeverity = [...]int{rules.Info: 4, rules.Low: 3, rules.Medium: 3, rules.High: 2, rules.Critical: 1}
+
+// alertHit tells of a rule whose conditions hold, or of a test value.
+func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
+	typ := "alert"
+	if h.Test && !h.Raise {
+		typ = "info"
+	} else {
+		l.a.alerted = true
+	}
+	r := h.Rule
+	if !l.listens(typ) {
+		if typ == "alert" {
+			l.t.count.alerts++
+		}
+		return
+	}
+	ev := l.event(typ)
+	if !l.allowed(ev, r.ID) {
+		return
+	}
+	ev.Alert = &alert.Alert{
+		Action: "allowed", GID: 1, SignatureID: r.SID, Rev: r.Rev,
+		Signature: r.Description, Category: r.Category, Severity: eveSeverity[r.Severity], Metadata: metadata(r),
+	}
+	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = r.ID, r.Engine.String(), r.Severity.String()
+	if typ == "info" {
+		ev.Weir.Severity, ev.Weir.Why = "info", "a published test value: no alert"
+		ev.Alert.Severity = eveSeverity[rules.Info]
+	}
+	ev.Weir.Matches = []alert.Match{{
+		Field: h.Field, Excerpt: h.Excerpt, Count: h.Count, Distinct: h.Distinct,
+		Confidence: int(h.Confidence), Fingerprint: h.Fingerprint,
+	}}
+	ev.Weir.Gaps = l.fl.Dirs[0].Lost + l.fl.Dirs[1].Lost
+	if m != nil {
+		ev.TxID = m.Tx &^ rawID
+		if rec := l.a.find(m.Tx); rec != nil {
+			ev.App = rec.app()
+		}
+	}
+	l.raise(ev, r.ID+": "+h.Field+" "+h.Masked)
+}
+
+// allowed asks the rate limit whether an alert of rule may be told.
+func (l *Lane) allowed(ev *alert.Event, rule string) bool {
+	lim := l.e.cfg.Limiter
+	if lim == nil || ev.Type != "alert" {
+		return true
+	}
+	who := l.t.iface(l.p.Frame)
+	if w := ev.Weir.Src; w != nil {
+		who = w.ID
+	}
+	ok, held := lim.Allow(rule, who, ev.Time)
+	if !ok {
+		l.t.count.heldBack++
+	}
+	ev.Weir.HeldBack = held
+	return ok
+}
+
+// raise sends an alert with its slice.
+func (l *Lane) raise(ev *alert.Event, comment string) {
+	ev.Weir.DropsBefore = l.t.drops()
+	if ev.Type == "alert" {
+		l.openSlice(ev, comment)
+	}
+	l.send(ev)
+}
+
+func metadata(r *rules.Rule) map[string][]string {
+	if len(r.Tags) == 0 {
+		return nil
+	}
+	return map[string][]string{"tags": r.Tags}
+}
+
+// notes tells what a dissector noticed: an anomaly each, and an alert for those that matter.
+func (l *Lane) notes(m *dissect.Message) {
+	for _, n := range m.Notes {
+		l.t.count.notes++
+		if l.a.tell(n.Code) {
+			l.anomaly("applayer", n.Code, n.Detail)
+		}
+		if !n.Alert {
+			continue
+		}
+		l.a.alerted = true
+		if !l.listens("alert") {
+			l.t.count.alerts++
+			continue
+		}
+		ev := l.event("alert")
+		rule := "protocol." + n.Code
+		if !l.allowed(ev, rule) {
+			continue
+		}
+		ev.Alert = &alert.Alert{Action: "allowed", GID: 1, SignatureID: rules.SIDOf(rule), Rev: 1,
+			Signature: n.Detail, Category: "protocol violation", Severity: eveSeverity[rules.High]}
+		ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = rule, "protocol", "high"
+		ev.Weir.Why = n.Detail
+		ev.TxID = m.Tx
+		if rec := l.a.find(m.Tx); rec != nil {
+			ev.App = rec.app()
+		}
+		l.raise(ev, rule)
+	}
+}
+
+// anomaly tells an oddity of the present flow.
+func (l *Lane) anomaly(typ, code, detail string) {
+	l.t.count.anomalies++
+	if !l.listens("anomaly") {
+		return
+	}
+	ev := l.event("anomaly")
+	ev.Anomaly = &alert.Anomaly{Type: typ, Event: code, Layer: layerOf[typ], AppProto: ev.AppProto, Detail: detail}
+	l.send(ev)
+}
+
+var layerOf = map[string]string{"decode": "l2-l4", "stream": "l4", "applayer": "proto_parser", "engine": "engine"}
+
+// flowOddities tells what the flow table noticed, once per flow and kind.
+func (l *Lane) flowOddities(fl *flow.Flow[conn]) {
+	fresh := fl.Fresh
+	fl.Fresh = 0
+	for _, o := range oddities {
+		if fresh&o.bit != 0 {
+			l.anomaly("stream", o.code, o.detail)
+		}
+	}
+}
+
+var oddities = []struct {
+	bit          flow.Anomaly
+	code, detail string
+}{
+	{flow.OverlapDiffers, "stream.overlap_differs", "segments overlap with different bytes: one reader sees other bytes than another"},
+	{flow.BadChecksum, "stream.bad_checksum", "a segment was not accepted: its checksum is wrong, where the sender's were right before"},
+	{flow.ForgedACK, "stream.forged_ack", "an ACK for bytes that were never sent: ignored"},
+	{flow.ForgedRST, "stream.forged_rst", "an RST that its receiver would not accept (RFC 5961): ignored"},
+	{flow.ForgedSYN, "stream.forged_syn", "a SYN inside a connection (RFC 5961): ignored"},
+	{flow.OutOfWindow, "stream.out_of_window", "data that its receiver would not accept: outside the window"},
+	{flow.OldTimestamp, "stream.old_timestamp", "a segment that its receiver would drop: timestamp older than the last (PAWS, RFC 7323)"},
+	{flow.Midstream, "stream.midstream", "the connection began before it was watched"},
+	{flow.SYNData, "stream.syn_data", "data in a SYN (TCP Fast Open): inspected"},
+	{flow.GapTold, "stream.gap", "bytes of the stream were never seen: they are not inspected"},
+	{flow.BudgetReached, "stream.budget", "bytes were given up because a memory limit was reached: they are not inspected"},
+	{flow.UrgentData, "stream.urgent", "urgent data: readers differ in whether they see it in the stream"},
+	{flow.DataAfterClose, "stream.data_after_close", "data after the connection was closed: inspected"},
+	{flow.BadFlags, "stream.bad_flags", "TCP flags that make no sense: the segment was not accepted"},
+}
+
+// tellOnce tells an oddity that belongs to no flow, the first time; later ones are counted.
+func (t *Tap) tellOnce(code, detail string) {
+	t.told[code]++ // codes are constants: bounded
+	if t.told[code] > 1 || t.lane == nil || !t.e.listens("anomaly") {
+		return
+	}
+	ev := t.lane.event("anomaly")
+	ev.Anomaly = &alert.Anomaly{Type: "decode", Event: code, Layer: layerOf["decode"], Detail: detail}
+	t.lane.send(ev)
+}
+
+// undecoded counts a frame that is kept but not understood.
+func (l *Lane) undecoded(r wire.Result) {
+	c := &l.t.count
+	switch r {
+	case wire.Malformed:
+		c.undecoded++
+		l.t.tellOnce("decode.malformed", "a frame whose lengths or versions lie: kept, not inspected")
+	case wire.Truncated:
+		c.undecoded++
+		l.t.tellOnce("decode.truncated", "a frame that the capture cut before its transport header: kept, not inspected")
+	case wire.UnknownLink:
+		c.undecoded++
+		l.t.tellOnce("decode.unknown_link", "frames of a link type that is not read: kept, not inspected")
+	default:
+		c.noIP++
+	}
+}
+
+func (l *Lane) fragmentOddities(odd flow.FragAnomaly) {
+	for _, o := range fragmentOddities {
+		if odd&o.bit != 0 {
+			l.t.tellOnce(o.code, o.detail)
+		}
+	}
+}
+
+// ended is told by the flow table that a flow is over; last is what it still held.
+func (t *Tap) ended(fl *flow.Flow[conn], last []flow.Chunk, why flow.Reason) {
+	l := t.lane
+	keepFl, keepA, keepIdle, keepClosing, keepComments := l.fl, l.a, l.idle, l.closing, l.comments // a packet may be under way
+	l.fl, l.a, l.idle, l.closing, l.comments = fl, fl.S.app, true, true, nil
+	for i := range last {
+		l.chunk(&last[i])
+	}
+	if a := fl.S.app; a != nil {
+		l.a = a
+		l.end(a, wire.ToServer)
+		l.end(a, wire.ToClient)
+		l.scanEnd(a)
+		for len(a.records) > 0 {
+			l.tellRecord(a.records[0])
+			l.dropRecord(0)
+		}
+	}
+	if fl.Fresh != 0 {
+		l.flowOddities(fl)
+	}
+	l.tellFlow(fl, why)
+	if a := fl.S.app; a != nil {
+		a.reset()
+		if len(l.apps) < maxFree {
+			l.apps = append(l.apps, a)
+		}
+		fl.S.app = nil
+	}
+	t.flowClosed(fl)
+	l.fl, l.a, l.idle, l.closing, l.comments = keepFl, keepA, keepIdle, keepClosing, keepComments
+}
+
+const maxFree = 4096 // closed flows' layer-7 states kept for reuse by a lane
+
+// tellRecord writes the event of an exchange.
+func (l *Lane) tellRecord(r *record) {
+	if !l.listens(r.proto.Name) || len(r.items) == 0 {
+		return
+	}
+	ev := l.event(r.proto.Name)
+	ev.Time = r.time
+	ev.AppProto = r.proto.Name
+	ev.TxID = r.tx
+	ev.App = r.app()
+	l.send(ev)
+}
+
+var flowReasons = [...]string{flow.Ended: "shutdown", flow.Idle: "timeout", flow.Evicted: "forced", flow.Drained: "shutdown"}
+
+// tellFlow writes the event of a flow that is over.
+func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
+	if !l.listens("flow") {
+		return
+	}
+	s, c := &fl.Dirs[wire.ToServer], &fl.Dirs[wire.ToClient]
+	ev := &alert.Event{Time: fl.Last, Type: "flow", Iface: l.t.iface(&wire.Frame{})}
+	l.name(ev, fl)
+	ev.Flow = &alert.Flow{
+		PktsToServer: s.Packets, PktsToClient: c.Packets, BytesToServer: s.Bytes, BytesToClient: c.Bytes,
+		Start: fl.Start, End: fl.Last, State: fl.State.String(), Reason: flowReasons[why],
+	}
+	ev.Weir.Gaps = s.Lost + c.Lost
+	if a := fl.S.app; a != nil {
+		ev.Flow.Alerted, ev.Flow.TxCount = a.alerted, a.txs
+		if len(a.counts) > 0 {
+			ev.Weir.Counts = make(map[string]int, len(a.counts))
+			for k, v := range a.counts {
+				ev.Weir.Counts[k] = v
+			}
+		}
+		if a.skipped > 0 {
+			ev.Weir.Uninspected = &alert.Uninspected{Reason: a.why, Bytes: a.skipped}
+		}
+		if ev.AppProto == "" {
+			ev.AppProto = "failed"
+		}
+	}
+	l.send(ev)
+}
