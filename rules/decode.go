@@ -30,7 +30,7 @@ func decode(file string, data []byte, into any) (*places, Problems) {
 	}
 	var raw map[string]any
 	if _, err := toml.Decode(string(data), &raw); err != nil {
-		return where, Problems{syntaxProblem(file, err)}
+		return where, Problems{syntaxProblem(file, string(data), where, err)}
 	}
 	b := binder{file: file, places: where}
 	b.table(raw, reflect.ValueOf(into).Elem(), "")
@@ -38,13 +38,21 @@ func decode(file string, data []byte, into any) (*places, Problems) {
 	return where, b.problems
 }
 
-func syntaxProblem(file string, err error) Problem {
+// syntaxProblem is a decoder's error, with a place: the decoder's own line and column do not always belong together.
+func syntaxProblem(file, text string, where *places, err error) Problem {
 	p := Problem{Pos: Pos{File: file}, What: oneLine(err.Error())}
 	var syntax toml.ParseError
-	if errors.As(err, &syntax) {
-		p.Pos = Pos{file, max(1, syntax.Position.Line), max(1, syntax.Position.Col)}
-		p.What = oneLine(syntax.Message)
+	if !errors.As(err, &syntax) {
+		return p
 	}
+	p.What = oneLine(syntax.Message)
+	if strings.Contains(syntax.Message, "already") && where.twice.line > 0 {
+		p.Line, p.Col = where.twice.line, where.twice.col
+		return p
+	}
+	before := text[:max(0, min(syntax.Position.Start, len(text)))]
+	p.Line = 1 + strings.Count(before, "\n")
+	p.Col = len(before) - strings.LastIndexByte(before, '\n')
 	return p
 }
 

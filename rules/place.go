@@ -20,6 +20,7 @@ type place struct{ line, col, valueLine, valueCol int }
 type places struct {
 	at    map[string]place
 	names map[string][]string // table path: its keys as they are written, in order
+	twice place               // of the first key or table that was there already; 0 if none
 }
 
 // find returns the place of path or, where that is unknown, of what it is part of.
@@ -52,9 +53,10 @@ func element(path string, i int) string { return path + "[" + strconv.Itoa(i) + 
 type scanner struct {
 	src    string
 	off    int
-	line   int            // of off
-	start  int            // offset of the line's first byte
-	arrays map[string]int // path of an array of tables: elements so far
+	line   int             // of off
+	start  int             // offset of the line's first byte
+	arrays map[string]int  // path of an array of tables: elements so far
+	tables map[string]bool // paths of [tables] so far
 	out    places
 	deep   string // what was nested too deeply, if anything
 	done   bool   // the end was reached
@@ -63,13 +65,18 @@ type scanner struct {
 // scan finds the places in src. deep is what is nested beyond maxDepth, at the returned line and column;
 // such a file must not be given to the decoder, which recurses.
 func scan(src string) (out *places, deep string, at place) {
-	s := scanner{src: src, line: 1, arrays: map[string]int{}}
+	s := newScanner(src)
+	s.file()
+	return &s.out, s.deep, s.here()
+}
+
+func newScanner(src string) *scanner {
+	s := scanner{src: src, line: 1, arrays: map[string]int{}, tables: map[string]bool{}}
 	s.out = places{at: map[string]place{}, names: map[string][]string{}}
 	if strings.HasPrefix(src, "\xef\xbb\xbf") { // byte order mark
 		s.off, s.start = 3, 3
 	}
-	s.file()
-	return &s.out, s.deep, s.here()
+	return &s
 }
 
 func (s *scanner) here() place {
@@ -165,7 +172,18 @@ func (s *scanner) header() (string, bool) {
 			s.note(path, k.place)
 		}
 	}
+	if !many {
+		s.again(s.tables[path], parts)
+		s.tables[path] = true
+	}
 	return path, true
+}
+
+// again notes the first key that is given a second time.
+func (s *scanner) again(seen bool, parts []keyPart) {
+	if seen && s.out.twice.line == 0 {
+		s.out.twice = parts[0].place
+	}
 }
 
 // keyPart is one part of a dotted key.
@@ -203,6 +221,7 @@ func (s *scanner) pair(path string, depth int) bool {
 		path = s.enter(path, k)
 	}
 	at := s.out.at[path]
+	s.again(at.valueLine > 0, parts)
 	at.valueLine, at.valueCol = s.line, s.off-s.start+1
 	s.out.at[path] = at
 	return s.value(path, depth)
