@@ -128,6 +128,8 @@ type Env struct {
 	Want   Wants
 	Limits Limits
 	Count  Counters
+
+	http *httpScratch // shared by the tap's HTTP dissectors; made on first use
 }
 
 // Wants is the set of fields that somebody asks for, by Protocol.Base+Field. It is immutable; it is
@@ -149,6 +151,7 @@ type Limits struct {
 	DecodeMax   int // decoded bytes per value
 	DecodeDepth int // stacked codings
 	Pending     int // requests waiting for their answer
+	Decoders    int // decoders in use at once in an Env; an inflater counts as 1 (80 KiB), what has a larger window as 16
 }
 
 // DefaultLimits are the limits in force unless configuration says otherwise.
@@ -160,6 +163,7 @@ var DefaultLimits = Limits{
 	DecodeMax:   64 << 20,
 	DecodeDepth: 4,
 	Pending:     1024,
+	Decoders:    256,
 }
 
 // Counters count what dissectors gave up on. They are read by the owner of the Env.

@@ -1,0 +1,488 @@
+package dissect
+
+import (
+	"bytes"
+
+	"weir/wire"
+)
+
+// codingKind is a transfer or content coding.
+type codingKind uint8
+
+const (
+	codingUnknown codingKind = iota
+	codingIdentity
+	codingChunked
+	codingGzip
+	codingDeflate
+	codingBrotli
+	codingZstd
+)
+
+// ours
+const (
+	maxLayers = 4         // stacked codings, whatever Limits.DecodeDepth says
+	sniffSize = 6         // bytes that tell codings apart
+	keepSize  = 1 << 10   // bytes of the front of a coded body that are kept, to be given as they came if they do not decode
+	decodeOut = 32 << 10  // bytes of output that a pulling decoder is asked for at once
+	maxHeader = 256 << 10 // bytes of name, comment and extra field of a gzip header
+)
+
+// codingList is the codings that were applied to a body, in that order.
+type codingList struct {
+	kind [maxLayers]codingKind
+	n    uint8
+	deep bool // there were more
+}
+
+// codingName names a coding by its letters and digits alone, as lenient receivers do; exact reports whether that is how it was spelled.
+func codingName(b []byte) (k codingKind, exact bool) {
+	var buf [16]byte
+	n := 0
+	exact = true
+	for _, c := range b {
+		if httpChars[c]&isAlnum == 0 {
+			exact = exact && c == '-'
+			continue
+		}
+		if n == len(buf) {
+			return codingUnknown, false
+		}
+		buf[n] = lower(c)
+		n++
+	}
+	name := buf[:n]
+	switch string(name) {
+	case "gzip", "xgzip":
+		return codingGzip, exact
+	case "deflate", "xdeflate":
+		return codingDeflate, exact
+	case "chunked":
+		return codingChunked, exact && len(b) == 7
+	case "identity", "none", "binary":
+		return codingIdentity, exact
+	case "compress", "xcompress":
+		return codingIdentity, exact // nobody sends it any more; what is in it stays as it came
+	case "br", "brotli":
+		return codingBrotli, exact
+	case "zstd":
+		return codingZstd, exact
+	}
+	for _, x := range [...]struct {
+		in string
+		k  codingKind
+	}{{"chunked", codingChunked}, {"gzip", codingGzip}, {"deflate", codingDeflate}, {"zstd", codingZstd}} {
+		if bytes.Contains(name, []byte(x.in)) {
+			return x.k, false
+		}
+	}
+	return codingUnknown, false
+}
+
+// layerState is what a layer does with its input.
+type layerState uint8
+
+const (
+	layerSniff layerState = iota // waits for the bytes that tell what it is
+	layerGzipHead
+	layerInflate
+	layerTrailer // bytes that follow a stream and say nothing
+	layerNext    // after a stream: another one, or as it comes
+	layerPull
+	layerPlain // as it comes, to the next layer
+	layerRaw   // as it came, past all other layers: it could not be decoded
+)
+
+// layer undoes one coding.
+type layer struct {
+	state layerState
+	kind  codingKind // declared
+	named bool       // the coding was found by its own magic number: it cannot be plain text
+	skip  int        // bytes of a trailer
+	in    int64
+	out   int64
+	head  []byte // the front of the input: for sniffing, for a gzip header in pieces, and for giving it as it came
+	inf   *inflater
+	pull  puller
+}
+
+// codings undoes the codings of one body. It is reused.
+type codings struct {
+	layers [maxLayers]layer
+	n      int
+	units  int   // of decoders in use
+	in     int64 // coded bytes
+	dir    wire.Dir
+	s      *httpSide
+}
+
+// newCodings prepares decoding: the last coding applied is undone first.
+func (x *httpScratch) newCodings(list codingList) *codings {
+	var c *codings
+	if n := len(x.codings); n > 0 {
+		c, x.codings = x.codings[n-1], x.codings[:n-1]
+	} else {
+		c = new(codings)
+	}
+	c.n, c.in, c.units = int(list.n), 0, 0
+	for i := range c.n {
+		c.layers[i] = layer{kind: list.kind[c.n-1-i], head: c.layers[i].head[:0]}
+	}
+	return c
+}
+
+// freeCodings gives decoders back; it returns nil.
+func (x *httpScratch) freeCodings(c *codings) *codings {
+	if c == nil {
+		return nil
+	}
+	for i := range c.n {
+		l := &c.layers[i]
+		if l.inf != nil && len(x.inflaters) < maxFree {
+			x.inflaters = append(x.inflaters, l.inf)
+		}
+		l.inf = nil
+		if l.pull != nil {
+			l.pull.stop(x)
+			l.pull = nil
+		}
+		if cap(l.head) > 4*keepSize {
+			l.head = nil
+		}
+	}
+	x.decoders -= c.units
+	c.units, c.s = 0, nil
+	if len(x.codings) < maxFree {
+		x.codings = append(x.codings, c)
+	}
+	return nil
+}
+
+// decode takes a piece of a coded body.
+func (h *http) decode(dir wire.Dir, s *httpSide, b []byte) {
+	c := s.chain
+	c.dir, c.s = dir, s
+	c.in += int64(len(b))
+	h.layerIn(c, 0, b)
+}
+
+// decodeEnd tells that the coded body is at its end: what still waits for more bytes is given as it is.
+func (h *http) decodeEnd(dir wire.Dir, s *httpSide) {
+	c := s.chain
+	c.dir, c.s = dir, s
+	for i := 0; i < c.n; i++ {
+		l := &c.layers[i]
+		switch l.state {
+		case layerSniff:
+			if len(l.head) > 0 {
+				h.sniffed(c, i, true)
+			}
+		case layerGzipHead:
+			h.note(s, noteUndecodable)
+			h.raw(c, i, l.head)
+		case layerPull:
+			h.pullEnd(c, i)
+		}
+		if l.state == layerInflate && l.inf.state != inflated {
+			h.broken(c, i, nil)
+		}
+	}
+}
+
+// layerIn gives b to layer i; past the last layer it is the body.
+func (h *http) layerIn(c *codings, i int, b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if i >= c.n {
+		h.bodyOut(c.s, b)
+		h.flush(c.dir, c.s, false) // b is a decoder's memory
+		return
+	}
+	l := &c.layers[i]
+	l.in += int64(len(b))
+	for len(b) > 0 {
+		switch l.state {
+		case layerSniff:
+			n := min(len(b), sniffSize-len(l.head))
+			l.head = append(l.head, b[:n]...)
+			b = b[n:]
+			if len(l.head) < sniffSize {
+				return
+			}
+			h.sniffed(c, i, false)
+		case layerGzipHead:
+			l.head = append(l.head, b...)
+			b = h.gzipHead(c, i)
+		case layerInflate:
+			h.keep(l, b)
+			b = h.inflate(c, i, b)
+		case layerTrailer:
+			n := min(l.skip, len(b))
+			l.skip -= n
+			b = b[n:]
+			if l.skip == 0 {
+				l.state, l.head = layerNext, l.head[:0]
+			}
+		case layerNext:
+			b = h.nextMember(c, i, b)
+		case layerPull:
+			h.keep(l, b)
+			b = h.pullIn(c, i, b)
+		case layerPlain:
+			h.layerIn(c, i+1, b)
+			return
+		case layerRaw:
+			h.layerIn(c, c.n, b)
+			return
+		}
+	}
+}
+
+// keep keeps the front of a layer's input.
+func (h *http) keep(l *layer, b []byte) {
+	if len(l.head) < keepSize {
+		l.head = append(l.head, b[:min(len(b), keepSize-len(l.head))]...)
+	}
+}
+
+// sniffed chooses a decoder by the layer's first bytes: what the body is counts, not what it is said to be.
+func (h *http) sniffed(c *codings, i int, end bool) {
+	l := &c.layers[i]
+	b := l.head
+	switch {
+	case len(b) >= 2 && b[0] == 0x1f && b[1] == 0x8b:
+		h.sniffedAs(c, l, codingGzip)
+		l.state = layerGzipHead
+		l.head = l.head[:0]
+		h.again(c, i, b)
+	case len(b) >= 4 && string(b[:4]) == "\x28\xb5\x2f\xfd":
+		h.sniffedAs(c, l, codingZstd)
+		h.startPull(c, i, codingZstd, b)
+	case len(b) >= 2 && b[0]&0x0f == 8 && b[0]>>4 <= 7 && (uint(b[0])<<8|uint(b[1]))%31 == 0 && b[1]&0x20 == 0:
+		h.sniffedAs(c, l, codingDeflate)
+		h.startInflate(c, i, b, 2)
+	case l.kind == codingBrotli:
+		h.startPull(c, i, codingBrotli, b)
+	case (l.kind == codingDeflate || l.kind == codingGzip) && plausibleDeflate(b):
+		if l.kind == codingGzip {
+			h.note(c.s, noteCodingMismatch)
+		}
+		h.startInflate(c, i, b, 0)
+	default:
+		if l.kind == codingUnknown || l.kind == codingZstd {
+			h.note(c.s, noteUndecodable)
+		} else {
+			h.note(c.s, noteCodingMismatch)
+		}
+		l.state = layerPlain
+		l.head = l.head[:0]
+		h.again(c, i, b)
+	}
+}
+
+// sniffedAs notes what was found by its magic number.
+func (h *http) sniffedAs(c *codings, l *layer, k codingKind) {
+	l.named = true
+	if l.kind != k {
+		h.note(c.s, noteCodingMismatch)
+	}
+}
+
+// again gives sniffed bytes to a layer once more, which has counted them already.
+func (h *http) again(c *codings, i int, b []byte) {
+	var buf [sniffSize]byte
+	n := copy(buf[:], b)
+	c.layers[i].in -= int64(n)
+	h.layerIn(c, i, buf[:n])
+}
+
+// plausibleDeflate reports whether b may begin a raw DEFLATE stream.
+func plausibleDeflate(b []byte) bool {
+	switch b[0] >> 1 & 3 {
+	case 0:
+		return len(b) >= 5 && b[1] == ^b[3] && b[2] == ^b[4]
+	case 1:
+		return true
+	case 2:
+		return len(b) >= 3 && b[0]>>3 <= 29 && b[1]&31 <= 29
+	}
+	return false
+}
+
+// units of decoders may be in use at once: take reserves n of them.
+func (h *http) take(c *codings, n int) bool {
+	if h.x.decoders+n > h.env.Limits.Decoders {
+		h.note(c.s, noteDecoders)
+		return false
+	}
+	h.x.decoders += n
+	c.units += n
+	return true
+}
+
+// startInflate begins inflating after skip bytes of b, which are kept in the layer's head.
+func (h *http) startInflate(c *codings, i int, b []byte, skip int) {
+	l := &c.layers[i]
+	if l.inf == nil {
+		if !h.take(c, 1) {
+			h.raw(c, i, b)
+			return
+		}
+		if n := len(h.x.inflaters); n > 0 {
+			l.inf, h.x.inflaters = h.x.inflaters[n-1], h.x.inflaters[:n-1]
+		} else {
+			l.inf = new(inflater)
+		}
+	}
+	l.inf.reset()
+	l.state = layerInflate
+	if skip < len(b) {
+		var buf [sniffSize]byte
+		n := copy(buf[:], b[skip:])
+		h.inflateAll(c, i, buf[:n])
+	}
+}
+
+// inflateAll inflates bytes that are kept already.
+func (h *http) inflateAll(c *codings, i int, b []byte) {
+	if rest := h.inflate(c, i, b); len(rest) > 0 {
+		c.layers[i].in -= int64(len(rest))
+		h.layerIn(c, i, rest)
+	}
+}
+
+// inflate gives b to the layer's inflater and returns what comes after the stream.
+func (h *http) inflate(c *codings, i int, b []byte) []byte {
+	l := &c.layers[i]
+	for {
+		rest, done, err := l.inf.push(b)
+		if !h.decoded(c, i, l.inf.out[l.inf.from:l.inf.pos]) {
+			h.raw(c, i, rest)
+			return nil
+		}
+		l.inf.from = l.inf.pos
+		switch {
+		case l.state != layerInflate:
+			return nil
+		case err != nil:
+			h.broken(c, i, rest)
+			return nil
+		case done:
+			l.state, l.skip = layerTrailer, 8
+			if l.kindFound() == codingDeflate {
+				l.skip = 4
+			}
+			return rest
+		case len(rest) == 0 && !l.inf.full:
+			return nil
+		}
+		b = rest
+	}
+}
+
+// kindFound tells a gzip member from a zlib or raw stream.
+func (l *layer) kindFound() codingKind {
+	if len(l.head) >= 2 && l.head[0] == 0x1f && l.head[1] == 0x8b {
+		return codingGzip
+	}
+	return codingDeflate
+}
+
+// decoded gives output of layer i to the next. It is false if the budget is reached.
+func (h *http) decoded(c *codings, i int, out []byte) bool {
+	l := &c.layers[i]
+	l.out += int64(len(out))
+	h.layerIn(c, i+1, out)
+	lim := &h.env.Limits
+	if l.out > int64(lim.DecodeMax) || l.out > int64(lim.DecodeFree)+c.in*int64(lim.DecodeRatio) {
+		h.note(c.s, noteBudget)
+		return false
+	}
+	return true
+}
+
+// broken gives what did not decode as it came: all of it if the stream broke near its front, else from rest on.
+func (h *http) broken(c *codings, i int, rest []byte) {
+	l := &c.layers[i]
+	if !l.named && l.out < keepSize {
+		h.note(c.s, noteCodingMismatch)
+	} else {
+		h.note(c.s, noteUndecodable)
+	}
+	if l.in <= keepSize && len(l.head) > 0 {
+		rest = l.head
+	}
+	h.raw(c, i, rest)
+}
+
+// raw gives b, and all that follows, past the other layers.
+func (h *http) raw(c *codings, i int, b []byte) {
+	c.layers[i].state = layerRaw
+	h.layerIn(c, c.n, b)
+}
+
+// gzipHead reads a gzip member's header from the layer's head: RFC 1952 section 2.3. Reserved flags and a wrong header checksum are passed over,
+// as receivers do.
+func (h *http) gzipHead(c *codings, i int) (rest []byte) {
+	l := &c.layers[i]
+	b := wire.Cut(l.head)
+	b.Skip(3)
+	flags := b.U8()
+	b.Skip(6)
+	if flags&4 != 0 {
+		n := int(b.U8())
+		b.Skip(n | int(b.U8())<<8)
+	}
+	for _, f := range [...]uint8{8, 16} { // name, comment
+		if flags&f != 0 && !b.Short() {
+			z := bytes.IndexByte(b.Rest(), 0)
+			if z < 0 {
+				z = b.Len()
+			}
+			b.Skip(z + 1)
+		}
+	}
+	if flags&2 != 0 {
+		b.Skip(2)
+	}
+	if b.Short() {
+		if len(l.head) > maxHeader {
+			h.note(c.s, noteUndecodable)
+			h.raw(c, i, l.head)
+		}
+		return nil
+	}
+	rest = b.Rest()
+	h.startInflate(c, i, nil, 0)
+	if l.state != layerInflate {
+		return l.head
+	}
+	head := l.head
+	l.head = head[:min(len(head), keepSize)]
+	return h.inflate(c, i, rest)
+}
+
+// nextMember looks at what follows a stream: another gzip member, or bytes that mean nothing and are given as they are.
+func (h *http) nextMember(c *codings, i int, b []byte) []byte {
+	l := &c.layers[i]
+	if l.kind == codingGzip && l.named {
+		const magic = "\x1f\x8b\x08"
+		for len(b) > 0 && len(l.head) < len(magic) {
+			l.head = append(l.head, b[0])
+			b = b[1:]
+		}
+		if len(l.head) < len(magic) {
+			if magic[:len(l.head)] == string(l.head) {
+				return nil
+			}
+		} else if string(l.head) == magic {
+			l.state = layerGzipHead
+			l.head = append(l.head, b...)
+			return h.gzipHead(c, i)
+		}
+	}
+	l.state = layerRaw
+	h.layerIn(c, c.n, l.head)
+	return b
+}

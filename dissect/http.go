@@ -1,0 +1,337 @@
+package dissect
+
+import (
+	"errors"
+
+	"weir/wire"
+)
+
+// HTTP is HTTP/1.x and 0.9 (RFC 9110, RFC 9112): any number of exchanges on a connection, pipelined or not. Which
+// direction carries requests is learnt from the content, so that a flow picked up midway parses too.
+//
+// It decodes what a lenient receiver would decode, and notes what a strict one would refuse: the two together leave no
+// room between what was inspected and what was understood.
+//
+// Close must be told for both directions when a flow is dropped for whatever reason: decoders are given back there.
+var HTTP = Protocol{
+	Name:    "http",
+	Carrier: Stream,
+	Ports:   []uint16{80, 8080, 8000, 8008, 8081, 8888, 3000, 3128, 5000, 5985, 9000, 9090, 9200, 2375},
+	Probe:   probeHTTP,
+	Fields: []FieldSpec{
+		httpMethod:        {Name: "http.method", EVE: "http_method"},
+		httpURI:           {Name: "http.uri", EVE: "url"},
+		httpPath:          {Name: "http.path", Derived: true},
+		httpQuery:         {Name: "http.query", Derived: true},
+		httpVersion:       {Name: "http.version", EVE: "protocol", Derived: true},
+		httpHost:          {Name: "http.host", EVE: "hostname", Derived: true},
+		httpStatus:        {Name: "http.status", EVE: "status", Number: true},
+		httpReason:        {Name: "http.reason"},
+		httpUserAgent:     {Name: "http.user_agent", EVE: "http_user_agent", Derived: true},
+		httpContentType:   {Name: "http.content_type", EVE: "http_content_type", Derived: true},
+		httpReferer:       {Name: "http.referer", EVE: "http_refer", Derived: true},
+		httpLocation:      {Name: "http.location", EVE: "redirect", Derived: true},
+		httpRequestLine:   {Name: "http.request_line", Derived: true},
+		httpResponseLine:  {Name: "http.response_line", Derived: true},
+		httpRequestHead:   {Name: "http.request.header"},
+		httpResponseHead:  {Name: "http.response.header"},
+		httpRequestBody:   {Name: "http.request.body"},
+		httpResponseBody:  {Name: "http.response.body"},
+		httpCookie:        {Name: "http.cookie", Derived: true},
+		httpLength:        {Name: "http.length", EVE: "length", Number: true, Derived: true},
+		httpBodyFile:      {Name: "http.body_file", Derived: true},
+		httpRequestType:   {Name: "http.request.content_type", Derived: true},
+		httpAuthorization: {Name: "http.authorization", Derived: true},
+	},
+	New: newHTTP,
+}
+
+// Fields of HTTP, in the order of HTTP.Fields.
+const (
+	httpMethod        Field = iota
+	httpURI                 // the request target as it came
+	httpPath                // of the target, without scheme, authority and query
+	httpQuery               // of the target, without '?'
+	httpVersion             // "HTTP/1.1" as it came
+	httpHost                // lower case, without port; the target's if it has one, else the Host header's
+	httpStatus              // decimal digits
+	httpReason              // what follows the status
+	httpUserAgent           //
+	httpContentType         // of an answer
+	httpReferer             //
+	httpLocation            //
+	httpRequestLine         // without its line end
+	httpResponseLine        // without its line end
+	httpRequestHead         // the header block; trailers and chunk extensions are further values
+	httpResponseHead        // likewise
+	httpRequestBody         // after transfer and content codings
+	httpResponseBody        // likewise
+	httpCookie              // Cookie and Set-Cookie, a value for each line
+	httpLength              // bytes of an answer's body as they came, without chunk framing
+	httpBodyFile            // file names of multipart parts
+	httpRequestType         // Content-Type of a request
+	httpAuthorization       //
+)
+
+// ours
+const (
+	maxMethod = 32      // bytes of a method; longer ones are none
+	maxJunk   = 1 << 20 // bytes that are passed over in search of the next message, then the flow is given up as raw
+	maxParts  = 64      // parts that are collected before they are emitted
+)
+
+// Errors of Feed; the flow is inspected as raw from there on.
+var (
+	errHTTPLost    = errors.New("http: no message found in the bytes that follow")
+	errHTTP2       = errors.New("http: HTTP/2 connection preface")
+	errHTTPUpgrade = errors.New("http: bytes of another protocol after an upgrade")
+)
+
+// httpState is what a direction waits for.
+type httpState uint8
+
+const (
+	atStart    httpState = iota // of a message
+	inHead                      // start line and header block, until complete
+	inHeadMore                  // the rest of a header block that was too long to wait for
+	inBody                      // remain bytes of body
+	inBodyTail                  // body until the direction ends
+	atChunkSize
+	inChunkExt
+	inChunk // remain bytes of chunk data
+	atChunkEnd
+	inTrailer
+	inJunk // bytes that begin no message: body, until a line does
+	upgraded
+)
+
+// httpKind says what a message is.
+type httpKind uint8
+
+const (
+	noKind httpKind = iota
+	request
+	response
+)
+
+// httpSide is the state of one direction.
+type httpSide struct {
+	state  httpState
+	role   httpKind // of the messages of this direction, once known
+	kind   httpKind // of the message in hand
+	class  httpClass
+	closed bool
+	open   bool // a message is in hand: emitted without End, or about to be
+	want   bool // the body is asked for
+	ended  bool // the message in hand said Connection: close
+	cr     bool // the last byte of a chunk line was a CR
+	line   bool // at the beginning of a line, in junk
+	gapped bool // junk after a gap, which is no violation
+	body   bool // a body part was emitted, with More set
+	first  bool // no chunk has been parsed yet
+	sniff  bool // the body's first byte may call for a view
+	blank  uint8
+	frame  httpFrame
+
+	id, tx uint64
+	told   noteSet // notes of the message in hand, told
+	fresh  noteSet // and not told yet
+	values uint32  // value numbers given
+	bodyNo uint32  // value number of the body
+	headNo uint32  // value number of the open header value
+	remain int64   // bytes of body or chunk that are still to come
+	off    int64   // of the next body byte
+	length int64   // body bytes as they came
+	ext    int64   // bytes of the chunk extension in hand
+	junk   int64   // junk bytes since the last message
+	headAt int64   // offset in an open header value
+	scan   int     // bytes of the unfinished head that were searched
+	lineAt int     // where the line begins that was being searched
+	left   int     // bytes not used by the last Feed
+	chain  *codings
+	view   *viewer
+	files  *multipart
+}
+
+// http parses one flow.
+type http struct {
+	p       *Protocol
+	env     *Env
+	x       *httpScratch
+	side    [2]httpSide
+	pending []httpClass // of requests that wait for their answer
+	lastID  uint64
+	reqTx   uint64 // exchange of the last request
+	ansTx   uint64 // exchange of the last answer
+	done    uint64 // exchanges below are answered; an unfinished request ends its exchange itself
+	lost    bool   // a gap or too many pending requests: answers cannot be paired for sure
+	emit    func(*Message)
+}
+
+func newHTTP(p *Protocol, env *Env) Dissector {
+	return &http{p: p, env: env, x: env.httpScratch()}
+}
+
+// Feed implements Dissector.
+func (h *http) Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, error) {
+	h.emit = emit
+	h.x = h.env.httpScratch()
+	h.x.refresh(h.p, h.env)
+	s := &h.side[dir]
+	if s.state == upgraded {
+		return Progress{}, errHTTPUpgrade
+	}
+	used := 0
+	for used < len(data) {
+		n, more, err := h.step(dir, s, data[used:])
+		used += n
+		if err != nil {
+			h.flush(dir, s, false)
+			h.release()
+			return Progress{Used: used}, err
+		}
+		if !more {
+			break
+		}
+	}
+	if s.closed && s.state != upgraded {
+		h.finish(dir, s, data[used:])
+		used = len(data)
+	}
+	h.flush(dir, s, false)
+	s.left = len(data) - used
+	h.emit = nil
+	return Progress{Used: used}, nil
+}
+
+// step parses from the front of b, which is not empty. It returns what it used, and whether to go on: more is false when it waits for
+// bytes beyond b.
+func (h *http) step(dir wire.Dir, s *httpSide, b []byte) (n int, more bool, err error) {
+	switch s.state {
+	case atStart:
+		return h.start(dir, s, b)
+	case inHead:
+		n, more = h.head(dir, s, b)
+	case inHeadMore:
+		n, more = h.headMore(dir, s, b)
+	case inBody, inBodyTail, inChunk:
+		n, more = h.bodyBytes(dir, s, b), true
+	case atChunkSize:
+		n, more = h.chunkSize(dir, s, b)
+	case inChunkExt:
+		n, more = h.chunkExt(s, b), true
+	case atChunkEnd:
+		n, more = h.chunkEnd(s, b), true
+	case inTrailer:
+		n, more = h.trailer(dir, s, b)
+	case inJunk:
+		return h.junkBytes(dir, s, b)
+	}
+	return n, more, nil // after an upgrade the rest is left to the protocol that follows
+}
+
+// Gap implements Dissector.
+func (h *http) Gap(dir wire.Dir, n int, emit func(*Message)) bool {
+	h.emit = emit
+	h.x = h.env.httpScratch()
+	h.x.refresh(h.p, h.env)
+	s := &h.side[dir]
+	s.scan, s.lineAt, s.left = 0, 0, 0
+	h.gap(dir, s, int64(n))
+	h.flush(dir, s, false)
+	h.emit = nil
+	return s.state != upgraded
+}
+
+func (h *http) gap(dir wire.Dir, s *httpSide, n int64) {
+	switch s.state {
+	case inBodyTail:
+		h.skipBody(s, n)
+		return
+	case inBody, inChunk:
+		if n < s.remain {
+			h.skipBody(s, n)
+			s.remain -= n
+			return
+		}
+		if n == s.remain {
+			h.skipBody(s, n)
+			s.remain = 0
+			h.bodyDone(dir, s)
+			return
+		}
+	case upgraded:
+		return
+	case atStart, inHead:
+		h.lost, h.pending = true, h.pending[:0]
+		h.startJunk(s, true)
+		return
+	}
+	h.note(s, noteTruncated)
+	h.end(dir, s)
+	h.lost, h.pending = true, h.pending[:0]
+	h.startJunk(s, true)
+}
+
+// Close implements Dissector. A head that was left over is finished by the Feed that follows.
+func (h *http) Close(dir wire.Dir, emit func(*Message)) {
+	h.emit = emit
+	h.x = h.env.httpScratch()
+	h.x.refresh(h.p, h.env)
+	s := &h.side[dir]
+	s.closed = true
+	if s.left == 0 {
+		h.finish(dir, s, nil)
+		h.flush(dir, s, false)
+	}
+	h.drop(s)
+	h.emit = nil
+}
+
+// finish ends what is open when no more bytes come after rest.
+func (h *http) finish(dir wire.Dir, s *httpSide, rest []byte) {
+	switch s.state {
+	case atStart:
+		if len(rest) > 0 {
+			h.startJunk(s, false)
+			h.junkRest(dir, s, rest)
+		}
+	case inHead:
+		h.note(s, noteTruncated)
+		h.wholeHead(dir, s, rest, len(rest), len(rest))
+		if s.open && s.state != upgraded {
+			h.endBody(dir, s)
+		}
+	case inHeadMore:
+		h.note(s, noteTruncated)
+		h.headPiece(s, rest)
+		h.endHeadValue(s)
+		h.end(dir, s)
+	case inJunk:
+		h.junkRest(dir, s, rest)
+	case atChunkSize:
+		h.chunkRest(dir, s, rest)
+	case inTrailer:
+		if len(rest) > 0 {
+			h.add(s, headField(s.kind), rest)
+		}
+		h.end(dir, s)
+	case inBody, inBodyTail, inChunk, inChunkExt, atChunkEnd:
+		h.endBody(dir, s)
+	}
+	if s.state != upgraded {
+		s.state = atStart
+	}
+}
+
+// drop gives back what a direction holds.
+func (h *http) drop(s *httpSide) {
+	s.chain = h.x.freeCodings(s.chain)
+	s.view = h.x.freeViewer(s.view)
+	s.files = h.x.freeMultipart(s.files)
+}
+
+func (h *http) release() {
+	h.drop(&h.side[0])
+	h.drop(&h.side[1])
+}

@@ -1,0 +1,121 @@
+package dissect
+
+import "bytes"
+
+// ours
+const (
+	maxBoundary  = 70  // bytes, RFC 2046 section 5.1.1
+	maxPartLine  = 512 // bytes of a part's header line that are looked at
+	maxFileNames = 256 // file names of one body; more are not told apart from the body
+)
+
+// multipart finds the file names in a multipart body (RFC 7578, RFC 2046) as it comes. The parts' bytes are the body's own; they are not copied.
+type multipart struct {
+	delim   [maxBoundary + 2]byte // "--" boundary
+	nDelim  int
+	inHead  bool // in a part's header lines
+	names   int
+	line    [maxPartLine]byte // the line in hand, as far as it is kept
+	nLine   int
+	scratch [maxPartLine]byte
+}
+
+// newMultipart makes a scanner for the boundary that a Content-Type names; nil if it names none.
+func (x *httpScratch) newMultipart(contentType []byte) *multipart {
+	b := parameter(contentType, "boundary")
+	if len(b) == 0 || len(b) > maxBoundary {
+		return nil
+	}
+	var m *multipart
+	if n := len(x.files); n > 0 {
+		m, x.files = x.files[n-1], x.files[:n-1]
+	} else {
+		m = new(multipart)
+	}
+	m.nDelim = copy(m.delim[:], "--")
+	m.nDelim += copy(m.delim[2:], b)
+	m.inHead, m.nLine, m.names = false, 0, 0
+	return m
+}
+
+func (x *httpScratch) freeMultipart(m *multipart) *multipart {
+	if m != nil && len(x.files) < maxFree {
+		x.files = append(x.files, m)
+	}
+	return nil
+}
+
+// parameter returns the value of a parameter of a header value, without quotes; nil if there is none.
+func parameter(v []byte, name string) []byte {
+	for {
+		i := indexFold(v, name)
+		if i < 0 {
+			return nil
+		}
+		ok := i == 0 || v[i-1] == ';' || v[i-1] == ' ' || v[i-1] == '\t'
+		v = v[i+len(name):]
+		rest := bytes.TrimLeft(v, " \t")
+		if !ok || len(rest) == 0 || rest[0] != '=' {
+			continue
+		}
+		rest = bytes.TrimLeft(rest[1:], " \t")
+		if len(rest) > 0 && rest[0] == '"' {
+			rest = rest[1:]
+			if i := bytes.IndexByte(rest, '"'); i >= 0 {
+				return rest[:i]
+			}
+			return rest
+		}
+		if i := bytes.IndexAny(rest, "; \t\r\n"); i >= 0 {
+			rest = rest[:i]
+		}
+		return rest
+	}
+}
+
+// push takes the next bytes of the body, line by line. Of a line in a part's content only the front is kept, enough to know a delimiter.
+func (m *multipart) push(h *http, s *httpSide, b []byte) {
+	for len(b) > 0 {
+		e := bytes.IndexByte(b, '\n')
+		piece := b
+		if e >= 0 {
+			piece = b[:e]
+		}
+		room := len(m.line)
+		if !m.inHead {
+			room = m.nDelim
+		}
+		if m.nLine < room {
+			m.nLine += copy(m.line[m.nLine:room], piece)
+		}
+		if e < 0 {
+			return
+		}
+		m.endLine(h, s)
+		m.nLine = 0
+		b = b[e+1:]
+	}
+}
+
+// endLine judges a whole line.
+func (m *multipart) endLine(h *http, s *httpSide) {
+	line := m.line[:m.nLine]
+	switch {
+	case bytes.HasPrefix(line, m.delim[:m.nDelim]):
+		m.inHead = true
+	case !m.inHead:
+	case emptyLine(line):
+		m.inHead = false
+	case m.names < maxFileNames && indexFold(line, "filename") >= 0:
+		name := parameter(line, "filename")
+		if name == nil {
+			name = parameter(line, "filename*")
+		}
+		if len(name) > 0 {
+			m.names++
+			at := len(h.x.text)
+			h.x.text = append(h.x.text, name...)
+			h.add(s, httpBodyFile, h.x.text[at:])
+		}
+	}
+}
