@@ -98,7 +98,7 @@ func (d *Decoder) udp(p *Packet, b []byte, left int) Result {
 	n := int(binary.BigEndian.Uint16(b[4:]))
 	switch {
 	case n == len(b):
-	case n == 0 && p.IP == 6: // a jumbogram, RFC 2675 section 4
+	case n == 0 && (p.IP == 6 || len(b) > 0xffff): // a jumbogram, RFC 2675 section 4, or an offloaded packet as long
 	case n < udpLen:
 		return Malformed
 	case n > len(b):
