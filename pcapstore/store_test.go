@@ -1,7 +1,6 @@
 package pcapstore
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -208,39 +207,6 @@ func TestWiresharkReadsASlice(t *testing.T) {
 	out, err = exec.Command(tool, "-r", l.Path(), "-T", "fields", "-e", "frame.interface_name", "-e", "ip.dst").CombinedOutput()
 	if got, want := strings.Count(string(out), "veth1\t10.0.0.2\n"), 3; err != nil || got != want {
 		t.Errorf("tshark: %v\n%s", err, out)
-	}
-}
-
-func TestWriterPcap(t *testing.T) {
-	var b bytes.Buffer
-	w := NewWriter(&b, Pcap, "weir", "")
-	i, err := w.Interface(capture.Interface{Name: "a", Link: wire.LinkEthernet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Interface(capture.Interface{Name: "b", Link: wire.LinkSLL}); err != ErrLinkType {
-		t.Errorf("another link type: got %v, want %v", err, ErrLinkType)
-	}
-	big := &wire.Frame{Data: make([]byte, maxCaptured+9), Time: 5 * second, Link: wire.LinkEthernet, VLAN: 0x8100002a, Flag: wire.FlagVLAN}
-	for _, f := range []*wire.Frame{frame(udp, 3*second+1999), big} {
-		if err := w.Packet(i, f, Note{Comment: "left out"}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := pcapgo.NewReader(&b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, ci, err := r.ReadPacketData()
-	if err != nil || string(data) != udp || ci.Timestamp.UnixNano() != 3*second+1000 {
-		t.Errorf("got %x, %v, %v", data, ci, err)
-	}
-	data, ci, err = r.ReadPacketData()
-	if err != nil || len(data) != maxCaptured || ci.Length != maxCaptured+13 {
-		t.Errorf("long frame: got %d bytes of %d, %v", len(data), ci.Length, err)
 	}
 }
 
@@ -498,26 +464,6 @@ func TestAddAllocatesNothing(t *testing.T) {
 		t.Errorf("written: got %v allocations, want 0", got)
 	}
 	l.Close()
-}
-
-func FuzzMeta(f *testing.F) {
-	var b bytes.Buffer
-	w := NewWriter(&b, PcapNG, "weir", new(Meta).line())
-	i, _ := w.Interface(capture.Interface{Name: "a", Link: wire.LinkEthernet})
-	w.Packet(i, frame(udp, 1), Note{"c", 3})
-	w.stats[0].Comment = new(Closing).line()
-	w.Close()
-	f.Add(b.Bytes())
-	f.Add(b.Bytes()[:b.Len()-5])
-	f.Add([]byte("\x0a\x0d\x0d\x0a\xff\xff\xff\xff\x4d\x3c\x2b\x1a"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var i Info
-		readInfo(bytes.NewReader(data), int64(len(data)), &i)
-		n, packets := wholeBlocks(bytes.NewReader(data))
-		if n > int64(len(data)) || int64(packets)*12 > n {
-			t.Errorf("%d bytes, %d packets of %d bytes", n, packets, len(data))
-		}
-	})
 }
 
 func BenchmarkSliceAdd(b *testing.B) {
