@@ -37,7 +37,7 @@ listen = ""
 `, ""},
 		{"unknown key", "[capture]\nrings = \"1MiB\"\n", `weir.toml:2:1: unknown key "rings" in capture (did you mean "ring"?)`},
 		{"unknown table", "[captures]\n", `weir.toml:1:2: unknown key "captures" (did you mean "capture"?)`},
-		{"syntax", "[capture\n", `weir.toml:2:9: `},
+		{"syntax", "[capture\n", `weir.toml:1:9: `},
 		{"type", "[budget]\nflows = \"many\"\n", `weir.toml:2:9: budget.flows must be a whole number, not a string`},
 		{"size as number", "[capture]\nring = 5\n", `weir.toml:2:8: capture.ring must be a string, not a whole number`},
 		{"size without unit", "[capture]\nring = \"256\"\n",
