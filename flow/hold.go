@@ -115,16 +115,17 @@ func (h *hold) count(i, j int) int {
 	return n
 }
 
-// compare notes an overlap of data, which begins at seq, with p.
-func (c *core) compare(f *Info, p *piece, seq wire.Seq, data []byte) (from, to wire.Seq) {
+// compare notes an overlap of data, which begins at seq, with p: which numbers they share, and whether their bytes differ.
+func (c *core) compare(f *Info, p *piece, seq wire.Seq, data []byte) (from, to wire.Seq, differ bool) {
 	end := seq.Add(len(data))
 	from, to = later(seq, p.seq), earlier(end, p.end())
 	c.n.Overlaps++
 	if !bytes.Equal(p.slice(from, to), data[from.Sub(seq):to.Sub(seq)]) {
 		c.n.OverlapsDiffer++
 		f.note(OverlapDiffers)
+		differ = true
 	}
-	return from, to
+	return from, to, differ
 }
 
 func later(a, b wire.Seq) wire.Seq {
@@ -193,10 +194,15 @@ func (c *core) merge(f *Info, d wire.Dir, i, j int, n *segment) {
 	out, at := c.splice[:0], n.seq // at: from here on n is still to be put in
 	for k := i; k < j; k++ {
 		p := h.pieces[k]
-		from, to := c.compare(f, &p, n.seq, n.data)
+		from, to, differ := c.compare(f, &p, n.seq, n.data)
 		if !c.overlap.wins(&p, n.first, n.end(), n.doubt) {
 			out = append(c.put(f, h, out, n, at, from), p)
 			at = to
+			continue
+		}
+		if differ && p.doubt && !n.doubt { // the doubt was right
+			h.take(&p, p.len())
+			c.release(f, p.block)
 			continue
 		}
 		h.take(&p, to.Sub(from))

@@ -114,13 +114,15 @@ func (c *core) tcp(f *Info, d wire.Dir, p *wire.Packet) outcome {
 	if !s.has(based) || s.has(inferred) {
 		c.base(f, d, p)
 	}
-	t := c.judge(f, d, p)
+	t, fits := c.judge(f, d, p)
 	if t == good {
 		if f.State == StateNew {
 			c.establish(f, d, p)
 		}
-		c.ack(f, d, p)
 		c.stamp(f, d, p)
+	}
+	if fits {
+		c.ack(f, d, p)
 	}
 	if t != refused && (len(p.Payload) > 0 || flags&wire.FIN != 0) {
 		c.data(f, d, p, t)
@@ -148,11 +150,12 @@ func (c *core) base(f *Info, d wire.Dir, p *wire.Packet) {
 	s.bits |= based
 }
 
-// judge compares a segment with what its receiver accepts: RFC 9293 section 3.10.7.4, RFC 7323 section 5.3, RFC 5961 section 5.2.
-func (c *core) judge(f *Info, d wire.Dir, p *wire.Packet) trust {
+// judge compares a segment with what its receiver accepts: RFC 9293 section 3.10.7.4, RFC 7323 section 5.3, RFC 5961 section 5.2. It fits if nothing
+// but its ACK speaks against it.
+func (c *core) judge(f *Info, d wire.Dir, p *wire.Packet) (t trust, fits bool) {
 	s, o := &f.side[d], &f.side[d.Other()]
 	n := len(p.Payload)
-	t := good
+	t = good
 	if s.has(stamps|stamped) && o.has(stamps) && p.TCP.HasTS && int32(s.stamp-p.TCP.TSVal) > pawsWindow {
 		t = doubtful
 		if n > 0 && s.next.Before(p.TCP.Seq.Add(n)) {
@@ -168,14 +171,15 @@ func (c *core) judge(f *Info, d wire.Dir, p *wire.Packet) trust {
 		f.note(OutOfWindow)
 		t = refused
 	}
-	if n > 0 && !s.has(unseen) {
-		t = min(t, c.judgeACK(f, d, p))
-	}
 	if s.bits&(finished|reset)|o.bits&reset != 0 && n > 0 && s.next.Before(p.TCP.Seq.Add(n)) {
 		f.note(DataAfterClose)
 		t = min(t, doubtful)
 	}
-	return c.count(f, d, p, t)
+	fits = t == good
+	if n > 0 && !s.has(unseen) {
+		t = min(t, c.judgeACK(f, d, p))
+	}
+	return c.count(f, d, p, t), fits
 }
 
 // count settles what a doubt comes to, and counts it.
@@ -225,10 +229,7 @@ func (c *core) judgeACK(f *Info, d wire.Dir, p *wire.Packet) trust {
 	}
 	ahead := p.TCP.Ack.Sub(o.next)
 	if ahead > o.fin() && !c.sent(f, d.Other(), p.TCP.Ack) {
-		if o.has(opened) && f.Dirs[d.Other()].Gaps == 0 {
-			f.note(ForgedACK)
-		}
-		return doubtful
+		return doubtful // or what it acknowledges was not captured
 	}
 	if ahead < 0 && o.has(acked) {
 		most := maxWindow
