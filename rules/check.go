@@ -61,7 +61,7 @@ func (s *source) checkID(id, path string) bool {
 
 // rule makes a Rule of what a file says, upon base where it changes one.
 func (s *source) rule(base *Rule, raw *rawRule, path string) *Rule {
-	r := &Rule{ID: raw.ID, Rev: 1, Within: 300, MinDistinct: 1, Severity: High, Mask: "secret"}
+	r := &Rule{ID: raw.ID, Rev: 1, Within: 300, MinDistinct: 1, Severity: High}
 	if base != nil {
 		r = clone(base)
 	}
@@ -96,6 +96,9 @@ func (s *source) rule(base *Rule, raw *rawRule, path string) *Rule {
 	s.lists(r, raw, path)
 	if r.Category == "" {
 		r.Category = []string{DLP: "sensitive-data", Signature: "attack"}[r.Engine]
+	}
+	if r.Mask == "" {
+		r.Mask = []string{DLP: "secret", Signature: "text"}[r.Engine]
 	}
 	return r
 }

@@ -138,6 +138,11 @@ func FuzzLoad(f *testing.F) {
 	f.Add("[extend]\nuseDefault=true\ndisabledRules=['secret.jwt']\n[[rules]]\nid='pci.pan'\nwithin=3\n")
 	f.Add("title=1\n[allowlist]\ncommits=['a']\n[[allowlists]]\nstopwords=['','x']\ntargetRules=['q']\n")
 	f.Fuzz(func(t *testing.T, text string) {
+		defer func(start time.Time) {
+			if d := time.Since(start); d > 2*time.Second {
+				t.Errorf("took %s", d)
+			}
+		}(time.Now())
 		l := loader{opt: testOptions, byID: map[string]*Rule{}, seen: map[string]bool{}}
 		l.opt.Fields = nil
 		if strings.Contains(text, "path") { // it must not read the host's files

@@ -73,8 +73,11 @@ func scan(src string) (out *places, deep string, at place) {
 func newScanner(src string) *scanner {
 	s := scanner{src: src, line: 1, arrays: map[string]int{}, tables: map[string]bool{}}
 	s.out = places{at: map[string]place{}, names: map[string][]string{}}
-	if strings.HasPrefix(src, "\xef\xbb\xbf") { // byte order mark
-		s.off, s.start = 3, 3
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} { // byte order marks: the decoder skips one
+		if strings.HasPrefix(src, mark) {
+			s.off, s.start = len(mark), len(mark)
+			break
+		}
 	}
 	return &s
 }
