@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +10,6 @@ import (
 	"unsafe"
 
 	"github.com/mdlayher/packet"
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"weir/wire"
@@ -52,6 +52,7 @@ func OpenRing(c RingConfig) (*Ring, error) {
 		r.tick = defaultTick
 	}
 	if err := r.open(c); err != nil {
+		r.free()
 		if r.conn != nil {
 			r.conn.Close()
 		}
@@ -63,12 +64,9 @@ func OpenRing(c RingConfig) (*Ring, error) {
 }
 
 func (r *Ring) open(c RingConfig) error {
-	// Whatever came between bind and the ring's first block would wait in the socket's queue: drop all until the ring stands.
-	drop, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
-	if err != nil {
-		return err
-	}
-	r.conn, err = packet.Listen(&net.Interface{Index: c.Interface, Name: c.Name}, packet.Raw, unix.ETH_P_ALL, &packet.Config{Filter: drop})
+	// Protocol 0 receives nothing: what came before the ring stands would wait in the socket's queue for good. setUp binds once more.
+	var err error
+	r.conn, err = packet.Listen(&net.Interface{Index: c.Interface, Name: c.Name}, packet.Raw, 0, nil)
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%s: capture: %w: run as root or give CAP_NET_RAW", c.Name, err)
 	} else if err != nil {
@@ -117,9 +115,9 @@ func (r *Ring) setUp(fd int, c RingConfig) error {
 	if r.mem, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("map ring of %d bytes: %w", size, err)
 	}
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != nil {
-		unix.Munmap(r.mem)
-		return fmt.Errorf("detach filter: %w", err)
+	all := binary.NativeEndian.Uint16([]byte{unix.ETH_P_ALL >> 8, unix.ETH_P_ALL & 0xff}) // network order, packet(7)
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: c.Interface}); err != nil {
+		return fmt.Errorf("bind: %w", err)
 	}
 	return nil
 }
