@@ -185,9 +185,11 @@ func (d *Defrag) find(p *wire.Packet) *datagram {
 	if g := d.datagrams[k]; g != nil {
 		return g
 	}
-	g := &datagram{}
+	var g *datagram
 	if n := len(d.spare); n > 0 {
 		g, d.spare = d.spare[n-1], d.spare[:n-1]
+	} else {
+		g = new(datagram)
 	}
 	g.key, g.born, g.proto = k, p.Frame.Time, p.Key.Proto
 	g.policy, g.strict = d.policy, p.IP == 6 || d.policy == Linux
