@@ -23,7 +23,7 @@ func (b *binder) fail(path string, value bool, what, hint string) {
 	if value && at.valueLine > 0 {
 		pos.Line, pos.Col = at.valueLine, at.valueCol
 	}
-	b.problems = append(b.problems, Problem{pos, Error, what, hint})
+	b.problems = b.problems.add(Problem{pos, Error, what, hint})
 }
 
 // wrong tells that the value at path is of another type.
@@ -252,7 +252,7 @@ func (b *binder) unknown(key, path string, fields []field) {
 	if path != "" {
 		where = " in " + shown(path)
 	}
-	b.fail(member(path, key), false, fmt.Sprintf("unknown key %q%s", key, where), meant(key, known))
+	b.fail(member(path, key), false, fmt.Sprintf("unknown key %q%s", key, where), b.problems.meant(key, known))
 }
 
 // field is a struct field that a TOML key is put into.

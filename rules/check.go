@@ -43,7 +43,7 @@ func (s *source) valuePos(path string) Pos {
 }
 
 func (s *source) fail(path string, level Level, what, hint string) {
-	s.problems = append(s.problems, Problem{s.valuePos(path), level, what, hint})
+	s.problems = s.problems.add(Problem{s.valuePos(path), level, what, hint})
 }
 
 func (s *source) checkID(id, path string) bool {
@@ -146,7 +146,7 @@ func setName[T ~uint8](s *source, dst *T, given string, names []string, path str
 }
 
 func (s *source) unknown(path, kind, given string, names []string) {
-	s.fail(path, Error, fmt.Sprintf("unknown %s %q", kind, given), meant(given, names))
+	s.fail(path, Error, fmt.Sprintf("unknown %s %q", kind, given), s.problems.meant(given, names))
 }
 
 func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }

@@ -193,8 +193,10 @@ func amends(f *rawFile) bool {
 // default rules comes here; as Weir does not have that rule, leaving the change out loses nothing.
 func (l *loader) amendsNothing(src *source, id, path string) {
 	hint := "a rule of its own needs a regex or a path"
-	if n := Nearest(id, l.ids()); n != "" {
-		hint = fmt.Sprintf("did you mean %q?", n)
+	if len(src.problems) < maxProblems {
+		if n := Nearest(id, l.ids()); n != "" {
+			hint = fmt.Sprintf("did you mean %q?", n)
+		}
 	}
 	src.fail(member(path, "id"), Warning, fmt.Sprintf("rule %q changes a rule that is in no file extended here: left out", id), hint)
 }
@@ -221,7 +223,7 @@ func (l *loader) extend(src *source, e *rawExtend) {
 	for i, id := range e.DisabledRules {
 		rule := l.byID[id]
 		if rule == nil {
-			hint := meant(id, l.ids())
+			hint := src.problems.meant(id, l.ids())
 			src.fail(element("extend.disabledRules", i), Warning, fmt.Sprintf("there is no rule %q to disable", id), hint)
 			continue
 		}
@@ -273,14 +275,14 @@ func (l *loader) finish() {
 	for _, r := range l.rules {
 		for _, q := range r.Required {
 			if l.byID[q.ID] == nil {
-				late = append(late, Problem{r.Pos, Error, fmt.Sprintf("rule %q requires rule %q, which there is not", r.ID, q.ID), meant(q.ID, ids)})
+				late = late.add(Problem{r.Pos, Error, fmt.Sprintf("rule %q requires rule %q, which there is not", r.ID, q.ID), late.meant(q.ID, ids)})
 			}
 		}
 	}
 	for _, a := range l.allow {
 		for _, id := range a.TargetRules {
 			if l.byID[id] == nil {
-				late = append(late, Problem{a.pos, Warning, fmt.Sprintf("targetRules: there is no rule %q", id), meant(id, ids)})
+				late = late.add(Problem{a.pos, Warning, fmt.Sprintf("targetRules: there is no rule %q", id), late.meant(id, ids)})
 			}
 		}
 	}
@@ -299,7 +301,7 @@ func (l *loader) signatureIDs() Problems {
 		}
 		if other := taken[r.SID]; other != nil {
 			what := fmt.Sprintf("rule %q has the same sid %d as rule %q at %s", r.ID, r.SID, other.ID, other.Pos)
-			out = append(out, Problem{r.Pos, Error, what, "give it another sid"})
+			out = out.add(Problem{r.Pos, Error, what, "give it another sid"})
 			continue
 		}
 		taken[r.SID] = r

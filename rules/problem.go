@@ -3,6 +3,7 @@ package rules
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -75,9 +76,39 @@ type problemsError string
 
 func (e problemsError) Error() string { return string(e) }
 
-// sortByPlace orders the problems of one file from top to bottom.
+// maxProblems is how many problems are listed of one file, ours: nobody reads more, and finding what was meant costs time.
+const maxProblems = 1000
+
+// add appends p. Beyond maxProblems only one more is there, which says so; it is an error iff one of those left out is.
+func (ps Problems) add(p Problem) Problems {
+	if len(ps) < maxProblems {
+		return append(ps, p)
+	}
+	if len(ps) == maxProblems {
+		ps = append(ps, Problem{Pos{File: p.File}, Warning, "further problems are not listed", ""})
+	}
+	last := &ps[maxProblems]
+	last.Level = min(last.Level, p.Level)
+	return ps
+}
+
+// meant is the hint for a word that is none of known; none is looked for once no more problems are listed.
+func (ps Problems) meant(word string, known []string) string {
+	if len(ps) >= maxProblems {
+		return ""
+	}
+	return meant(word, known)
+}
+
+// sortByPlace orders the problems of one file from top to bottom; those without a place come last.
 func (ps Problems) sortByPlace() {
+	line := func(p Problem) int {
+		if p.Line == 0 {
+			return math.MaxInt
+		}
+		return p.Line
+	}
 	slices.SortStableFunc(ps, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+		return cmp.Or(cmp.Compare(line(a), line(b)), cmp.Compare(a.Col, b.Col))
 	})
 }

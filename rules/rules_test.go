@@ -153,6 +153,17 @@ c.toml:4:8: unknown mask "pam" (did you mean "pan"?)`
 	}
 }
 
+// TestManyProblems: a list has an end, and an error beyond it is still one.
+func TestManyProblems(t *testing.T) {
+	text := "[extend]\nuseDefault = true\ndisabledRules = [" + strings.Repeat("'pci.pann',\n", 200000) + "]\n"
+	for tail, want := range map[string]bool{"": false, "[[rules]]\nid = 'x'\nregex = '('\n": true} {
+		_, problems := Load([]string{write(t, map[string]string{"a.toml": text + tail})}, Options{})
+		if len(problems) != maxProblems+1 || problems.Failed() != want {
+			t.Errorf("got %d problems, failed %v; want %d, %v", len(problems), problems.Failed(), maxProblems+1, want)
+		}
+	}
+}
+
 func TestMissing(t *testing.T) {
 	set, problems := Load([]string{"/nonexistent/x.toml"}, Options{})
 	if got, want := problems.Err(), "/nonexistent/x.toml: no such file or directory"; set != nil || got == nil || got.Error() != want {
