@@ -8,12 +8,12 @@ import (
 	"weir/wire"
 )
 
-// model is Defrag for one datagram, written for plainness: bytes in maps, lists searched from end to end.
-type model struct {
+// plainDefrag is Defrag for one datagram, written for plainness: bytes in maps, lists searched from end to end.
+type plainDefrag struct {
 	policy Overlap
 	ip     uint8
 
-	all     []modelFragment // in the order they came
+	all     []plainFragment // in the order they came
 	start   int             // those from here on are the kernel's
 	kernel  map[int]byte
 	runs    [][2]int // bytes that the kernel has, by offset
@@ -23,17 +23,17 @@ type model struct {
 	mixed   bool
 }
 
-type modelFragment struct {
+type plainFragment struct {
 	off, end int
 	last     bool
 	ignored  bool
 	data     []byte
 }
 
-func (m *model) clear() { *m = model{policy: m.policy, ip: m.ip, kernel: map[int]byte{}} }
+func (m *plainDefrag) clear() { *m = plainDefrag{policy: m.policy, ip: m.ip, kernel: map[int]byte{}} }
 
 // push returns the datagram if f completes it.
-func (m *model) push(f modelFragment) []byte {
+func (m *plainDefrag) push(f plainFragment) []byte {
 	if m.policy != Linux && m.ip == 4 {
 		return m.byPolicy(f)
 	}
@@ -55,7 +55,7 @@ func (m *model) push(f modelFragment) []byte {
 			return nil
 		}
 		m.begin()
-		if modelFits(m.all, f) {
+		if plainFits(m.all, f) {
 			f.ignored = true
 			m.all = append(m.all, f)
 			m.start = len(m.all)
@@ -86,27 +86,27 @@ func (m *model) push(f modelFragment) []byte {
 }
 
 // begin is what the kernel does when fragments do not fit together.
-func (m *model) begin() {
+func (m *plainDefrag) begin() {
 	m.kernel, m.runs, m.end, m.last = map[int]byte{}, nil, 0, false
 	m.start, m.restart, m.mixed = len(m.all), true, true
 }
 
-func (m *model) forget() {
+func (m *plainDefrag) forget() {
 	m.all, m.start, m.restart, m.mixed = m.all[m.start:], 0, false, false
 	for _, f := range m.all {
 		m.mixed = m.mixed || f.ignored
 	}
 }
 
-func (m *model) keep(f modelFragment) {
-	if m.restart && !modelFits(m.all, f) {
+func (m *plainDefrag) keep(f plainFragment) {
+	if m.restart && !plainFits(m.all, f) {
 		m.forget()
 	}
 	m.all = append(m.all, f)
 }
 
 // verdict is inet_frag_queue_insert on plain lists.
-func (m *model) verdict(f modelFragment) fragVerdict {
+func (m *plainDefrag) verdict(f plainFragment) fragVerdict {
 	if f.off == f.end || f.last && (f.end < m.end || m.last && f.end != m.end) || !f.last && m.last && f.end > m.end {
 		return fragConflicts
 	}
@@ -130,7 +130,7 @@ func (m *model) verdict(f modelFragment) fragVerdict {
 	return fragFits
 }
 
-func (m *model) again(all []modelFragment, f modelFragment) bool {
+func (m *plainDefrag) again(all []plainFragment, f plainFragment) bool {
 	for _, g := range all {
 		if g.off == f.off && g.end == f.end && bytes.Equal(g.data, f.data) {
 			return true
@@ -139,7 +139,7 @@ func (m *model) again(all []modelFragment, f modelFragment) bool {
 	return false
 }
 
-func modelFits(all []modelFragment, f modelFragment) bool {
+func plainFits(all []plainFragment, f plainFragment) bool {
 	for _, g := range all {
 		if g.last && (f.end > g.end || f.last && f.end != g.end) || f.last && f.end < g.end {
 			return false
@@ -148,8 +148,8 @@ func modelFits(all []modelFragment, f modelFragment) bool {
 	return f.end > f.off
 }
 
-func (m *model) byPolicy(f modelFragment) []byte {
-	if !modelFits(m.all, f) {
+func (m *plainDefrag) byPolicy(f plainFragment) []byte {
+	if !plainFits(m.all, f) {
 		return nil
 	}
 	over := false
@@ -171,7 +171,7 @@ func (m *model) byPolicy(f modelFragment) []byte {
 }
 
 // paint decides every byte by itself; nil if one is missing.
-func (m *model) paint(o Overlap) []byte {
+func (m *plainDefrag) paint(o Overlap) []byte {
 	end, last := 0, false
 	for _, f := range m.all {
 		end, last = max(end, f.end), last || f.last
@@ -181,7 +181,7 @@ func (m *model) paint(o Overlap) []byte {
 	}
 	out := make([]byte, end)
 	for i := range out {
-		var owner *modelFragment
+		var owner *plainFragment
 		for j := range m.all {
 			f := &m.all[j]
 			if i < f.off || i >= f.end {
@@ -216,12 +216,12 @@ func (m *model) paint(o Overlap) []byte {
 	return out
 }
 
-// differ plays ops, three bytes a fragment, to a Defrag and to the model.
-func differ(t *testing.T, policy Overlap, ip uint8, ops []byte) {
+// comparePlain plays ops, three bytes a fragment, to a Defrag and to the model.
+func comparePlain(t *testing.T, policy Overlap, ip uint8, ops []byte) {
 	t.Helper()
 	const most = 64 // ops
 	d := NewDefrag(1<<20, policy)
-	m := &model{policy: policy, ip: ip}
+	m := &plainDefrag{policy: policy, ip: ip}
 	m.clear()
 	for n := 0; len(ops) >= 3 && n < most; n, ops = n+1, ops[3:] {
 		off, size, last := int(ops[0]&15)*8, int(ops[1]&7)*8, ops[0]&0x80 != 0
@@ -230,18 +230,18 @@ func differ(t *testing.T, policy Overlap, ip uint8, ops []byte) {
 		}
 		data := bytes.Repeat(ops[2:3], size)
 		got, _ := d.Push(fragmentPacket(ip, 7, off, !last, data))
-		want := m.push(modelFragment{off: off, end: off + size, last: last, data: data})
+		want := m.push(plainFragment{off: off, end: off + size, last: last, data: data})
 		if !bytes.Equal(got, want) {
 			t.Fatalf("policy %d, IPv%d, fragment %d (%d+%d last %v): got %q, want %q", policy, ip, n, off, size, last, got, want)
 		}
-		if got != nil && len(m.all) != len(held(d)) || d.Held() < 0 {
-			t.Fatalf("%d fragments held, want %d", len(held(d)), len(m.all))
+		if got != nil && len(m.all) != len(heldFragments(d)) || d.Held() < 0 {
+			t.Fatalf("%d fragments held, want %d", len(heldFragments(d)), len(m.all))
 		}
 	}
 }
 
-// held returns the fragments of the only datagram.
-func held(d *Defrag) []fragPiece {
+// heldFragments returns the fragments of the only datagram.
+func heldFragments(d *Defrag) []fragPiece {
 	if d.oldest == nil {
 		return nil
 	}
@@ -269,10 +269,10 @@ func TestDefragModel(t *testing.T) {
 			}
 		}
 		for _, policy := range []Overlap{Linux, BSD, BSDRight, Windows, Solaris, First, Last} {
-			differ(t, policy, 4, ops)
+			comparePlain(t, policy, 4, ops)
 		}
-		differ(t, Linux, 6, ops)
-		differ(t, Last, 6, ops)
+		comparePlain(t, Linux, 6, ops)
+		comparePlain(t, Last, 6, ops)
 	}
 }
 
@@ -285,6 +285,6 @@ func FuzzDefrag(f *testing.F) {
 		if six {
 			ip = 6
 		}
-		differ(t, Overlap(policy%7), ip, ops)
+		comparePlain(t, Overlap(policy%7), ip, ops)
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"weir/wire"
 )
 
-// pushAll plays fragments and returns the last datagram and all anomalies.
-func pushAll(d *Defrag, ps ...*wire.Packet) (whole string, told FragAnomaly) {
+// pushFragments plays fragments and returns the last datagram and all anomalies.
+func pushFragments(d *Defrag, ps ...*wire.Packet) (whole string, told FragAnomaly) {
 	for _, p := range ps {
 		w, a := d.Push(p)
 		if w != nil {
@@ -53,7 +53,7 @@ func TestDefrag(t *testing.T) {
 		{"ping of death IPv6", []*wire.Packet{v6(65528, false, strings.Repeat("x", 1000))}, "", FragTooBig},
 	} {
 		d := NewDefrag(1<<20, Linux)
-		whole, told := pushAll(d, c.in...)
+		whole, told := pushFragments(d, c.in...)
 		if whole != c.whole || told != c.told {
 			t.Errorf("%s: got %q, anomalies %b; want %q, %b", c.name, whole, told, c.whole, c.told)
 		}
@@ -87,14 +87,14 @@ func TestDefragKey(t *testing.T) {
 		d := NewDefrag(1<<20, Linux)
 		p := fragmentPacket(4, 1, 8, false, []byte("bb"))
 		f(p)
-		if whole, _ := pushAll(d, fragmentPacket(4, 1, 0, true, []byte("aaaaaaaa")), p); whole != "" {
+		if whole, _ := pushFragments(d, fragmentPacket(4, 1, 0, true, []byte("aaaaaaaa")), p); whole != "" {
 			t.Errorf("%s: put together", name)
 		}
 	}
 	d := NewDefrag(1<<20, Linux)
 	p := fragmentPacket(6, 1, 8, false, []byte("bb"))
 	p.Key.Proto = wire.ProtoTCP
-	if whole, _ := pushAll(d, fragmentPacket(6, 1, 0, true, []byte("aaaaaaaa")), p); whole != "aaaaaaaabb" || p.Key.Proto != wire.ProtoUDP {
+	if whole, _ := pushFragments(d, fragmentPacket(6, 1, 0, true, []byte("aaaaaaaa")), p); whole != "aaaaaaaabb" || p.Key.Proto != wire.ProtoUDP {
 		t.Errorf("IPv6: got %q, protocol %d", whole, p.Key.Proto)
 	}
 }
@@ -132,8 +132,8 @@ func TestDefragBudget(t *testing.T) {
 	d = NewDefrag(1<<20, First)
 	for i := range 2 * maxFragments {
 		d.Push(fragmentPacket(4, 1, i%100*16, true, []byte{byte(i >> 8), byte(i), 0, 0, 0, 0, 0, 0}))
-		if len(held(d)) > maxFragments {
-			t.Fatalf("%d fragments held", len(held(d)))
+		if len(heldFragments(d)) > maxFragments {
+			t.Fatalf("%d fragments held", len(heldFragments(d)))
 		}
 	}
 	if d.Counters.Dropped == 0 {
