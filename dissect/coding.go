@@ -101,7 +101,8 @@ type layer struct {
 	skip  int        // bytes of a trailer
 	in    int64
 	out   int64
-	head  []byte // the front of the input: for sniffing, for a gzip header in pieces, and for giving it as it came
+	head  []byte          // the front of the input: for sniffing, for a gzip header in pieces, and for giving it as it came
+	front [sniffSize]byte // bytes that are given once more
 	inf   *inflater
 	pull  puller
 }
@@ -291,10 +292,10 @@ func (h *http) sniffedAs(c *codings, l *layer, k codingKind) {
 
 // again gives sniffed bytes to a layer once more, which has counted them already.
 func (h *http) again(c *codings, i int, b []byte) {
-	var buf [sniffSize]byte
-	n := copy(buf[:], b)
-	c.layers[i].in -= int64(n)
-	h.layerIn(c, i, buf[:n])
+	l := &c.layers[i]
+	n := copy(l.front[:], b)
+	l.in -= int64(n)
+	h.layerIn(c, i, l.front[:n])
 }
 
 // plausibleDeflate reports whether b may begin a raw DEFLATE stream.
@@ -338,9 +339,8 @@ func (h *http) startInflate(c *codings, i int, b []byte, skip int) {
 	l.inf.reset()
 	l.state = layerInflate
 	if skip < len(b) {
-		var buf [sniffSize]byte
-		n := copy(buf[:], b[skip:])
-		h.inflateAll(c, i, buf[:n])
+		n := copy(l.front[:], b[skip:])
+		h.inflateAll(c, i, l.front[:n])
 	}
 }
 

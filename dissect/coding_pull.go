@@ -45,9 +45,8 @@ func (h *http) startPull(c *codings, i int, k codingKind, b []byte) {
 		l.pull = h.x.newZstd()
 	}
 	l.state = layerPull
-	var buf [sniffSize]byte
-	n := copy(buf[:], b)
-	if rest := h.pullIn(c, i, buf[:n]); len(rest) > 0 {
+	n := copy(l.front[:], b)
+	if rest := h.pullIn(c, i, l.front[:n]); len(rest) > 0 {
 		h.layerIn(c, i, rest)
 	}
 }

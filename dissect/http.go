@@ -1,6 +1,7 @@
 package dissect
 
 import (
+	"bytes"
 	"errors"
 
 	"weir/wire"
@@ -67,7 +68,7 @@ const (
 	httpRequestBody         // after transfer and content codings
 	httpResponseBody        // likewise
 	httpCookie              // Cookie and Set-Cookie, a value for each line
-	httpLength              // bytes of an answer's body as they came, without chunk framing
+	httpLength              // bytes of an answer's body as they came, chunk framing but the last empty line included
 	httpBodyFile            // file names of multipart parts
 	httpRequestType         // Content-Type of a request
 	httpAuthorization       //
@@ -129,6 +130,9 @@ type httpSide struct {
 	gapped bool // junk after a gap, which is no violation
 	body   bool // a body part was emitted, with More set
 	first  bool // no chunk has been parsed yet
+	quoted bool // in a chunk extension's quoted string
+	slash  bool // the last byte of it was a backslash
+	spared bool // the body that was asked about may not come: the answer came first
 	sniff  bool // the body's first byte may call for a view
 	blank  uint8
 	frame  httpFrame
@@ -215,6 +219,9 @@ func (h *http) step(dir wire.Dir, s *httpSide, b []byte) (n int, more bool, err 
 	case inHeadMore:
 		n, more = h.headMore(dir, s, b)
 	case inBody, inBodyTail, inChunk:
+		if s.spared {
+			return 0, h.sparedBody(dir, s, b), nil
+		}
 		n, more = h.bodyBytes(dir, s, b), true
 	case atChunkSize:
 		n, more = h.chunkSize(dir, s, b)
@@ -292,16 +299,15 @@ func (h *http) Close(dir wire.Dir, emit func(*Message)) {
 func (h *http) finish(dir wire.Dir, s *httpSide, rest []byte) {
 	switch s.state {
 	case atStart:
-		if len(rest) > 0 {
+		if i := bytes.IndexByte(rest, ' '); s.role != response && (knownMethod(rest) || i > 0 && knownMethod(rest[:i])) {
+			h.begin(s, request)
+			h.finishHead(dir, s, rest)
+		} else if len(rest) > 0 {
 			h.startJunk(s, false)
 			h.junkRest(dir, s, rest)
 		}
 	case inHead:
-		h.note(s, noteTruncated)
-		h.wholeHead(dir, s, rest, len(rest), len(rest))
-		if s.open && s.state != upgraded {
-			h.endBody(dir, s)
-		}
+		h.finishHead(dir, s, rest)
 	case inHeadMore:
 		h.note(s, noteTruncated)
 		h.headPiece(s, rest)
@@ -321,6 +327,15 @@ func (h *http) finish(dir wire.Dir, s *httpSide, rest []byte) {
 	}
 	if s.state != upgraded {
 		s.state = atStart
+	}
+}
+
+// finishHead takes a head that was cut short.
+func (h *http) finishHead(dir wire.Dir, s *httpSide, rest []byte) {
+	h.note(s, noteTruncated)
+	h.wholeHead(dir, s, rest, len(rest), len(rest))
+	if s.open && s.state != upgraded {
+		h.endBody(dir, s)
 	}
 }
 

@@ -51,6 +51,20 @@ func (h *http) bodyBytes(dir wire.Dir, s *httpSide, b []byte) int {
 	return len(b)
 }
 
+// sparedBody decides whether a body comes although the answer to "Expect: 100-continue" was final: not if another request does
+// (RFC 9110 section 10.1.1).
+func (h *http) sparedBody(dir wire.Dir, s *httpSide, b []byte) (more bool) {
+	switch startsMessage(request, b) {
+	case Maybe:
+		return false
+	case Yes:
+		s.remain = 0
+		h.endBody(dir, s)
+	}
+	s.spared = false
+	return true
+}
+
 // bodyDone goes on after the last byte of a body or chunk.
 func (h *http) bodyDone(dir wire.Dir, s *httpSide) {
 	if s.state == inChunk {
@@ -205,8 +219,9 @@ func (h *http) chunkSize(dir wire.Dir, s *httpSide, b []byte) (int, bool) {
 		h.note(s, noteChunkSpelling)
 	}
 	s.first = false
+	s.length += int64(i)
 	s.remain = int64(size)
-	s.state, s.cr, s.ext = inChunkExt, false, 0
+	s.state, s.cr, s.ext, s.quoted, s.slash = inChunkExt, false, 0, false, false
 	return i, true
 }
 
@@ -258,14 +273,17 @@ func (h *http) chunkExt(s *httpSide, b []byte) int {
 		h.chunkExtPiece(s, piece)
 	}
 	if e < 0 {
+		s.length += int64(len(b))
 		return len(b)
 	}
+	s.length += int64(e + 1)
 	if !s.cr {
 		h.note(s, noteBareLF)
 	}
-	if s.ext > 0 {
-		h.endHeadValue(s)
+	if s.quoted || s.ext == 1 {
+		h.note(s, noteBadExt)
 	}
+	h.endHeadValue(s)
 	s.state = inChunk
 	if s.remain == 0 {
 		s.state = inTrailer
@@ -274,27 +292,41 @@ func (h *http) chunkExt(s *httpSide, b []byte) int {
 	return e + 1
 }
 
+// cr is a CR that a piece ended in and that turned out to end no line.
+var cr = []byte{'\r'}
+
+// chunkExtPiece takes a piece of an extension: ";" name ["=" value]. A CR at its end waits for the next piece.
 func (h *http) chunkExtPiece(s *httpSide, piece []byte) {
-	if s.cr && (len(piece) > 0) {
+	if s.cr {
 		h.note(s, noteBareCR)
+		h.chunkExtText(s, cr)
 	}
 	s.cr = piece[len(piece)-1] == '\r'
-	text := trimCR(piece)
-	if bytes.IndexByte(text, '\r') >= 0 {
-		h.note(s, noteBareCR)
+	h.chunkExtText(s, trimCR(piece))
+}
+
+func (h *http) chunkExtText(s *httpSide, text []byte) {
+	if len(text) == 0 {
+		return
 	}
-	for i, c := range text { // ";" name ["=" value]
-		if s.ext == 0 && i == 0 {
-			continue
-		}
-		if c < ' ' && c != '\t' {
+	for _, c := range text {
+		switch {
+		case c == '\r':
+			h.note(s, noteBareCR)
+		case c < ' ' && c != '\t':
 			h.note(s, noteChunkSpelling)
+		case c == '"' && !s.slash:
+			s.quoted = !s.quoted
 		}
+		s.slash = c == '\\' && !s.slash
 	}
-	if s.ext > 0 || len(text) > 1 {
-		h.headPiece(s, text)
+	if s.ext == 0 {
+		text = text[1:] // what separates it from the size
+		s.ext++
 	}
-	if s.ext += int64(len(text)); s.ext == 1 && text[0] == ';' || s.ext > longExt {
+	s.ext += int64(len(text))
+	h.headPiece(s, text)
+	if s.ext > longExt {
 		h.note(s, noteChunkExt)
 	}
 }
@@ -304,11 +336,13 @@ func (h *http) chunkEnd(s *httpSide, b []byte) int {
 	switch c := b[0]; {
 	case c == '\r' && !s.cr:
 		s.cr = true
+		s.length++
 		return 1
 	case c == '\n':
 		if !s.cr {
 			h.note(s, noteBareLF)
 		}
+		s.length++
 		s.state = atChunkSize
 		return 1
 	}

@@ -85,7 +85,7 @@ func (h *http) begin(s *httpSide, k httpKind) {
 	h.lastID++
 	s.id, s.kind, s.open = h.lastID, k, true
 	s.values, s.off, s.length, s.headAt = 0, 0, 0, 0
-	s.body, s.want, s.ended = false, false, false
+	s.body, s.want, s.ended, s.spared = false, false, false, false
 	s.frame = httpFrame{}
 	s.class = classOther
 	h.env.Count.Messages++
@@ -168,6 +168,11 @@ func (h *http) answered(s *httpSide, status int) {
 	s.tx = h.reqTx - uint64(len(h.pending)) + 1
 	if s.frame.interim {
 		return
+	}
+	for i := range h.side {
+		if o := &h.side[i]; o.open && o.kind == request && o.tx == s.tx && o.frame.expect && o.state == inBody && o.length == 0 {
+			o.spared = true
+		}
 	}
 	h.ansTx = s.tx
 	h.pending = slices.Delete(h.pending, 0, 1)

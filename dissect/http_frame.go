@@ -43,6 +43,7 @@ type httpFrame struct {
 	interim   bool       // answers nothing: 1xx, or bytes that are no message
 	odd       bool       // headers were spelled so that others may read them differently
 	upgrade   bool       // has an Upgrade header
+	expect    bool       // Expect: 100-continue
 	close     bool       // Connection: close
 	noBody    bool       // a request whose method gives a body no meaning
 	hostSum   uint32     // of the first host named; 0: none
@@ -102,6 +103,23 @@ func framingName(name []byte) headerKind {
 		return transferEncoding
 	case "contentencoding":
 		return contentEncoding
+	}
+	return blotted(name)
+}
+
+// blotted names a header in which bytes that no name may have stand for letters.
+func blotted(name []byte) headerKind {
+	for k, want := range [...]string{contentLength: "content-length", transferEncoding: "transfer-encoding", contentEncoding: "content-encoding"} {
+		if len(want) == 0 || len(name) != len(want) {
+			continue
+		}
+		i := 0
+		for i < len(want) && (lower(name[i]) == want[i] || httpChars[name[i]]&isToken == 0) {
+			i++
+		}
+		if i == len(want) {
+			return headerKind(k)
+		}
 	}
 	return otherHeader
 }

@@ -121,9 +121,15 @@ func (h *http) wholeHead(dir wire.Dir, s *httpSide, b []byte, end, next int) {
 		return
 	}
 	e := int(h.x.ends[0])
+	if e < end && (e == 0 || b[e-1] != '\r') {
+		h.note(s, noteBareLF)
+	}
 	h.startLine(s, trimCR(b[:e]))
 	at := min(e+1, end)
 	clean := h.checkBytes(s, b[:next])
+	if !clean {
+		h.oddLine(s, trimCR(b[:e]), false)
+	}
 	h.headers(s, b, at, h.x.ends[1:], clean)
 	if at < end {
 		h.add(s, headField(s.kind), b[at:end])

@@ -24,6 +24,8 @@ func (h *http) ordinary(s *httpSide, name, v []byte) {
 	case 6:
 		if req && foldEqual(name, "cookie") {
 			h.add(s, httpCookie, v)
+		} else if req && foldEqual(name, "expect") {
+			s.frame.expect = foldEqual(v, "100-continue")
 		}
 	case 7:
 		if foldEqual(name, "referer") {

@@ -287,7 +287,7 @@ func (h *http) oldRequest(dir wire.Dir, s *httpSide, b []byte) (int, bool) {
 	}
 	h.startLine(s, line)
 	s.scan, s.lineAt = 0, 0
-	s.state = inHeadMore
+	s.state, s.line = inHeadMore, true
 	h.flush(dir, s, false)
 	return e + 1, true
 }

@@ -54,6 +54,7 @@ const (
 	noteChunkSize
 	noteChunkSpelling
 	noteChunkExt
+	noteBadExt
 	noteChunkEnd
 	noteTrailer
 	noteTruncated
@@ -114,6 +115,7 @@ var httpNotes = [noteKinds]Note{
 	noteChunkSize:        {"http.bad_chunk_size", true, "a chunk size that is no number or overflows: the rest is taken as it came"},
 	noteChunkSpelling:    {"http.odd_chunk_size", true, "a chunk size with prefix, sign, white space or junk"},
 	noteChunkExt:         {"http.long_chunk_extension", true, "a chunk extension that is unusually long"},
+	noteBadExt:           {"http.bad_chunk_extension", false, "a chunk extension is empty or its quotes do not match"},
 	noteChunkEnd:         {"http.bad_chunk_end", true, "chunk data does not end in CRLF"},
 	noteTrailer:          {"http.framing_in_trailer", true, "a framing header among the trailers"},
 	noteTruncated:        {"http.truncated", false, "the message was cut short"},

@@ -24,11 +24,12 @@ func (h *http) start(dir wire.Dir, s *httpSide, b []byte) (int, bool, error) {
 		}
 		b = b[n:]
 	}
+	old := s.role != request && len(h.pending) > 0 && h.pending[0] == classOld && foldPrefix(b, "http/") == No
 	k, known := h.kindOf(s, b)
-	if !known {
+	if !known && !old {
 		return n, false, nil
 	}
-	if k == noKind && s.role != request && len(h.pending) > 0 && h.pending[0] == classOld {
+	if old {
 		h.begin(s, response)
 		s.role = response
 		h.answered(s, 0)

@@ -134,10 +134,139 @@ const (
 	toC = wire.ToClient
 )
 
-func TestHTTPFirst(t *testing.T) {
-	e, err := play(t, newEnv(), []turn{
-		{toS, "GET /a?b=%41 HTTP/1.1\r\nHost: X.example:80\r\nUser-Agent: u\r\n\r\n"},
-		{toC, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello"},
-	}, 0)
-	t.Log(err, strings.Join(e.lines(), "\n"), e.codes())
+func TestHTTPDialogues(t *testing.T) {
+	for _, c := range httpCases {
+		t.Run(c.name, func(t *testing.T) {
+			for _, size := range []int{0, 1, 7} {
+				e, err := play(t, newEnv(), c.turns, size)
+				if err != nil {
+					t.Fatalf("pieces of %d: %v", size, err)
+				}
+				got := strings.Join(e.lines(c.fields...), "\n")
+				if want := strings.Join(c.want, "\n"); got != want {
+					t.Errorf("pieces of %d: got\n%q\nwant\n%q", size, got, want)
+				}
+				if got, want := strings.Join(e.codes(), " "), strings.Join(c.notes, " "); got != want {
+					t.Errorf("pieces of %d: notes %q, want %q", size, got, want)
+				}
+			}
+		})
+	}
+}
+
+// same compares what was heard of one dialogue played in two ways: all but views' parts.
+func same(a, b *heard) error {
+	if x, y := fmt.Sprintf("%q", a.lines()), fmt.Sprintf("%q", b.lines()); x != y {
+		return fmt.Errorf("values differ:\n%s\n%s", x, y)
+	}
+	if x, y := fmt.Sprint(a.codes()), fmt.Sprint(b.codes()); x != y {
+		return fmt.Errorf("notes differ:\n%s\n%s", x, y)
+	}
+	for id, n := range a.ends {
+		if n != 1 || b.ends[id] != 1 {
+			return fmt.Errorf("message %d ended %d and %d times", id, n, b.ends[id])
+		}
+	}
+	return nil
+}
+
+func FuzzHTTP(f *testing.F) {
+	for _, c := range httpCases {
+		var req, ans string
+		for _, tn := range c.turns {
+			if tn.dir == toS {
+				req += tn.data
+			} else {
+				ans += tn.data
+			}
+		}
+		f.Add([]byte(req), []byte(ans), uint8(3))
+	}
+	f.Fuzz(func(t *testing.T, req, ans []byte, size uint8) {
+		turns := []turn{{toS, string(req)}, {toC, string(ans)}}
+		env := newEnv()
+		env.Limits.Line = 512
+		a, aerr := play(t, env, turns, 0)
+		b, berr := play(t, env, turns, int(size)%64+1)
+		if env.http.decoders != 0 {
+			t.Fatalf("%d decoders are not given back", env.http.decoders)
+		}
+		if (aerr == nil) != (berr == nil) {
+			t.Fatalf("errors differ: %v, %v", aerr, berr)
+		}
+		if aerr != nil || a.up || b.up {
+			return
+		}
+		if err := same(a, b); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+const (
+	benchRequest = "GET /api/v1/items/42?fields=name HTTP/1.1\r\nHost: service.example.internal:8080\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101\r\nAccept: application/json, text/plain, */*\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\nX-Request-Id: 7a1b2c3d-0000-4444-8888-123456789abc\r\n\r\n"
+	benchAnswer  = "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 200\r\nConnection: keep-alive\r\nCache-Control: no-store\r\n\r\n"
+)
+
+// exchange returns a function that plays one keep-alive exchange again and again on one connection.
+func exchange(tb testing.TB, want Wants, answer string) func() {
+	env := &Env{Want: want, Limits: DefaultLimits}
+	d := HTTP.New(&HTTP, env)
+	ended := 0
+	emit := func(m *Message) {
+		if m.End {
+			ended++
+		}
+	}
+	req, ans := []byte(benchRequest), []byte(answer)
+	return func() {
+		if p, err := d.Feed(toS, req, emit); err != nil || p.Used != len(req) {
+			tb.Fatal(p, err)
+		}
+		if p, err := d.Feed(toC, ans, emit); err != nil || p.Used != len(ans) {
+			tb.Fatal(p, err)
+		}
+	}
+}
+
+// wanted returns Wants with only these HTTP fields.
+func wanted(fields ...Field) Wants {
+	w := make(Wants, len(FieldNames))
+	for _, f := range fields {
+		w[HTTP.Base+int(f)] = true
+	}
+	return w
+}
+
+func TestHTTPAllocs(t *testing.T) {
+	plain := benchAnswer + strings.Repeat("x", 200)
+	packed := zip(t, "gzip", strings.Repeat("some text ", 100))
+	gz := "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + fmt.Sprint(len(packed)) + "\r\n\r\n" + packed
+	for name, answer := range map[string]string{"plain": plain, "gzip": gz} {
+		for wants, w := range map[string]Wants{
+			"three": wanted(httpURI, httpRequestHead, httpResponseHead, httpResponseBody),
+			"all":   everything(),
+		} {
+			if got := testing.AllocsPerRun(100, exchange(t, w, answer)); got != 0 {
+				t.Errorf("%s, %s fields: %v allocations per exchange", name, wants, got)
+			}
+		}
+	}
+}
+
+func BenchmarkHTTPExchange(b *testing.B) {
+	answer := benchAnswer + strings.Repeat("x", 200)
+	for _, c := range []struct {
+		name string
+		want Wants
+	}{{"none", wanted()}, {"default", wanted(httpMethod, httpURI, httpRequestHead, httpResponseHead, httpRequestBody, httpResponseBody)}, {"all", everything()}} {
+		b.Run(c.name, func(b *testing.B) {
+			f := exchange(b, c.want, answer)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(benchRequest) + len(answer)))
+			for b.Loop() {
+				f()
+			}
+		})
+	}
 }
