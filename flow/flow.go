@@ -122,6 +122,7 @@ type Info struct {
 	AInitiates  bool // the initiator is (Key.A, Key.APort)
 	State       State
 	NVLAN       uint8     // VLAN tags of the first packet, outer first
+	class       class     // where place is
 	VLAN        [2]uint16 // identifiers
 	Anomalies   Anomaly   // all seen so far
 	Fresh       Anomaly   // of these, not told yet: the owner clears it

@@ -3,7 +3,7 @@ package flow
 import "weir/wire"
 
 // Join returns what Keep kept of direction d, followed by data, in one piece; data itself if nothing is kept. Nothing is kept any more
-// afterwards. The result is borrowed as a Chunk's Data is.
+// afterwards. The result is borrowed as a Chunk's Data is; until then, or until Keep, it may be over the budget by the length of data.
 func (t *Table[S]) Join(f *Flow[S], d wire.Dir, data []byte) []byte {
 	return t.c.join(&f.Info, d, data)
 }
@@ -35,6 +35,7 @@ func (c *core) join(f *Info, d wire.Dir, data []byte) []byte {
 		}
 		h.from, h.to = 0, n
 	}
+	c.joined = f
 	from := h.from
 	h.joined = h.to + copy(h.kept[h.to:], data)
 	h.from, h.to = 0, 0
@@ -71,6 +72,21 @@ func (c *core) keep(f *Info, d wire.Dir, rest []byte) bool {
 		return false
 	}
 	return true
+}
+
+// unjoin frees what Join returned and Keep did not keep.
+func (c *core) unjoin() {
+	f := c.joined
+	c.joined = nil
+	if f.x == nil {
+		return
+	}
+	for d := range f.x.hold {
+		if h := &f.x.hold[d]; h.from == h.to {
+			c.unkeep(f, wire.Dir(d))
+		}
+	}
+	c.settle(f)
 }
 
 // within returns where in the block rest begins if it is part of what was joined last, else -1. A slice of a slice ends its capacity where that one does.

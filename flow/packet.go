@@ -14,6 +14,9 @@ const systemPorts = 1024 // RFC 6335 section 6: ports below are assigned to serv
 func (c *core) begin(now int64) {
 	c.now = max(c.now, now)
 	c.out = c.out[:0]
+	if c.joined != nil {
+		c.unjoin()
+	}
 	if len(c.pool.later) > 0 {
 		c.pool.recycle()
 	}
@@ -112,7 +115,7 @@ func identify(k *wire.Key, start int64, n uint64) uint64 {
 
 // idle says why a flow ends whose time is over.
 func (f *Info) idle() Reason {
-	if f.place.class == closing {
+	if f.class == closing {
 		return Ended
 	}
 	return Idle

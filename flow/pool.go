@@ -160,9 +160,6 @@ func (c *core) settle(f *Info) {
 	}
 	for d := range x.hold {
 		h := &x.hold[d]
-		if h.from == h.to {
-			c.unkeep(f, wire.Dir(d))
-		}
 		if h.head < len(h.pieces) || h.nfin > 0 || h.proof.n > 0 || h.kept != nil || h.gapLen > 0 {
 			return
 		}

@@ -33,13 +33,12 @@ type place struct {
 	self, next, prev uint32
 	hash             uint32
 	queued           int64 // time of the packet that put it there, ns
-	class            class
 }
 
 // touch moves f to where its latest packet puts it.
 func (t *Table[S]) touch(f *Flow[S]) {
 	k, after := f.timeout()
-	if k == f.place.class && time.Duration(f.Last-f.place.queued) < after/early {
+	if k == f.class && time.Duration(f.Last-f.place.queued) < after/early {
 		return
 	}
 	t.dequeue(f)
@@ -49,7 +48,7 @@ func (t *Table[S]) touch(f *Flow[S]) {
 func (t *Table[S]) enqueue(f *Flow[S]) {
 	k, _ := f.timeout()
 	q, p := &t.queue[k], &f.place
-	p.class, p.queued, p.next, p.prev = k, f.Last, 0, q.tail
+	f.class, p.queued, p.next, p.prev = k, f.Last, 0, q.tail
 	if q.tail != 0 {
 		t.at(q.tail).place.next = p.self
 	} else {
@@ -61,7 +60,7 @@ func (t *Table[S]) enqueue(f *Flow[S]) {
 
 func (t *Table[S]) dequeue(f *Flow[S]) {
 	p := &f.place
-	q := &t.queue[p.class]
+	q := &t.queue[f.class]
 	if p.prev != 0 {
 		t.at(p.prev).place.next = p.next
 	} else {

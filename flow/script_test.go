@@ -204,8 +204,8 @@ func check[S any](t *testing.T, table *Table[S]) {
 	}
 }
 
-// held prints what is held of a direction: [ (5) 10 ] is a hole of 5 bytes before 10 bytes; ? marks doubt.
-func held(f *Info, d wire.Dir) string {
+// heldText prints what is held of a direction: [ (5) 10 ] is a hole of 5 bytes before 10 bytes; ? marks doubt.
+func heldText(f *Info, d wire.Dir) string {
 	var b strings.Builder
 	b.WriteString("[ ")
 	if f.x != nil {
@@ -255,7 +255,7 @@ func playAll(t *testing.T, limits Limits, o Overlap, cases []scriptCase) {
 				anomalies := ""
 				if p.flow.Key.Proto != 0 {
 					anomalies = p.flow.Anomalies.names()
-					if got := held(&p.flow.Info, wire.ToServer); c.held != "" && got != c.held {
+					if got := heldText(&p.flow.Info, wire.ToServer); c.held != "" && got != c.held {
 						t.Errorf("variant %d: held %s, want %s", v, got, c.held)
 					}
 				}

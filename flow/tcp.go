@@ -70,6 +70,7 @@ type core struct {
 	now     int64 // latest packet time, ns
 	last    []Chunk
 	splice  []piece
+	joined  *Info // what Join returned last is this flow's
 }
 
 // trust says what is thought of a segment.
