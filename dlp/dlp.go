@@ -4,7 +4,6 @@
 package dlp
 
 import (
-	"weir/dissect"
 	"weir/rules"
 	"weir/wire"
 )
@@ -26,5 +25,6 @@ type Hit struct {
 	Count       int    // findings of this rule in this message so far
 	Distinct    int    // of these, different values
 	Raise       bool   // with this one the rule's conditions hold for the first time in this message
+	Grown       bool   // it replaces one told before with the same Rule, Value and Off, which has turned out longer; not counted again
 	Test        bool   // a published test value: worth an info event, no alert
 }

@@ -1,0 +1,369 @@
+package dlp
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"weir/dissect"
+	"weir/rules"
+	"weir/wire"
+)
+
+// Options of Compile. The zero value is usable.
+type Options struct {
+	CacheDir       string // compiled databases are kept here; "" keeps none
+	FingerprintKey []byte // keys fingerprints; empty: a random one, so that they compare within this process only
+	OpenBytes      int64  // bytes that all open values together may hold, C memory included; 0: DefaultOpenBytes
+}
+
+// DefaultOpenBytes is what open values may hold unless Options say otherwise.
+const DefaultOpenBytes = 64 << 20 // bytes
+
+// A Database is a rules.Set made ready to scan. It is immutable and shared by all Scanners. It is freed when its owner has closed it, no
+// Scanner uses it and no value is open in it.
+type Database struct {
+	set     *rules.Set
+	rules   []*rule
+	classes []*class
+	of      [2][]*class // by direction and index into dissect.FieldNames; nil where no rule looks
+	key     []byte
+	limit   int64 // bytes that open values may hold
+	global  []allowlist
+
+	refs atomic.Int64
+	open *atomic.Int64 // bytes that open values hold now
+}
+
+// A rule is a rules.Rule made ready to confirm. Immutable.
+type rule struct {
+	*rules.Rule
+	index    int32
+	expr     *expression
+	prog     *program
+	look     int64 // bytes before an end at which its match may start
+	within   int64 // bytes around a match in which context words are looked for
+	keywords bool  // they must be looked for on their own: the expression does not imply them
+	prefix   bool  // Hyperscan has it as a prefilter only: an end may be none
+	retry    bool  // after a match that fails its validators, look for one that starts inside it
+	checks   []*validator
+	mask     maskFunc
+	allow    []allowlist
+	needs    []requirement
+	needed   bool // another rule requires it
+}
+
+type requirement struct {
+	rule           int32
+	lines, columns int
+}
+
+// A class is a set of rules that look at the same fields and direction: one database for all of them.
+type class struct {
+	db       *Database
+	rules    []*rule
+	words    []keyword // patterns after the rules'
+	block    nativeDB  // for values that come whole
+	stream   nativeDB
+	size     int64 // bytes of an open stream
+	keep     int   // bytes of an open value that are kept
+	patterns int
+	lines    bool // some rule asks how many lines lie between findings
+}
+
+// A keyword pattern makes all the rules hold that ask for it.
+type keyword struct {
+	word  string
+	rules []int32
+}
+
+// Compile makes a Database of a Set. An error names the rule's file, line and id.
+func Compile(set *rules.Set, opt Options) (*Database, error) {
+	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, open: new(atomic.Int64)}
+	if db.limit == 0 {
+		db.limit = DefaultOpenBytes
+	}
+	if len(db.key) == 0 {
+		db.key = make([]byte, 32)
+		if _, err := rand.Read(db.key); err != nil {
+			return nil, fmt.Errorf("dlp: make a fingerprint key: %w", err)
+		}
+	}
+	db.refs.Store(1)
+	if err := db.prepare(); err != nil {
+		return nil, err
+	}
+	if err := db.classify(); err != nil {
+		return nil, err
+	}
+	if err := db.build(opt.CacheDir); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+func ruleError(r *rules.Rule, err error) error {
+	if r.Pos.File == "" {
+		return fmt.Errorf("rule %s: %w", r.ID, err)
+	}
+	return fmt.Errorf("%s:%d:%d: rule %s: %w", r.Pos.File, r.Pos.Line, r.Pos.Col, r.ID, err)
+}
+
+// prepare makes every rule that has an expression ready.
+func (db *Database) prepare() error {
+	var errs []error
+	for _, r := range db.set.Rules {
+		if r.Regex == "" {
+			continue
+		}
+		c, err := prepareRule(r)
+		if err != nil {
+			errs = append(errs, ruleError(r, err))
+			continue
+		}
+		c.index = int32(len(db.rules))
+		db.rules = append(db.rules, c)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return db.link()
+}
+
+func prepareRule(r *rules.Rule) (*rule, error) {
+	e, err := parse(r.Regex)
+	if err != nil {
+		return nil, err
+	}
+	p, err := compileProgram(e, r.SecretGroup)
+	if err != nil {
+		return nil, err
+	}
+	c := &rule{Rule: r, expr: e, prog: p, look: int64(min(e.max, maxMatch)) + 1, within: int64(r.Within)}
+	if c.within == 0 {
+		c.within = defaultWithin
+	}
+	c.within = min(c.within, maxWithin)
+	c.keywords = !e.implies(r.Keywords)
+	for _, name := range r.Validate {
+		v := validatorNamed(name)
+		if v == nil {
+			return nil, fmt.Errorf("validate: no validator is called %q (there are %s)", name, strings.Join(Validators(), ", "))
+		}
+		c.checks = append(c.checks, v)
+	}
+	c.retry = len(c.checks) > 0 && e.max <= maxRetry
+	if c.mask = maskNamed(maskOf(r)); c.mask == nil {
+		return nil, fmt.Errorf("mask: no mask is called %q (there are %s)", r.Mask, strings.Join(Masks(), ", "))
+	}
+	for _, a := range r.Allow {
+		w, err := compileAllow(a)
+		if err != nil {
+			return nil, err
+		}
+		c.allow = append(c.allow, w)
+	}
+	return c, nil
+}
+
+// ours
+const (
+	defaultWithin = 300 // bytes, as Purview has it
+	maxWithin     = 1024
+	maxRetry      = 128 // bytes of the longest match inside which another one is looked for
+)
+
+// link resolves what rules say of each other.
+func (db *Database) link() error {
+	var errs []error
+	for _, r := range db.rules {
+		for _, q := range r.Required {
+			i := slices.IndexFunc(db.rules, func(o *rule) bool { return o.ID == q.ID })
+			if i < 0 {
+				errs = append(errs, ruleError(r.Rule, fmt.Errorf("required: there is no rule %q", q.ID)))
+				continue
+			}
+			db.rules[i].needed = true
+			r.needs = append(r.needs, requirement{int32(i), q.WithinLines, q.WithinColumns})
+		}
+	}
+	for _, a := range db.set.Allow {
+		w, err := compileAllow(a)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		db.global = append(db.global, w)
+	}
+	for _, r := range db.rules {
+		for i := range db.global {
+			if t := db.global[i].targets; len(t) == 0 || slices.Contains(t, r.ID) {
+				r.allow = append(r.allow, db.global[i])
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// classify gives each field and direction its class.
+func (db *Database) classify() error {
+	specs := append([]dissect.FieldSpec(nil), dissect.Raw.Fields...)
+	for _, p := range dissect.Protocols {
+		specs = append(specs, p.Fields...)
+	}
+	used := map[string]bool{}
+	known := map[string]*class{}
+	for dir := range db.of {
+		db.of[dir] = make([]*class, len(specs))
+		for f, spec := range specs {
+			rs := db.applicable(spec, wire.Dir(dir), used)
+			if len(rs) == 0 {
+				continue
+			}
+			key := fmt.Sprint(indexes(rs))
+			if known[key] == nil {
+				known[key] = db.newClass(rs)
+			}
+			db.of[dir][f] = known[key]
+		}
+	}
+	var errs []error
+	for _, r := range db.rules {
+		for _, name := range r.Fields {
+			if !slices.Contains(dissect.FieldNames, name) {
+				errs = append(errs, ruleError(r.Rule, fmt.Errorf("fields: there is no field %q", name)))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func indexes(rs []*rule) []int32 {
+	out := make([]int32, len(rs))
+	for i, r := range rs {
+		out[i] = r.index
+	}
+	return out
+}
+
+func (db *Database) applicable(f dissect.FieldSpec, dir wire.Dir, used map[string]bool) []*rule {
+	var out []*rule
+	for _, r := range db.rules {
+		switch {
+		case r.Direction == rules.Request && dir != wire.ToServer, r.Direction == rules.Response && dir != wire.ToClient:
+		case len(r.Fields) == 0 && f.Derived:
+		case len(r.Fields) > 0 && !slices.Contains(r.Fields, f.Name):
+		default:
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (db *Database) newClass(rs []*rule) *class {
+	c := &class{db: db, rules: rs}
+	words := map[string]int{}
+	for _, r := range rs {
+		c.keep = max(c.keep, int(min(r.look+2*r.within, maxKeep)))
+		for _, q := range r.needs {
+			c.lines = c.lines || q.lines >= 0
+		}
+		if !r.keywords {
+			continue
+		}
+		for _, w := range r.Keywords {
+			i, ok := words[w]
+			if !ok {
+				i = len(c.words)
+				words[w] = i
+				c.words = append(c.words, keyword{word: w})
+			}
+			c.words[i].rules = append(c.words[i].rules, r.index)
+		}
+	}
+	c.patterns = len(c.rules) + len(c.words)
+	db.classes = append(db.classes, c)
+	return c
+}
+
+// maxKeep is the most that is kept of an open value: a match that starts further back is told without its start.
+const maxKeep = maxMatch + 1024 // bytes
+
+// Wants returns the fields that some rule looks at, in any direction.
+func (db *Database) Wants() dissect.Wants {
+	w := make(dissect.Wants, len(dissect.FieldNames))
+	for dir := range db.of {
+		for f, c := range db.of[dir] {
+			w[f] = w[f] || c != nil
+		}
+	}
+	return w
+}
+
+// Set returns the rules that db was made of.
+func (db *Database) Set() *rules.Set { return db.set }
+
+// Databases returns how many different sets of rules fields have, hence Hyperscan databases of each kind.
+func (db *Database) Databases() int { return len(db.classes) }
+
+// Close gives up the owner's hold on db. Its C memory is freed once no Scanner and no open value needs it.
+func (db *Database) Close() { db.release() }
+
+func (db *Database) retain() { db.refs.Add(1) }
+
+func (db *Database) release() {
+	if db.refs.Add(-1) > 0 {
+		return
+	}
+	for _, c := range db.classes {
+		c.block.free()
+		c.stream.free()
+	}
+}
+
+// class returns the class of a field, nil if no rule looks at it.
+func (db *Database) class(m *dissect.Message, f dissect.Field) *class {
+	of := db.of[m.Dir&1]
+	i := m.Protocol.Base + int(f)
+	if i >= len(of) {
+		return nil
+	}
+	return of[i]
+}
+
+// An allowlist drops findings that it covers.
+type allowlist struct {
+	and       bool
+	target    string
+	regexes   []*regexp.Regexp
+	stopwords []string
+	paths     []*regexp.Regexp
+	targets   []string
+}
+
+func compileAllow(a rules.Allowlist) (allowlist, error) {
+	out := allowlist{and: a.And, target: a.Target, targets: a.TargetRules}
+	for _, w := range a.Stopwords {
+		out.stopwords = append(out.stopwords, strings.ToLower(w))
+	}
+	for _, s := range a.Regexes {
+		re, err := regexp.Compile(s)
+		if err != nil {
+			return out, fmt.Errorf("allowlist: %w", err)
+		}
+		out.regexes = append(out.regexes, re)
+	}
+	for _, s := range a.Paths {
+		re, err := regexp.Compile(s)
+		if err != nil {
+			return out, fmt.Errorf("allowlist: paths: %w", err)
+		}
+		out.paths = append(out.paths, re)
+	}
+	return out, nil
+}

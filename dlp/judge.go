@@ -1,0 +1,257 @@
+package dlp
+
+import (
+	"bytes"
+	"math"
+	"regexp"
+)
+
+type verdict uint8
+
+const (
+	fail verdict = iota
+	pass
+	wait // for what comes after the match
+)
+
+// found is a match with its secret. Spans are in text.
+type found struct {
+	t          *text
+	match      []byte
+	secret     []byte
+	start, end int // of the secret
+	mStart     int
+	mEnd       int
+	complete   bool // it is not cut
+}
+
+func (t *text) found(r *rule, m *match) found {
+	f := found{t: t, start: int(m.start), end: int(m.end), mStart: int(m.start), mEnd: int(m.end), complete: !m.cut}
+	for g := range r.prog.groups {
+		if a, b := m.group[2*g], m.group[2*g+1]; a >= 0 && b > a {
+			f.start, f.end = int(a), int(b)
+			break
+		}
+	}
+	f.match, f.secret = t.b[f.mStart:f.mEnd], t.b[f.start:f.end]
+	return f
+}
+
+// Confidence in percent. Ours: a pattern alone says little, a checksum much, words around it some more.
+const (
+	surePattern   = 60
+	sureEntropy   = 70
+	sureValidated = 80
+	sureContext   = 15 // added
+	unsure        = 20 // taken off where a word says that it is something else
+	sureMost      = 99
+)
+
+// judge decides whether a match is a finding, and if so tells it. again says that the match was told before and has grown since.
+func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits []Hit) (verdict, []Hit) {
+	f := t.found(r, m)
+	test := publishedTest(f.secret)
+	if !r.valid(&f) {
+		return s.refuse(hits)
+	}
+	confidence := surePattern
+	switch {
+	case len(r.checks) > 0:
+		confidence = sureValidated
+	case r.Entropy > 0:
+		confidence = sureEntropy
+	}
+	if r.Entropy > 0 && entropy(f.secret) <= r.Entropy {
+		return s.refuse(hits)
+	}
+	if r.allowed(&f) {
+		return s.refuse(hits)
+	}
+	if len(r.Context) > 0 {
+		near := f.around(int(r.within))
+		switch {
+		case hasWord(near, r.Context):
+			confidence += sureContext
+		case !r.ContextRequired:
+		case !t.final && len(t.b)-f.mEnd < int(r.within):
+			return wait, hits
+		default:
+			return s.refuse(hits)
+		}
+	}
+	if len(r.checks) > 0 && hasWord(t.b[max(0, f.mStart-negativeWithin):f.mStart], negativeWords) {
+		confidence -= unsure
+	}
+	return pass, s.tell(at, t, r, &f, uint8(min(confidence, sureMost)), test, again, hits)
+}
+
+func (s *Scanner) refuse(hits []Hit) (verdict, []Hit) {
+	s.Count.Refused++
+	return fail, hits
+}
+
+func (r *rule) valid(f *found) bool {
+	if len(r.checks) == 0 {
+		return true
+	}
+	v := candidate{raw: f.secret, before: f.t.b[max(0, f.start-sideBytes):f.start], after: f.t.b[f.end:min(len(f.t.b), f.end+sideBytes)]}
+	v.bare = v.strip()
+	for _, c := range r.checks {
+		if !c.ok(&v) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *found) around(n int) []byte {
+	return f.t.b[max(0, f.mStart-n):min(len(f.t.b), f.mEnd+n)]
+}
+
+// line returns the line that the match stands in, as far as it is in the text.
+func (f *found) line() []byte {
+	from := bytes.LastIndexByte(f.t.b[:f.mStart], '\n') + 1
+	to := bytes.IndexByte(f.t.b[f.mEnd:], '\n')
+	if to < 0 {
+		return f.t.b[from:]
+	}
+	return f.t.b[from : f.mEnd+to]
+}
+
+func (r *rule) allowed(f *found) bool {
+	for i := range r.allow {
+		if r.allow[i].covers(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers reports whether the list drops f. A list with paths too and condition AND never does: messages have no path.
+func (a *allowlist) covers(f *found) bool {
+	byRegex := len(a.regexes) > 0 && matchAny(a.regexes, f.target(a.target))
+	byWord := false
+	if len(a.stopwords) > 0 {
+		low := bytes.ToLower(f.secret)
+		for _, w := range a.stopwords {
+			if bytes.Contains(low, []byte(w)) {
+				byWord = true
+				break
+			}
+		}
+	}
+	if !a.and {
+		return byRegex || byWord
+	}
+	return len(a.paths) == 0 && (len(a.regexes) == 0 || byRegex) && (len(a.stopwords) == 0 || byWord) && (byRegex || byWord)
+}
+
+func (f *found) target(name string) []byte {
+	switch name {
+	case "match":
+		return f.match
+	case "line":
+		return f.line()
+	}
+	return f.secret
+}
+
+func matchAny(res []*regexp.Regexp, b []byte) bool {
+	for _, re := range res {
+		if re.Match(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// entropy is Shannon's, in bits per byte.
+func entropy(b []byte) float64 {
+	if len(b) == 0 {
+		return 0
+	}
+	var count [256]int
+	for _, c := range b {
+		count[c]++
+	}
+	h := 0.0
+	for _, n := range count {
+		if n > 0 {
+			p := float64(n) / float64(len(b))
+			h -= p * math.Log2(p)
+		}
+	}
+	return h
+}
+
+// negativeWords before a number say that it is an identifier of something else.
+var negativeWords = []string{"order_id", "orderid", "trace_id", "traceid", "span_id", "request_id", "request-id", "timestamp", "tracking", "correlation_id", "build", "epoch"}
+
+const negativeWithin = 24 // bytes before the match
+
+// hasWord reports whether one of the words (lower case) stands in b as a word, in any case: "card" does in "card_number", "cardNumber" and "cards", and
+// "pan" does not in "company".
+func hasWord(b []byte, words []string) bool {
+	for _, w := range words {
+		if w == "" {
+			continue
+		}
+		for i := 0; i+len(w) <= len(b); {
+			j := indexFold(b[i:], w)
+			if j < 0 {
+				break
+			}
+			if isWord(b, i+j, i+j+len(w)) {
+				return true
+			}
+			i += j + 1
+		}
+	}
+	return false
+}
+
+func indexFold(b []byte, w string) int {
+	lo, up := w[0], w[0]
+	if lo >= 'a' && lo <= 'z' {
+		up = lo - 0x20
+	}
+	for i := 0; i+len(w) <= len(b); i++ {
+		if (b[i] == lo || b[i] == up) && equalFold(b[i:i+len(w)], w) {
+			return i
+		}
+	}
+	return -1
+}
+
+// equalFold compares in ASCII's sense; w is lower case.
+func equalFold(b []byte, w string) bool {
+	for i := range b {
+		c := b[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != w[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func isUpper(c byte) bool  { return c >= 'A' && c <= 'Z' }
+func isLower(c byte) bool  { return c >= 'a' && c <= 'z' }
+func isLetter(c byte) bool { return isUpper(c) || isLower(c) }
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+
+func isWord(b []byte, from, to int) bool {
+	if from > 0 && isLetter(b[from]) && isLetter(b[from-1]) && !(isUpper(b[from]) && isLower(b[from-1])) {
+		return false
+	}
+	if to == len(b) || !isLetter(b[to-1]) || !isLetter(b[to]) {
+		return true
+	}
+	if isLower(b[to-1]) && isUpper(b[to]) {
+		return true
+	}
+	plural := b[to] == 's' || b[to] == 'S'
+	return plural && (to+1 == len(b) || !isLetter(b[to+1]))
+}

@@ -1,0 +1,332 @@
+package dlp
+
+import (
+	"fmt"
+	"regexp/syntax"
+)
+
+// ours
+const (
+	maxGroups = 4    // groups of an expression that are followed
+	maxMatch  = 4096 // bytes of a match; a longer one is cut there, and that is told
+	noMatch   = int32(-1)
+)
+
+type opcode uint8
+
+const (
+	opFail opcode = iota
+	opAlt
+	opCapture
+	opAssert
+	opNop
+	opByte
+	opMatch
+)
+
+type instruction struct {
+	op       opcode
+	slot     int8  // opCapture: index into thread.group; -1 is not followed
+	assert   uint8 // opAssert: syntax.EmptyOp
+	set      uint16
+	out, alt uint32
+}
+
+type byteSet [4]uint64
+
+func (s *byteSet) has(b byte) bool { return s[b>>6]&(1<<(b&63)) != 0 }
+func (s *byteSet) add(b byte)      { s[b>>6] |= 1 << (b & 63) }
+
+// program is an expression as the machine runs it: the instructions of regexp/syntax over bytes. Immutable.
+type program struct {
+	code   []instruction
+	sets   []byteSet
+	first  byteSet // what a match can begin with
+	begin  uint32
+	lazy   bool
+	start  bool
+	groups int
+}
+
+// compileProgram makes the machine's program. group is the one that holds the secret; 0 follows the first maxGroups.
+func compileProgram(e *expression, group int) (*program, error) {
+	re := e.tree.Simplify()
+	prog, err := syntax.Compile(re)
+	if err != nil {
+		return nil, err
+	}
+	if len(prog.Inst) > maxExpression {
+		return nil, fmt.Errorf("the expression is too large: %d instructions, at most %d", len(prog.Inst), maxExpression)
+	}
+	n := e.tree.MaxCap()
+	if group > n {
+		return nil, fmt.Errorf("secretGroup is %d, but the expression has %d groups", group, n)
+	}
+	p := &program{begin: uint32(prog.Start), lazy: e.lazy, start: e.start, groups: min(n, maxGroups)}
+	if group > 0 {
+		p.groups = 1
+	}
+	known := map[byteSet]uint16{}
+	for i := range prog.Inst {
+		p.code = append(p.code, p.translate(&prog.Inst[i], group, known))
+	}
+	p.firstBytes(p.begin, make([]bool, len(p.code)))
+	return p, nil
+}
+
+func (p *program) translate(in *syntax.Inst, group int, known map[byteSet]uint16) instruction {
+	c := instruction{out: in.Out}
+	switch in.Op {
+	case syntax.InstAlt, syntax.InstAltMatch:
+		c.op, c.alt = opAlt, in.Arg
+	case syntax.InstCapture:
+		c.op, c.slot = opCapture, slotOf(int(in.Arg), group)
+	case syntax.InstEmptyWidth:
+		c.op, c.assert = opAssert, uint8(in.Arg)
+	case syntax.InstMatch:
+		c.op = opMatch
+	case syntax.InstNop:
+		c.op = opNop
+	case syntax.InstFail:
+		c.op = opFail
+	default:
+		c.op = opByte
+		var set byteSet
+		for b := range 256 {
+			if in.MatchRune(rune(b)) {
+				set.add(byte(b))
+			}
+		}
+		id, ok := known[set]
+		if !ok {
+			id = uint16(len(p.sets))
+			known[set] = id
+			p.sets = append(p.sets, set)
+		}
+		c.set = id
+	}
+	return c
+}
+
+func slotOf(capture, group int) int8 {
+	g := capture / 2
+	switch {
+	case group > 0 && g == group:
+		return int8(capture % 2)
+	case group > 0 || g == 0 || g > maxGroups:
+		return -1
+	}
+	return int8(2*(g-1) + capture%2)
+}
+
+func (p *program) firstBytes(pc uint32, seen []bool) {
+	if seen[pc] {
+		return
+	}
+	seen[pc] = true
+	switch c := &p.code[pc]; c.op {
+	case opAlt:
+		p.firstBytes(c.out, seen)
+		p.firstBytes(c.alt, seen)
+	case opCapture, opAssert, opNop:
+		p.firstBytes(c.out, seen)
+	case opByte:
+		for i := range p.first {
+			p.first[i] |= p.sets[c.set][i]
+		}
+	}
+}
+
+// match is what the machine found. Offsets are into the text.
+type match struct {
+	start, end int32
+	group      [2 * maxGroups]int32
+	open       bool // with more text it might grow
+	cut        bool // it reached maxMatch and may be longer
+}
+
+// text is what the machine looks at: a window of a value.
+type text struct {
+	b     []byte
+	base  int64 // offset in the value of b[0]
+	first bool  // b[0] is the value's first byte
+	final bool  // nothing comes after b
+}
+
+type thread struct {
+	pc    uint32
+	start int32
+	group [2 * maxGroups]int32
+}
+
+// queue is a sparse set of threads, in order of priority.
+type queue struct {
+	sparse []uint32
+	dense  []thread
+}
+
+func (q *queue) has(pc uint32) bool {
+	i := q.sparse[pc]
+	return int(i) < len(q.dense) && q.dense[i].pc == pc
+}
+
+// machine runs programs: Thompson's simulation with groups, in time linear in the text. It is scratch; one goroutine owns it. Unlike package
+// regexp it is told what stands before the place it starts at, works on bytes, and stops when steps are used up.
+type machine struct {
+	run, next queue
+	stack     []frame
+	steps     int // what may still be spent; below 0: it gave up
+	blocked   bool
+}
+
+type frame struct {
+	pc    uint32
+	slot  int8 // >= 0: restore group[slot] to old
+	old   int32
+	enter bool
+}
+
+func (m *machine) grow(n int) {
+	if len(m.run.sparse) < n {
+		m.run = queue{sparse: make([]uint32, n), dense: make([]thread, 0, n)}
+		m.next = queue{sparse: make([]uint32, n), dense: make([]thread, 0, n)}
+	}
+}
+
+// find looks for the first match of p that starts at or after from and before until, and ends at or before stop. It is the leftmost-longest one, or for a
+// lazy program the leftmost-first. If anchored, it starts at from. ok is false if there is none, or if the machine gave up.
+func (m *machine) find(p *program, t *text, from, until, stop int, anchored bool) (best match, ok bool) {
+	m.grow(len(p.code))
+	m.run.dense, m.next.dense = m.run.dense[:0], m.next.dense[:0]
+	cut := false
+	if anchored {
+		until = from + 1
+	}
+	for pos := from; ; pos++ {
+		if len(m.run.dense) == 0 {
+			if ok || pos >= until {
+				break
+			}
+			for pos < until && pos < len(t.b) && !p.first.has(t.b[pos]) {
+				pos++
+				m.steps--
+			}
+			if pos >= until || m.steps < 0 {
+				break
+			}
+		}
+		m.blocked = false
+		if !ok && pos < until && (!p.start || (pos == 0 && t.first)) {
+			m.add(&m.run, p, p.begin, t, pos, &thread{start: int32(pos), group: noGroups})
+		}
+		alive, c := m.step(p, t, pos, stop, &best, &ok)
+		cut = cut || c
+		m.run, m.next = m.next, m.run
+		m.next.dense = m.next.dense[:0]
+		if m.steps < 0 {
+			return best, false
+		}
+		if pos >= stop || pos >= len(t.b) {
+			best.open = alive && !(t.final && stop >= len(t.b))
+			break
+		}
+	}
+	best.cut = cut && ok
+	return best, ok
+}
+
+var noGroups = [2 * maxGroups]int32{noMatch, noMatch, noMatch, noMatch, noMatch, noMatch, noMatch, noMatch}
+
+// step moves all threads over the byte at pos. alive tells that some thread could have gone on were there more text; cut that one was too long.
+func (m *machine) step(p *program, t *text, pos, stop int, best *match, ok *bool) (alive, cut bool) {
+	m.steps -= len(m.run.dense) + 1
+	alive = m.blocked
+	for i := range m.run.dense {
+		th := &m.run.dense[i]
+		if *ok && !p.lazy && best.start < th.start {
+			continue
+		}
+		c := &p.code[th.pc]
+		if c.op == opMatch {
+			if !*ok || p.lazy || th.start < best.start || (th.start == best.start && int32(pos) > best.end) {
+				*best = match{start: th.start, end: int32(pos), group: th.group}
+				*ok = true
+			}
+			if p.lazy {
+				return alive, cut
+			}
+			continue
+		}
+		if c.op != opByte {
+			continue
+		}
+		if pos >= stop || pos >= len(t.b) {
+			alive = true
+			continue
+		}
+		if pos-int(th.start) >= maxMatch {
+			cut = true
+			continue
+		}
+		if p.sets[c.set].has(t.b[pos]) {
+			m.add(&m.next, p, c.out, t, pos+1, th)
+		}
+	}
+	return alive, cut
+}
+
+// add puts pc and all that follows from it without a byte into q. The order is that of the expression's preference.
+func (m *machine) add(q *queue, p *program, pc uint32, t *text, pos int, from *thread) {
+	th := *from
+	m.stack = append(m.stack[:0], frame{pc: pc, slot: -1, enter: true})
+	for len(m.stack) > 0 {
+		f := m.stack[len(m.stack)-1]
+		m.stack = m.stack[:len(m.stack)-1]
+		if !f.enter {
+			th.group[f.slot] = f.old
+			continue
+		}
+		if q.has(f.pc) {
+			continue
+		}
+		m.steps--
+		c := &p.code[f.pc]
+		q.sparse[f.pc] = uint32(len(q.dense))
+		q.dense = append(q.dense, thread{pc: f.pc, start: th.start, group: th.group})
+		switch c.op {
+		case opAlt:
+			m.stack = append(m.stack, frame{pc: c.alt, slot: -1, enter: true}, frame{pc: c.out, slot: -1, enter: true})
+		case opNop:
+			m.stack = append(m.stack, frame{pc: c.out, slot: -1, enter: true})
+		case opCapture:
+			if c.slot >= 0 {
+				m.stack = append(m.stack, frame{slot: c.slot, old: th.group[c.slot]})
+				th.group[c.slot] = int32(pos)
+			}
+			m.stack = append(m.stack, frame{pc: c.out, slot: -1, enter: true})
+		case opAssert:
+			if m.holds(syntax.EmptyOp(c.assert), t, pos) {
+				m.stack = append(m.stack, frame{pc: c.out, slot: -1, enter: true})
+			}
+		}
+	}
+}
+
+// holds reports whether an assertion is true at pos. What depends on a byte that has not come is false, and blocks.
+func (m *machine) holds(op syntax.EmptyOp, t *text, pos int) bool {
+	before, after := rune(-1), rune(-1)
+	if pos > 0 {
+		before = rune(t.b[pos-1])
+	}
+	if pos < len(t.b) {
+		after = rune(t.b[pos])
+	} else if !t.final && op&^(syntax.EmptyBeginText|syntax.EmptyBeginLine) != 0 {
+		m.blocked = true
+		return false
+	}
+	have := syntax.EmptyOpContext(before, after)
+	if pos == 0 && !t.first {
+		have &^= syntax.EmptyBeginText // what stood before was lost: a word or a line may begin here, but the value does not
+	}
+	return have&op == op
+}

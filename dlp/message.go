@@ -1,0 +1,358 @@
+package dlp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"slices"
+
+	"weir/rules"
+	"weir/wire"
+)
+
+// message is what was found in a message so far. It is made with the first finding or keyword and ends with the message.
+type message struct {
+	next  *message
+	id    uint64
+	dir   wire.Dir
+	words []int32 // rules one of whose keywords occurred
+	rules []tally
+	held  []held
+}
+
+// tally counts a rule's findings in a message.
+type tally struct {
+	rule     *rule
+	count    int
+	raised   bool
+	distinct map[uint64]bool // fingerprints; true: seen in a field that is not derived
+	beyond   int             // different values beyond maxDistinct, as far as can be told
+	spans    []span          // the last ones
+	blanket  []uint32        // values told as a whole
+}
+
+// span is where something was found, in view 0.
+type span struct {
+	off, end   int64
+	value      uint32
+	field      uint8
+	line, col  int
+	derived    bool
+	fp         uint64
+	confidence uint8
+}
+
+// held is a finding that waits for a keyword or for the rules that its rule requires.
+type held struct {
+	rule *rule
+	hit  Hit
+	at   span
+}
+
+// ours
+const (
+	maxHits     = 256  // findings of a rule in a message that are told one by one
+	maxDistinct = 1024 // different values of a rule in a message that are told apart
+	maxSpans    = 64   // places of a rule's findings in a message that are remembered
+	maxHeld     = 64   // findings of a message that wait
+	maxBlanket  = 64   // values of a message told as a whole
+)
+
+func (st *State) message(id uint64, dir wire.Dir, make bool) *message {
+	for m := st.messages; m != nil; m = m.next {
+		if m.id == id && m.dir == dir {
+			return m
+		}
+	}
+	if !make {
+		return nil
+	}
+	m := &message{id: id, dir: dir, next: st.messages}
+	st.messages = m
+	st.known++
+	if st.known > maxMessages {
+		// The oldest loses its counts: its rules may raise once more.
+		at := &st.messages
+		for (*at).next != nil {
+			at = &(*at).next
+		}
+		*at = nil
+		st.known--
+	}
+	return m
+}
+
+// tally returns the counts of a rule. A rule that was loaded anew in the middle of a message goes on where it was.
+func (m *message) tally(r *rule) *tally {
+	for i := range m.rules {
+		if t := &m.rules[i]; t.rule == r || t.rule.ID == r.ID {
+			return t
+		}
+	}
+	m.rules = append(m.rules, tally{rule: r, distinct: map[uint64]bool{}})
+	return &m.rules[len(m.rules)-1]
+}
+
+func (s *Scanner) sawWord(at *site, w *keyword) {
+	m := at.st.message(at.message, at.dir, true)
+	for _, r := range w.rules {
+		if !slices.Contains(m.words, r) {
+			m.words = append(m.words, r)
+		}
+	}
+}
+
+// tell makes a Hit of a finding, and appends it unless it has been told or must wait.
+func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, test, again bool, hits []Hit) []Hit {
+	dataEnd := t.base + int64(len(t.b))
+	if t.final && at.view == 0 {
+		dataEnd++
+	}
+	off, end, exact := at.source(t.base+int64(f.start), t.base+int64(f.end), dataEnd)
+	fp, print := s.fingerprint(at.class.db.key, f.secret)
+	where := span{off: off, end: end, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: fp, confidence: confidence}
+	if at.class.lines {
+		where.line = at.lines + bytes.Count(t.b[:f.start], newline)
+		where.col = f.start - bytes.LastIndexByte(t.b[:f.start], '\n')
+	}
+	h := Hit{
+		Rule: r.Rule, Message: at.message, Dir: at.dir, Field: at.spec.Name, Value: at.value,
+		Off: off, End: end, Exact: exact && f.complete, Fingerprint: print, Confidence: confidence, Test: test, Grown: again,
+	}
+	m := at.st.message(at.message, at.dir, true)
+	n := m.tally(r)
+	if again {
+		return s.regrown(n, r, f, h, where, hits)
+	}
+	if n.known(&where) {
+		return hits
+	}
+	n.remember(where)
+	if !test && n.count >= maxHits {
+		n.count++
+		return n.blanketHit(h, hits)
+	}
+	h.Masked = r.mask(f)
+	h.Excerpt = excerpt(f, h.Masked)
+	if s.mustWait(m, r, f, &where) {
+		if len(m.held) >= maxHeld {
+			s.giveUp(int64(len(f.match)), whyHeld)
+			return hits
+		}
+		m.held = append(m.held, held{rule: r, hit: h, at: where})
+		return hits
+	}
+	return s.count(m, r, h, where, hits)
+}
+
+// regrown tells that a finding told before turned out longer. It is not counted again.
+func (s *Scanner) regrown(n *tally, r *rule, f *found, h Hit, where span, hits []Hit) []Hit {
+	for i := range n.spans {
+		if p := &n.spans[i]; p.value == where.value && p.field == where.field && p.off == where.off {
+			if p.end >= where.end {
+				return hits
+			}
+			p.end = where.end
+		}
+	}
+	if n.count >= maxHits {
+		return hits
+	}
+	h.Masked = r.mask(f)
+	h.Excerpt = excerpt(f, h.Masked)
+	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
+	return append(hits, h)
+}
+
+// known reports whether the same source bytes, or the same value in a field that shows them again, have been told.
+func (n *tally) known(w *span) bool {
+	for i := range n.spans {
+		p := &n.spans[i]
+		if p.value == w.value && p.field == w.field && p.off < w.end && w.off < p.end {
+			return true
+		}
+	}
+	plain, ok := n.distinct[w.fp]
+	return ok && (w.derived || !plain) && !n.sameField(w)
+}
+
+// sameField reports whether a finding with this fingerprint stands elsewhere in the same field: that is a second one.
+func (n *tally) sameField(w *span) bool {
+	for i := range n.spans {
+		if p := &n.spans[i]; p.fp == w.fp && p.field == w.field {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *tally) remember(w span) {
+	if len(n.spans) == maxSpans {
+		n.spans = n.spans[:copy(n.spans, n.spans[1:])]
+	}
+	n.spans = append(n.spans, w)
+}
+
+// count appends h with the counts of its rule.
+func (s *Scanner) count(m *message, r *rule, h Hit, where span, hits []Hit) []Hit {
+	n := m.tally(r)
+	if !h.Test {
+		n.count++
+		switch {
+		case len(n.distinct) < maxDistinct:
+			n.distinct[where.fp] = n.distinct[where.fp] || !where.derived
+		default:
+			if _, ok := n.distinct[where.fp]; !ok {
+				n.beyond++
+			}
+		}
+	}
+	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
+	if !h.Test && !n.raised && h.Distinct >= max(1, r.MinDistinct) {
+		h.Raise, n.raised = true, true
+	}
+	s.Count.Hits++
+	return append(hits, h)
+}
+
+// blanketHit tells once for each value that more was found in it than is told one by one.
+func (n *tally) blanketHit(h Hit, hits []Hit) []Hit {
+	if slices.Contains(n.blanket, h.Value) || len(n.blanket) >= maxBlanket {
+		return hits
+	}
+	n.blanket = append(n.blanket, h.Value)
+	h.Exact = false
+	h.Masked, h.Fingerprint = maskMany, ""
+	h.Excerpt = maskMany
+	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
+	return append(hits, h)
+}
+
+// tellCut tells of a match that began before what is kept: where it ends is known, what it is is not.
+func (s *Scanner) tellCut(at *site, t *text, r *rule, last int64, hits []Hit) []Hit {
+	if len(r.checks) > 0 || r.Entropy > 0 || len(r.allow) > 0 || r.ContextRequired || r.keywords || len(r.needs) > 0 {
+		s.giveUp(maxMatch, whySteps)
+		return hits // it cannot be confirmed
+	}
+	end := int(last - t.base)
+	f := found{t: t, start: max(0, end-1), end: end, mStart: max(0, end-1), mEnd: end}
+	f.match, f.secret = t.b[f.start:end], t.b[f.start:end]
+	off, to, _ := at.source(last-1, last, last)
+	h := Hit{
+		Rule: r.Rule, Message: at.message, Dir: at.dir, Field: at.spec.Name, Value: at.value,
+		Off: off, End: to, Masked: maskMany, Excerpt: maskMany, Confidence: surePattern,
+	}
+	m := at.st.message(at.message, at.dir, true)
+	where := span{off: off, end: to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: uint64(last)}
+	n := m.tally(r)
+	if n.known(&where) {
+		return hits
+	}
+	n.remember(where)
+	return s.count(m, r, h, where, hits)
+}
+
+// mustWait reports whether a keyword or a required rule has not been found yet.
+func (s *Scanner) mustWait(m *message, r *rule, f *found, w *span) bool {
+	if r.keywords && !slices.Contains(m.words, r.index) {
+		found := false
+		for _, k := range r.Keywords {
+			found = found || indexFold(f.match, k) >= 0
+		}
+		if !found {
+			return true
+		}
+	}
+	return !m.complete(r, w)
+}
+
+// complete reports whether all that r requires was found near w.
+func (m *message) complete(r *rule, w *span) bool {
+	for _, q := range r.needs {
+		if !m.near(r, &q, w) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *message) near(r *rule, q *requirement, w *span) bool {
+	for i := range m.rules {
+		n := &m.rules[i]
+		if n.rule.index != q.rule {
+			continue
+		}
+		for j := range n.spans {
+			if n.spans[j].within(q, w) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// within reports whether p is as near to w as q asks. Without a distance, anywhere in the message will do.
+func (p *span) within(q *requirement, w *span) bool {
+	if q.lines < 0 && q.columns <= 0 {
+		return true
+	}
+	if p.field != w.field || p.value != w.value {
+		return false
+	}
+	lines, cols := p.line-w.line, p.col-w.col
+	return (q.lines < 0 || max(lines, -lines) <= q.lines) && (q.columns <= 0 || max(cols, -cols) <= q.columns)
+}
+
+// releaseHeld tells what has waited for what has been found now.
+func (s *Scanner) releaseHeld(at *site, hits []Hit) []Hit {
+	m := at.st.message(at.message, at.dir, false)
+	if m == nil || len(m.held) == 0 {
+		return hits
+	}
+	kept := m.held[:0]
+	for _, h := range m.held {
+		if h.rule.keywords && !slices.Contains(m.words, h.rule.index) || !m.complete(h.rule, &h.at) {
+			kept = append(kept, h)
+			continue
+		}
+		hits = s.count(m, h.rule, h.hit, h.at, hits)
+	}
+	clear(m.held[len(kept):])
+	m.held = kept
+	return hits
+}
+
+// endMessage ends what is open of a message, and forgets it.
+func (s *Scanner) endMessage(st *State, id uint64, dir wire.Dir, hits []Hit) []Hit {
+	for v := st.open; v != nil; {
+		next := v.next
+		if v.message == id && v.dir == dir {
+			hits = s.finish(st, v, hits)
+		}
+		v = next
+	}
+	for at := &st.messages; *at != nil; at = &(*at).next {
+		if (*at).id == id && (*at).dir == dir {
+			*at = (*at).next
+			st.known--
+			break
+		}
+	}
+	if st.open == nil && st.messages == nil && st.steps > 0 {
+		st.steps = 0
+	}
+	return hits
+}
+
+func maskOf(r *rules.Rule) string {
+	switch {
+	case r.Mask != "":
+		return r.Mask
+	case r.Engine == rules.Signature:
+		return "text"
+	}
+	return "secret"
+}
+
+func beUint64(b []byte) uint64  { return binary.BigEndian.Uint64(b) }
+func hexString(b []byte) string { return hex.EncodeToString(b) }

@@ -1,0 +1,247 @@
+package dlp
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"hash"
+	"slices"
+
+	"weir/dissect"
+)
+
+// Counters of a Scanner, all counted up from its making. They are read by its owner.
+type Counters struct {
+	Parts      uint64 // parts scanned
+	Bytes      uint64 // bytes scanned
+	Candidates uint64 // regions in which Hyperscan saw an end
+	Confirmed  uint64 // matches that the confirming machine found
+	Refused    uint64 // of these, dropped by validators, entropy, context or allow-lists
+	Hits       uint64
+	Cut        uint64 // matches longer than what is kept of a value; their hits are not Exact
+	Shed       uint64 // times that something was not looked at, for want of budget
+	ShedBytes  uint64 // bytes that were not looked at then
+}
+
+// Reasons of GaveUp.
+const (
+	whySteps  = "dlp.confirm_budget" // confirming candidates cost more than the flow may use
+	whyOpen   = "dlp.open_budget"    // too many values were open
+	whyNative = "dlp.hyperscan"      // Hyperscan failed
+	whyHeld   = "dlp.held_budget"    // too many findings waited for a keyword or a required rule
+)
+
+// A Scanner is one lane's scratch: it finds what a Database's rules describe in messages. One goroutine uses it at a time. It holds C
+// memory until Close.
+type Scanner struct {
+	Count Counters
+
+	db     *Database
+	native nativeScan
+	fitted []*Database // whose patterns the scratch is fit for; pointers are compared only
+	m      machine
+	mac    hash.Hash
+	macKey []byte
+	joined []byte  // tail and part of the value at hand, one after the other
+	stops  []int64 // by pattern: the last end in the part at hand
+	runs   []ruleRun
+	pools  []pool
+	gave   uint64
+	why    string
+	sums   [sha256.Size]byte
+}
+
+// pool keeps values' memory for the next value of the class.
+type pool struct {
+	class *class
+	free  []*openValue
+}
+
+// ours
+const (
+	maxPooled  = 16      // closed values kept per class and Scanner
+	maxJoined  = 1 << 20 // bytes of scratch that are kept
+	stepsStart = 1 << 18 // steps that a flow's candidates may cost beyond stepsByte
+	stepsByte  = 32      // steps that each byte scanned adds
+	stepsMost  = 1 << 22 // steps that may be saved up
+)
+
+// NewScanner returns a Scanner for db.
+func (db *Database) NewScanner() (*Scanner, error) {
+	n, err := newNativeScan()
+	if err != nil {
+		return nil, err
+	}
+	s := &Scanner{native: n}
+	if err := s.Use(db); err != nil {
+		s.Free()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Use swaps the rules. Values that are open finish with the rules they began with.
+func (s *Scanner) Use(db *Database) error {
+	if s.db == db {
+		return nil
+	}
+	if err := s.fit(db); err != nil {
+		return err
+	}
+	db.retain()
+	s.drain()
+	if s.db != nil {
+		s.db.release()
+	}
+	s.db = db
+	return nil
+}
+
+// fit makes the scratch large enough for db.
+func (s *Scanner) fit(db *Database) error {
+	if slices.Contains(s.fitted, db) {
+		return nil
+	}
+	for _, c := range db.classes {
+		if err := s.native.fit(c.block, c.patterns); err != nil {
+			return err
+		}
+		if err := s.native.fit(c.stream, c.patterns); err != nil {
+			return err
+		}
+		if len(s.stops) < c.patterns {
+			s.stops = make([]int64, c.patterns)
+		}
+	}
+	if len(s.fitted) == 4 {
+		s.fitted = slices.Delete(s.fitted, 0, 1)
+	}
+	s.fitted = append(s.fitted, db)
+	return nil
+}
+
+func (s *Scanner) drain() {
+	for _, p := range s.pools {
+		for _, v := range p.free {
+			v.destroy()
+		}
+	}
+	s.pools = nil
+}
+
+// Free releases the Scanner's C memory and its hold on the Database. States that were used with it are not its business.
+func (s *Scanner) Free() {
+	s.drain()
+	if s.db != nil {
+		s.db.release()
+		s.db = nil
+	}
+	s.native.free()
+}
+
+// GaveUp returns how many bytes were not looked at since it was last asked, and a constant that says why. What it tells belongs to the
+// flow inspected last: ask after each Inspect.
+func (s *Scanner) GaveUp() (bytes uint64, why string) {
+	bytes, why = s.gave, s.why
+	s.gave, s.why = 0, ""
+	return bytes, why
+}
+
+func (s *Scanner) giveUp(n int64, why string) {
+	s.Count.Shed++
+	s.Count.ShedBytes += uint64(n)
+	s.gave += uint64(n)
+	s.why = why
+}
+
+// State is what detection keeps with one flow. The zero value is ready. It is used with one Scanner at a time, but any. It is empty, and holds no
+// C memory, once every message ended or Close was called.
+type State struct {
+	open     *openValue // newest first
+	messages *message   // newest first
+	opened   int32
+	known    int32 // messages
+	steps    int32 // what confirming candidates may still cost, less stepsStart
+}
+
+// Empty reports whether nothing is kept.
+func (st *State) Empty() bool { return st.open == nil && st.messages == nil }
+
+// ours
+const (
+	maxOpen     = 128 // values open in a flow; HTTP/2 allows 100 streams by default
+	maxMessages = 128 // messages of a flow with findings that have not ended
+)
+
+// Inspect looks for the rules' patterns in the parts of m and appends what it found. It allocates nothing when it finds nothing in whole values.
+// Nothing that it returns shares memory with m.
+func (s *Scanner) Inspect(st *State, m *dissect.Message, hits []Hit) []Hit {
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		if st.open != nil {
+			if v := st.find(m, p); v != nil {
+				hits = s.more(st, v, m, p, hits)
+				continue
+			}
+		}
+		c := s.db.class(m, p.Field)
+		if c == nil {
+			continue
+		}
+		if p.More {
+			hits = s.begin(st, c, m, p, hits)
+		} else if len(p.Bytes) > 0 {
+			hits = s.whole(st, c, m, p, hits)
+		}
+	}
+	if m.End && (st.open != nil || st.messages != nil) {
+		hits = s.endMessage(st, m.ID, m.Dir, hits)
+	}
+	return hits
+}
+
+// Close ends what is open: the flow brings no more. st is as new afterwards.
+func (s *Scanner) Close(st *State, hits []Hit) []Hit {
+	for st.open != nil {
+		hits = s.finish(st, st.open, hits)
+	}
+	st.messages = nil
+	*st = State{}
+	return hits
+}
+
+// whole scans a value, or the last piece of one, that no stream is open for.
+func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part, hits []Hit) []Hit {
+	s.spend(st, len(p.Bytes))
+	regions, err := s.native.block(c.block, p.Bytes)
+	if err != nil {
+		s.giveUp(int64(len(p.Bytes)), whyNative)
+		return hits
+	}
+	if len(regions) == 0 {
+		return hits
+	}
+	at := site{st: st, class: c, message: m.ID, dir: m.Dir, field: p.Field, spec: &m.Protocol.Fields[p.Field], value: p.Value, view: p.View, shifts: p.Shifts, base: p.Off}
+	t := text{b: p.Bytes, base: p.Off, first: p.Off == 0, final: true}
+	s.runs = s.runs[:0]
+	s.runs, hits = s.evaluate(&at, &t, regions, s.runs, hits)
+	return hits
+}
+
+// spend counts a part and gives the flow what its bytes allow.
+func (s *Scanner) spend(st *State, n int) {
+	s.Count.Parts++
+	s.Count.Bytes += uint64(n)
+	st.steps = int32(min(int64(st.steps)+int64(n)*stepsByte, stepsMost))
+}
+
+// fingerprint is a keyed hash of a value.
+func (s *Scanner) fingerprint(key, value []byte) (uint64, string) {
+	if s.mac == nil || !hmac.Equal(s.macKey, key) {
+		s.mac = hmac.New(sha256.New, key)
+		s.macKey = key
+	}
+	s.mac.Reset()
+	s.mac.Write(value)
+	sum := s.mac.Sum(s.sums[:0])
+	return beUint64(sum), hexString(sum[:8])
+}

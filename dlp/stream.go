@@ -1,0 +1,240 @@
+package dlp
+
+import (
+	"bytes"
+
+	"weir/dissect"
+	"weir/wire"
+)
+
+// openValue is a value of which parts are still to come: a Hyperscan stream and the last bytes. It holds its Database.
+type openValue struct {
+	next    *openValue
+	class   *class
+	stream  nativeStream
+	message uint64
+	base    int64 // offset in the value at which the stream began
+	end     int64 // offset in the value up to which bytes came
+	tail    []byte
+	runs    []ruleRun
+	shifts  []dissect.Shift
+	spec    *dissect.FieldSpec
+	lines   int // line ends before the tail
+	value   uint32
+	dir     wire.Dir
+	field   dissect.Field
+	view    uint8
+}
+
+// maxShifts bounds what is kept of a view's shifts; without the oldest, offsets before them are not exact.
+const maxShifts = 1024
+
+func (st *State) find(m *dissect.Message, p *dissect.Part) *openValue {
+	for v := st.open; v != nil; v = v.next {
+		if v.value == p.Value && v.view == p.View && v.field == p.Field && v.message == m.ID && v.dir == m.Dir {
+			return v
+		}
+	}
+	return nil
+}
+
+// take returns a fresh openValue of a class, nil if the budget is used up.
+func (s *Scanner) take(c *class) *openValue {
+	db := c.db
+	if db.open.Add(c.size) > db.limit {
+		db.open.Add(-c.size)
+		return nil
+	}
+	for i := range s.pools {
+		if p := &s.pools[i]; p.class == c && len(p.free) > 0 {
+			v := p.free[len(p.free)-1]
+			p.free = p.free[:len(p.free)-1]
+			return v
+		}
+	}
+	st, ok := c.stream.open()
+	if !ok {
+		db.open.Add(-c.size)
+		return nil
+	}
+	db.retain()
+	return &openValue{class: c, stream: st}
+}
+
+// give takes a value's memory back. Its stream is as new.
+func (s *Scanner) give(v *openValue) {
+	c := v.class
+	c.db.open.Add(-c.size)
+	*v = openValue{class: c, stream: v.stream, tail: v.tail[:0], runs: v.runs[:0], shifts: v.shifts[:0]}
+	if c.db == s.db {
+		for i := range s.pools {
+			if p := &s.pools[i]; p.class == c {
+				if len(p.free) < maxPooled {
+					p.free = append(p.free, v)
+					return
+				}
+				v.destroy()
+				return
+			}
+		}
+		s.pools = append(s.pools, pool{class: c, free: []*openValue{v}})
+		return
+	}
+	v.destroy()
+}
+
+func (v *openValue) destroy() {
+	v.stream.close()
+	v.class.db.release()
+}
+
+// begin opens a stream for a value whose first part p is.
+func (s *Scanner) begin(st *State, c *class, m *dissect.Message, p *dissect.Part, hits []Hit) []Hit {
+	if st.opened >= maxOpen {
+		hits = s.shedOldest(st, hits)
+	}
+	v := s.take(c)
+	if v == nil && st.open != nil {
+		hits = s.shedOldest(st, hits)
+		v = s.take(c)
+	}
+	if v == nil {
+		// What the part holds is found; what is cut between it and the next is not.
+		s.giveUp(int64(len(p.Bytes)), whyOpen)
+		return s.whole(st, c, m, p, hits)
+	}
+	v.message, v.dir, v.field, v.value, v.view = m.ID, m.Dir, p.Field, p.Value, p.View
+	v.spec = &m.Protocol.Fields[p.Field]
+	v.base, v.end = p.Off, p.Off
+	v.next, st.open = st.open, v
+	st.opened++
+	return s.write(st, v, p, hits)
+}
+
+// shedOldest ends the value that was opened first as if no more of it came.
+func (s *Scanner) shedOldest(st *State, hits []Hit) []Hit {
+	last := st.open
+	for last.next != nil {
+		last = last.next
+	}
+	s.giveUp(int64(len(last.tail)), whyOpen)
+	return s.finish(st, last, hits)
+}
+
+// more gives an open value its next part.
+func (s *Scanner) more(st *State, v *openValue, m *dissect.Message, p *dissect.Part, hits []Hit) []Hit {
+	if p.Off != v.end {
+		// A gap, or the view's next stretch: nothing reaches over it.
+		c := v.class
+		hits = s.finish(st, v, hits)
+		if p.More {
+			return s.begin(st, c, m, p, hits)
+		}
+		if len(p.Bytes) == 0 || s.fit(c.db) != nil {
+			return hits
+		}
+		return s.whole(st, c, m, p, hits)
+	}
+	hits = s.write(st, v, p, hits)
+	if !p.More {
+		hits = s.finish(st, v, hits)
+	}
+	return hits
+}
+
+// write scans the next part of v.
+func (s *Scanner) write(st *State, v *openValue, p *dissect.Part, hits []Hit) []Hit {
+	if v.view != dissect.ViewPlain {
+		v.shift(p.Shifts)
+	}
+	if len(p.Bytes) == 0 {
+		return hits
+	}
+	s.spend(st, len(p.Bytes))
+	if s.fit(v.class.db) != nil {
+		s.giveUp(int64(len(p.Bytes)), whyNative)
+		return hits
+	}
+	regions, err := s.native.write(v.stream, p.Bytes)
+	if err != nil {
+		s.giveUp(int64(len(p.Bytes)), whyNative)
+	}
+	if len(regions) > 0 || pending(v.runs) {
+		t := s.join(v, p.Bytes)
+		at := v.site(st)
+		v.runs, hits = s.evaluate(&at, &t, regions, v.runs, hits)
+	}
+	v.keep(p.Bytes)
+	return hits
+}
+
+// finish ends v: what matches only at a value's end is found now.
+func (s *Scanner) finish(st *State, v *openValue, hits []Hit) []Hit {
+	if s.fit(v.class.db) == nil {
+		regions, err := s.native.end(v.stream)
+		if err != nil {
+			s.giveUp(int64(len(v.tail)), whyNative)
+		}
+		if len(regions) > 0 || pending(v.runs) {
+			t := s.join(v, nil)
+			t.final = true
+			at := v.site(st)
+			v.runs, hits = s.evaluate(&at, &t, regions, v.runs, hits)
+		}
+	}
+	for at := &st.open; *at != nil; at = &(*at).next {
+		if *at == v {
+			*at = v.next
+			st.opened--
+			break
+		}
+	}
+	s.give(v)
+	return hits
+}
+
+func (v *openValue) site(st *State) site {
+	return site{st: st, class: v.class, message: v.message, dir: v.dir, field: v.field, spec: v.spec, value: v.value, view: v.view, shifts: v.shifts, base: v.base, lines: v.lines}
+}
+
+// join puts the kept bytes and the part one after the other, in scratch.
+func (s *Scanner) join(v *openValue, b []byte) text {
+	if cap(s.joined) > maxJoined {
+		s.joined = nil
+	}
+	s.joined = append(append(s.joined[:0], v.tail...), b...)
+	base := v.end - int64(len(v.tail))
+	return text{b: s.joined, base: base, first: base == 0}
+}
+
+// keep appends b to the value and keeps the last bytes of it.
+func (v *openValue) keep(b []byte) {
+	v.end += int64(len(b))
+	most := v.class.keep
+	drop := len(v.tail) + len(b) - most
+	if drop <= 0 {
+		v.tail = append(v.tail, b...)
+		return
+	}
+	fromTail := min(drop, len(v.tail))
+	if v.class.lines {
+		v.lines += bytes.Count(v.tail[:fromTail], newline) + bytes.Count(b[:drop-fromTail], newline)
+	}
+	n := copy(v.tail, v.tail[fromTail:])
+	v.tail = append(v.tail[:n], b[drop-fromTail:]...)
+}
+
+var newline = []byte{'\n'}
+
+// shift takes a part's shifts over and lets go of those before the kept bytes.
+func (v *openValue) shift(more []dissect.Shift) {
+	from := v.end - int64(len(v.tail))
+	n := 0
+	for n+1 < len(v.shifts) && v.shifts[n+1].At <= from {
+		n++
+	}
+	v.shifts = append(v.shifts[:copy(v.shifts, v.shifts[n:])], more...)
+	if over := len(v.shifts) - maxShifts; over > 0 {
+		v.shifts = v.shifts[:copy(v.shifts, v.shifts[over:])]
+	}
+}
