@@ -212,9 +212,16 @@ func (h *http) headers(s *httpSide, b []byte, at int, ends []int32, clean bool) 
 
 // header parses one header line, unfolded or not.
 func (h *http) header(s *httpSide, line []byte) {
-	c := bytes.IndexByte(line, ':')
-	if c <= 0 {
-		if c == 0 {
+	var or, and uint8 = 0, 0xff
+	c := 0
+	for c < len(line) && line[c] != ':' {
+		k := httpChars[line[c]]
+		or |= k
+		and &= k
+		c++
+	}
+	if c == 0 || c == len(line) {
+		if c < len(line) {
 			h.note(s, noteEmptyName)
 		} else {
 			h.note(s, noteNoColon)
@@ -223,12 +230,6 @@ func (h *http) header(s *httpSide, line []byte) {
 		return
 	}
 	name := line[:c]
-	var or, and uint8 = 0, 0xff
-	for _, x := range name {
-		k := httpChars[x]
-		or |= k
-		and &= k
-	}
 	if and&isToken == 0 {
 		h.note(s, noteBadName)
 		s.frame.odd = true

@@ -18,21 +18,7 @@ func (h *http) startLine(s *httpSide, line []byte) {
 // requestLine parses "method SP target SP version": RFC 9112 section 3. White space inside the target is taken for a part of it.
 func (h *http) requestLine(s *httpSide, line []byte) {
 	h.add(s, httpRequestLine, line)
-	n := bytes.IndexAny(line, " \t")
-	if n < 0 {
-		n = len(line)
-	}
-	method, rest := line[:n], bytes.Trim(line[n:], " \t")
-	version := []byte(nil)
-	if i := bytes.LastIndexAny(rest, " \t"); i >= 0 && versionLike(rest[i+1:]) {
-		rest, version = rest[:i], rest[i+1:]
-	} else if versionLike(rest) && len(rest) < 12 && rest[0] != '/' {
-		rest, version = nil, rest
-	}
-	target := bytes.Trim(rest, " \t")
-	if len(line) > 0 && line[len(line)-1] <= ' ' || len(rest) != len(target) || n+1 < len(line) && line[n+1] == ' ' {
-		h.note(s, noteURISpace)
-	}
+	method, target, version := h.splitRequest(s, line)
 	h.method(s, method)
 	h.version(s, version)
 	h.add(s, httpMethod, method)
@@ -50,6 +36,31 @@ func (h *http) requestLine(s *httpSide, line []byte) {
 	s.frame.bodyless(method)
 	h.asked(s, class)
 }
+
+// splitRequest cuts a request line in three. The common form is looked for first.
+func (h *http) splitRequest(s *httpSide, line []byte) (method, target, version []byte) {
+	n := bytes.IndexByte(line, ' ')
+	if v := len(line) - len("HTTP/1.1"); n > 0 && n < maxMethod && v > n+2 && line[v-1] == ' ' && line[v-2] > ' ' && line[n+1] > ' ' && commonVersion(line[v:]) {
+		return line[:n], line[n+1 : v-1], line[v:]
+	}
+	if n = bytes.IndexAny(line, " \t"); n < 0 {
+		n = len(line)
+	}
+	rest := bytes.Trim(line[n:], " \t")
+	if i := bytes.LastIndexAny(rest, " \t"); i >= 0 && versionLike(rest[i+1:]) {
+		rest, version = rest[:i], rest[i+1:]
+	} else if len(rest) > 0 && rest[0] != '/' && len(rest) < 12 && versionLike(rest) {
+		rest, version = nil, rest
+	}
+	target = bytes.Trim(rest, " \t")
+	if len(line) > 0 && line[len(line)-1] <= ' ' || len(rest) != len(target) || n+1 < len(line) && line[n+1] == ' ' {
+		h.note(s, noteURISpace)
+	}
+	return line[:n], target, version
+}
+
+// commonVersion reports whether v is HTTP/1.0 or HTTP/1.1.
+func commonVersion(v []byte) bool { return string(v) == "HTTP/1.1" || string(v) == "HTTP/1.0" }
 
 // versionLike reports whether the last word of a request line is meant as a version.
 func versionLike(b []byte) bool {
@@ -102,25 +113,26 @@ func (h *http) version(s *httpSide, v []byte) {
 
 // target takes the request target, in any of its forms (RFC 9112 section 3.2), as it came.
 func (h *http) target(s *httpSide, t []byte) {
-	var or uint8
 	escape := false
 	for _, c := range t {
-		if c <= ' ' || c >= 0x7f {
+		if c <= '+' || c >= 0x7f {
 			switch {
 			case c >= 0x80:
 				h.note(s, noteURI8Bit)
+			case c == '%' || c == '+':
+				escape = true
 			case c == ' ':
 				h.note(s, noteURISpace)
-			default:
+			case c < ' ' || c == 0x7f:
 				h.note(s, noteURIControl)
 			}
 		}
-		or |= c
-		escape = escape || c == '%' || c == '+'
 	}
 	h.addURI(s, t, escape)
 	path := t
-	if i := bytes.Index(t, []byte("://")); i > 0 && i < 12 && t[0] != '/' {
+	if len(t) > 0 && t[0] == '/' {
+		// the origin form
+	} else if i := bytes.Index(t, []byte("://")); i > 0 && i < 12 {
 		auth := t[i+3:]
 		end := bytes.IndexAny(auth, "/?#")
 		if end < 0 {
@@ -128,7 +140,7 @@ func (h *http) target(s *httpSide, t []byte) {
 		}
 		auth, path = auth[:end], auth[end:]
 		h.authority(s, auth, true)
-	} else if len(t) > 0 && t[0] != '/' && s.frame.version != 9 && bytes.IndexByte(t, ':') > 0 && bytes.IndexByte(t, '/') < 0 {
+	} else if len(t) > 0 && s.frame.version != 9 && bytes.IndexByte(t, ':') > 0 && bytes.IndexByte(t, '/') < 0 {
 		h.authority(s, t, true) // CONNECT
 		path = nil
 	}
@@ -278,10 +290,13 @@ func (h *http) oldRequest(dir wire.Dir, s *httpSide, b []byte) (int, bool) {
 		return 0, false
 	}
 	e := bytes.IndexByte(b[s.scan:], '\n')
-	if e += s.scan; e < s.scan || e > 8<<10 || hasVersion(b[:e]) {
+	if e += s.scan; e < s.scan || e > 8<<10 {
 		return 0, false
 	}
 	line := trimCR(b[:e])
+	if v := len(line) - len("HTTP/1.1"); v > 0 && commonVersion(line[v:]) || hasVersion(line) {
+		return 0, false
+	}
 	if i := bytes.LastIndexByte(line, ' '); i < 0 || versionLike(line[i+1:]) || bytes.IndexByte(line, ' ') == i && i+1 == len(line) {
 		return 0, false
 	}
