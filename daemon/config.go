@@ -1,3 +1,5 @@
+// Package daemon wires everything together: configuration, taps, signals, sd_notify, the control socket and metrics; and replay, the
+// same pipeline over files. It is the only package that logs.
 package daemon
 
 import (

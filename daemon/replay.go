@@ -156,7 +156,7 @@ func (r *Replay) sink() (*alert.Queue, map[string]bool) {
 	case "json":
 		s = alert.NewWriter(r.Stdout)
 	case "table":
-		s = alert.NewTable(r.Stdout, isTerminal(r.Stdout))
+		s = alert.NewTable(r.Stdout, IsTerminal(r.Stdout))
 		if events == nil {
 			events = tableEvents
 		}

@@ -23,7 +23,8 @@ func TryRules(set *rules.Set) error {
 	if err != nil {
 		return err
 	}
-	return db.Close()
+	db.Close()
+	return nil
 }
 
 // TestRules runs every rule's examples through the detectors.
@@ -37,7 +38,7 @@ func TestRules(set *rules.Set) (*RuleTest, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer scan.Close()
+	defer scan.Free()
 	out := &RuleTest{}
 	for _, r := range set.Rules {
 		if len(r.Test.Match)+len(r.Test.NoMatch) == 0 {

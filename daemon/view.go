@@ -1,7 +1,7 @@
 package daemon
 
 import (
-	"runtime/metrics"
+	runtimemetrics "runtime/metrics"
 	"slices"
 	"strings"
 	"time"
@@ -111,7 +111,7 @@ func (h hang) Error() string {
 }
 
 func goMemory() int64 {
-	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(s)
+	s := []runtimemetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	runtimemetrics.Read(s)
 	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
 }

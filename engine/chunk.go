@@ -140,7 +140,7 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	switch {
 	case err != nil:
 		l.anomaly("applayer", a.proto.Name+".malformed", "these bytes are not valid for the protocol: inspected as raw bytes from here on")
-		t.count.malformed++
+		l.t.count.malformed++
 		l.lose(a, dir)
 		return rest
 	case a.upgrade:

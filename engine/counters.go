@@ -26,6 +26,7 @@ type Counters struct {
 	Undecodable                       uint64 // values with a coding that could not be undone
 	Shed                              uint64 // bytes that detection gave up on, for its budget
 	Flow                              flow.Counters
+	Defrag                            flow.DefragCounters
 	Last                              int64 // time of the last frame, ns since the epoch
 }
 
@@ -52,7 +53,7 @@ func (t *Tap) read() *Counters {
 		Frames: c.frames, Bytes: c.bytes, NoIP: c.noIP, Undecoded: c.undecoded,
 		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
 		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics,
-		Undecodable: t.env.Count.Undecodable, Shed: t.shed, Flow: *t.table.Counters(), Last: t.now,
+		Undecodable: t.env.Count.Undecodable, Shed: t.shed, Flow: *t.table.Counters(), Defrag: t.defrag.Counters, Last: t.now,
 	}
 }
 
@@ -95,10 +96,9 @@ func (c *Counters) Add(d *Counters) {
 	f.Overlaps += g.Overlaps
 	f.OverlapsDiffer += g.OverlapsDiffer
 	f.Midstream += g.Midstream
-	f.Fragments += g.Fragments
-	f.FragmentsOK += g.FragmentsOK
-	f.FragmentsDropped += g.FragmentsDropped
-	f.FragmentOverlaps += g.FragmentOverlaps
+	c.Defrag.Fragments += d.Defrag.Fragments
+	c.Defrag.Datagrams += d.Defrag.Datagrams
+	c.Defrag.Dropped += d.Defrag.Dropped + d.Defrag.Expired + d.Defrag.Discarded
 }
 
 // Stats returns the counters under the names that Suricata's stats event has for them, and Weir's own under "weir".
@@ -107,7 +107,7 @@ func (c *Counters) Stats() map[string]any {
 		"capture": map[string]any{"kernel_packets": c.Frames, "kernel_drops": uint64(0)},
 		"decoder": map[string]any{"pkts": c.Frames, "bytes": c.Bytes, "invalid": c.Undecoded},
 		"flow":    map[string]any{"total": c.Flow.Flows, "active": c.Flow.Active, "evicted": c.Flow.Evicted},
-		"defrag":  map[string]any{"fragments": c.Flow.Fragments, "reassembled": c.Flow.FragmentsOK, "dropped": c.Flow.FragmentsDropped},
+		"defrag":  map[string]any{"fragments": c.Defrag.Fragments, "reassembled": c.Defrag.Datagrams, "dropped": c.Defrag.Dropped},
 		"tcp": map[string]any{
 			"reassembly_gap": c.Flow.Gaps, "midstream_pickups": c.Flow.Midstream, "invalid_checksum": c.Flow.BadChecksums,
 			"overlap": c.Flow.Overlaps, "overlap_diff_data": c.Flow.OverlapsDiffer, "segment_memcap_drop": c.Flow.BudgetGaps,

@@ -50,7 +50,7 @@ func (e *Engine) NewLane() *Lane {
 // Free gives the C memory back.
 func (l *Lane) Free() {
 	if l.scan != nil {
-		l.scan.Close()
+		l.scan.Free()
 		l.scan = nil
 	}
 }
@@ -65,7 +65,7 @@ func (l *Lane) attach(t *Tap) {
 	t.env.Want = r.wants
 }
 
-func (l *Lane) detach(t *Tap) { l.t, t.lane, l.fl, l.a = nil, nil, nil, nil }
+func (l *Lane) detach(t *Tap) { l.t, t.lane, l.fl, l.a, l.idle = nil, nil, nil, nil, false }
 
 // useRules switches the scanner. It cannot fail for want of anything but C memory; then the lane goes on with the
 // rules it had, and says so.
@@ -93,6 +93,7 @@ func (l *Lane) Block(t *Tap, frames []wire.Frame) {
 		i = l.run(t, frames, i)
 	}
 	t.table.Tick(t.now)
+	t.defrag.Tick(t.now)
 	t.publish()
 	l.detach(t)
 	if l.Poison {

@@ -77,15 +77,13 @@ func (t *Tap) add(s *slice, f *wire.Frame, comment string) {
 
 // keepRecent keeps a frame that belongs to no flow yet, under a tag of its own.
 func (t *Tap) keepRecent(f *wire.Frame, tag uint64) {
-	if t.recent != nil {
-		t.recent.Add(f, tag)
-	}
+	t.recent.Add(f, tag)
 }
 
 // keepPacket keeps a packet of the present flow: in its slice if one is open, and among the recent ones. tag is what
 // fragments of the same datagram were kept under.
 func (t *Tap) keepPacket(l *Lane, f *wire.Frame, tag uint64) {
-	if t.recent == nil {
+	if t.e.cfg.Store == nil {
 		return
 	}
 	if s := l.fl.S.slice; s != nil {

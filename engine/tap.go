@@ -85,9 +85,11 @@ func (t *Tap) drops() uint64 {
 // Tick lets flows expire and slices end when no packets come. now is ns since the epoch.
 func (l *Lane) Tick(t *Tap, now int64) {
 	l.attach(t)
+	l.idle = true
 	defer l.detach(t)
 	t.now = max(t.now, now)
 	t.table.Tick(now)
+	t.defrag.Tick(now)
 	t.expireSlices(now)
 	t.publish()
 }
@@ -95,6 +97,7 @@ func (l *Lane) Tick(t *Tap, now int64) {
 // Close ends all flows of t: what they still held is inspected, their events are told. t is not used any more.
 func (l *Lane) Close(t *Tap) {
 	l.attach(t)
+	l.idle = true
 	defer l.detach(t)
 	t.table.Close()
 	t.expireSlices(1<<63 - 1)

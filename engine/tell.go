@@ -36,7 +36,7 @@ func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	}
 	ev.Src, ev.Dst, ev.Proto, ev.FlowID = a, b, k.Proto, fl.ID
 	ev.Weir.Src, ev.Weir.Dst = wa, wb
-	ev.CommunityID = wire.CommunityID(k, fl.AInitiates, 0)
+	ev.CommunityID = wire.CommunityID(k, 0)
 	for i := range fl.NVLAN {
 		ev.VLAN = append(ev.VLAN, fl.VLAN[i])
 	}
@@ -77,7 +77,7 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 		l.a.alerted = true
 	}
 	r := h.Rule
-	if !l.listens(typ) {
+	if !l.e.listens(typ) {
 		if typ == "alert" {
 			l.t.count.alerts++
 		}
@@ -155,7 +155,7 @@ func (l *Lane) notes(m *dissect.Message) {
 			continue
 		}
 		l.a.alerted = true
-		if !l.listens("alert") {
+		if !l.e.listens("alert") {
 			l.t.count.alerts++
 			continue
 		}
@@ -179,7 +179,7 @@ func (l *Lane) notes(m *dissect.Message) {
 // anomaly tells an oddity of the present flow.
 func (l *Lane) anomaly(typ, code, detail string) {
 	l.t.count.anomalies++
-	if !l.listens("anomaly") {
+	if !l.e.listens("anomaly") {
 		return
 	}
 	ev := l.event("anomaly")
@@ -249,6 +249,7 @@ func (l *Lane) undecoded(r wire.Result) {
 	}
 }
 
+// fragmentOddities tells what is odd about fragments, the first time in a tap: they belong to no flow yet.
 func (l *Lane) fragmentOddities(odd flow.FragAnomaly) {
 	for _, o := range fragmentOddities {
 		if odd&o.bit != 0 {
@@ -294,7 +295,7 @@ const maxFree = 4096 // closed flows' layer-7 states kept for reuse by a lane
 
 // tellRecord writes the event of an exchange.
 func (l *Lane) tellRecord(r *record) {
-	if !l.listens(r.proto.Name) || len(r.items) == 0 {
+	if !l.e.listens(r.proto.Name) || len(r.items) == 0 {
 		return
 	}
 	ev := l.event(r.proto.Name)
@@ -309,7 +310,7 @@ var flowReasons = [...]string{flow.Ended: "shutdown", flow.Idle: "timeout", flow
 
 // tellFlow writes the event of a flow that is over.
 func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
-	if !l.listens("flow") {
+	if !l.e.listens("flow") {
 		return
 	}
 	s, c := &fl.Dirs[wire.ToServer], &fl.Dirs[wire.ToClient]
@@ -317,7 +318,7 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 	l.name(ev, fl)
 	ev.Flow = &alert.Flow{
 		PktsToServer: s.Packets, PktsToClient: c.Packets, BytesToServer: s.Bytes, BytesToClient: c.Bytes,
-		Start: fl.Start, End: fl.Last, State: fl.State.String(), Reason: flowReasons[why],
+		Start: fl.Start, End: fl.Last, State: flowStates[fl.State], Reason: flowReasons[why],
 	}
 	ev.Weir.Gaps = s.Lost + c.Lost
 	if a := fl.S.app; a != nil {
@@ -337,3 +338,22 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 	}
 	l.send(ev)
 }
+
+var fragmentOddities = []struct {
+	bit          flow.FragAnomaly
+	code, detail string
+}{
+	{flow.FragOverlap, "fragment.overlap", "IP fragments overlap: today's receivers drop such datagrams, older ones do not"},
+	{flow.FragDiffers, "fragment.overlap_differs", "overlapping IP fragments carry different bytes: one receiver reads other bytes than another"},
+	{flow.FragTeardrop, "fragment.teardrop", "an IP fragment lies inside another"},
+	{flow.FragTiny, "fragment.tiny", "a first IP fragment too short for its transport header (RFC 1858)"},
+	{flow.FragTooBig, "fragment.too_big", "IP fragments reach past the greatest datagram (ping of death): dropped"},
+	{flow.FragConflict, "fragment.conflict", "an IP fragment ends where it cannot: dropped"},
+	{flow.FragBadLength, "fragment.bad_length", "an IPv6 fragment whose length is no multiple of 8: dropped"},
+	{flow.FragBadChecksum, "fragment.bad_checksum", "an IP fragment with a wrong header checksum: dropped"},
+	{flow.FragCut, "fragment.cut", "an IP fragment that the capture cut: its datagram is not inspected"},
+	{flow.FragBudget, "fragment.budget", "incomplete IP datagrams were given up because a limit was reached: they are not inspected"},
+}
+
+// flowStates are the states as EVE names them.
+var flowStates = [...]string{flow.StateNew: "new", flow.StateEstablished: "established", flow.StateClosing: "closed", flow.StateClosed: "closed"}

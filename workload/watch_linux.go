@@ -26,16 +26,17 @@ const (
 	Changed              // its state or its peer is another one than told before
 	Departed             // it is gone, was moved to another namespace, or has a name now that is not watched
 	Failed               // watching ended with Event.Err
+	Listed               // all interfaces that were there have been told; once
 )
 
 func (k Kind) String() string {
-	return [...]string{"arrived", "changed", "departed", "failed"}[k]
+	return [...]string{"arrived", "changed", "departed", "failed", "listed"}[k]
 }
 
 // Event is news of an interface.
 type Event struct {
 	Kind      Kind
-	Interface Interface // of Departed, as last told; of Failed, empty
+	Interface Interface // of Departed, as last told; of Failed and Listed, empty
 	Err       error     // set iff Kind is Failed
 }
 
@@ -97,6 +98,7 @@ func (w *watcher) follow() error {
 	if err := w.relist(); err != nil {
 		return err
 	}
+	w.send(Event{Kind: Listed})
 	for {
 		msgs, from, err := w.news.Receive()
 		switch {
