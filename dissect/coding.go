@@ -21,11 +21,11 @@ const (
 
 // ours
 const (
-	maxLayers = 4         // stacked codings, whatever Limits.DecodeDepth says
-	sniffSize = 6         // bytes that tell codings apart
-	keepSize  = 1 << 10   // bytes of the front of a coded body that are kept, to be given as they came if they do not decode
-	decodeOut = 32 << 10  // bytes of output that a pulling decoder is asked for at once
-	maxHeader = 256 << 10 // bytes of name, comment and extra field of a gzip header
+	maxLayers = 4        // stacked codings, whatever Limits.DecodeDepth says
+	sniffSize = 6        // bytes that tell codings apart
+	keepSize  = 1 << 10  // bytes of the front of a coded body that are kept, to be given as they came if they do not decode
+	decodeOut = 32 << 10 // bytes of output that a pulling decoder is asked for at once
+	maxHeader = 96 << 10 // bytes of name, comment and extra field of a gzip header
 )
 
 // codingList is the codings that were applied to a body, in that order.

@@ -76,9 +76,11 @@ const (
 
 // ours
 const (
-	maxMethod = 32      // bytes of a method; longer ones are none
-	maxJunk   = 1 << 20 // bytes that are passed over in search of the next message, then the flow is given up as raw
-	maxParts  = 64      // parts that are collected before they are emitted
+	maxMethod = 32 // bytes of a method; longer ones are none
+	// bytes of a request line that is looked at to its end before it is known to be one
+	maxFirstLine = 8 << 10
+	maxJunk      = 1 << 20 // bytes that are passed over in search of the next message, then the flow is given up as raw
+	maxParts     = 64      // parts that are collected before they are emitted
 )
 
 // Errors of Feed; the flow is inspected as raw from there on.

@@ -260,6 +260,9 @@ func (h *http) header(s *httpSide, line []byte) {
 
 // trimSpace cuts white space, and the line ends of folding, from both ends.
 func trimSpace(b []byte) []byte {
+	if n := len(b); n > 2 && b[0] == ' ' && b[1] > ' ' && b[n-1] > ' ' {
+		return b[1:]
+	}
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\r' || b[0] == '\n') {
 		b = b[1:]
 	}

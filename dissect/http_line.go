@@ -290,7 +290,7 @@ func (h *http) oldRequest(dir wire.Dir, s *httpSide, b []byte) (int, bool) {
 		return 0, false
 	}
 	e := bytes.IndexByte(b[s.scan:], '\n')
-	if e += s.scan; e < s.scan || e > 8<<10 {
+	if e += s.scan; e < s.scan || e > maxFirstLine {
 		return 0, false
 	}
 	line := trimCR(b[:e])

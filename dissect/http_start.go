@@ -88,10 +88,10 @@ func requestLine(b []byte) (k httpKind, known bool) {
 	}
 	// Any other first word needs a version at the line's end.
 	e := bytes.IndexByte(b, '\n')
-	if e < 0 {
-		return noKind, len(b) > DefaultLimits.Line
+	if e < 0 && len(b) <= maxFirstLine {
+		return noKind, false
 	}
-	if hasVersion(b[:e]) {
+	if e >= 0 && e <= maxFirstLine && hasVersion(b[:e]) {
 		return request, true
 	}
 	return noKind, true
@@ -215,11 +215,9 @@ func startsMessage(k httpKind, b []byte) Guess {
 	}
 	e := bytes.IndexByte(b, '\n')
 	switch {
-	case e < 0 && len(b) > 8<<10:
-		return No
-	case e < 0:
+	case e < 0 && len(b) <= maxFirstLine:
 		return Maybe
-	case hasVersion(b[:e]):
+	case e >= 0 && e <= maxFirstLine && hasVersion(b[:e]):
 		return Yes
 	}
 	return No

@@ -191,6 +191,7 @@ func FuzzHTTP(f *testing.F) {
 		if env.http.decoders != 0 {
 			t.Fatalf("%d decoders are not given back", env.http.decoders)
 		}
+		gapped(t, env, req, ans, int(size))
 		if (aerr == nil) != (berr == nil) {
 			t.Fatalf("errors differ: %v, %v", aerr, berr)
 		}
@@ -201,6 +202,31 @@ func FuzzHTTP(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// gapped plays both directions with a gap in the middle of each: what is heard is not compared, but nothing may be kept.
+func gapped(t *testing.T, env *Env, req, ans []byte, n int) {
+	d, e := HTTP.New(&HTTP, env), newHeard()
+	for dir, b := range [][]byte{req, ans} {
+		dir := wire.Dir(dir)
+		for i, half := range [][]byte{b[:len(b)/2], b[len(b)/2:]} {
+			if i > 0 && !d.Gap(dir, n+1, e.hear) {
+				return
+			}
+			if p, err := d.Feed(dir, half, e.hear); err != nil || e.up {
+				return
+			} else if p.Used > len(half) {
+				t.Fatalf("Used %d of %d", p.Used, len(half))
+			}
+		}
+	}
+	for dir := range wire.Dir(2) {
+		d.Close(dir, e.hear)
+		d.Feed(dir, nil, e.hear)
+	}
+	if env.http.decoders != 0 {
+		t.Fatalf("%d decoders are not given back after a gap", env.http.decoders)
+	}
 }
 
 const (
