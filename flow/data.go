@@ -51,6 +51,11 @@ func (c *core) inOrder(f *Info, d wire.Dir, data []byte, lost int, fin bool) {
 		}
 		c.deliver(f, d, data)
 	}
+	if f.x != nil && lost > 0 {
+		if h := &f.x.hold[d]; h.head < len(h.pieces) {
+			lost = min(lost, h.pieces[h.head].seq.Sub(f.side[d].next))
+		}
+	}
 	if lost > 0 {
 		c.gap(f, d, lost) // it was on the wire, and the capture cut it off
 	}

@@ -85,7 +85,7 @@ func (c *core) answers(f *Info, d wire.Dir, p *wire.Packet) bool {
 // adopt takes a SYN of d as the one that counts.
 func (c *core) adopt(f *Info, d wire.Dir, t *wire.TCP, data []byte) {
 	s, o := &f.side[d], &f.side[d.Other()]
-	s.next = t.Seq.Add(1)
+	c.rebase(f, d, t.Seq.Add(1))
 	s.bits = s.bits&(validCsum|unseen) | based | opened
 	s.shift = min(t.WScale, maxShift)
 	if t.HasWScale {
@@ -117,6 +117,19 @@ func (c *core) adopt(f *Info, d wire.Dir, t *wire.TCP, data []byte) {
 	}
 }
 
+// rebase makes seq what comes next in direction d, which has delivered nothing; what is held and does not come after it, is dropped.
+func (c *core) rebase(f *Info, d wire.Dir, seq wire.Seq) {
+	f.side[d].next = seq
+	if f.x == nil {
+		return
+	}
+	h := &f.x.hold[d]
+	h.proof = proof{}
+	if n := len(h.pieces); n > h.head && (h.pieces[h.head].seq.Before(seq) || h.pieces[n-1].seq.Sub(seq) > farAway) {
+		c.clear(f, d)
+	}
+}
+
 // offer remembers p as a handshake beside the one that was taken.
 func (c *core) offer(f *Info, d wire.Dir, p *wire.Packet) {
 	x := c.need(f)
@@ -135,11 +148,15 @@ func (c *core) offer(f *Info, d wire.Dir, p *wire.Packet) {
 		x.alts = x.alts[:offers-1]
 	}
 	a := offer{tcp: p.TCP, dir: d}
-	if n := len(p.Payload); n > 0 && n <= maxWindow && x.held+n < c.limits.HeldPerFlow && c.pool.held+n < c.limits.HeldPerTable {
-		a.data, a.n = c.hold(f, p.Payload), n
+	if n := len(p.Payload); n > 0 && n <= maxWindow {
+		_, size := sizeClass(n)
+		if cost := size + pieceCost; x.held+cost <= c.limits.HeldPerFlow && c.pool.held+cost <= c.limits.HeldPerTable {
+			a.data, a.n = c.hold(f, p.Payload), n
+		} else {
+			f.note(BudgetReached)
+		}
 	}
 	x.alts = append(x.alts, a)
-	c.keepBudget(f, d)
 }
 
 func (c *core) forget(f *Info, a *offer) {

@@ -147,7 +147,7 @@ func (c *core) base(f *Info, d wire.Dir, p *wire.Packet) {
 		f.note(Midstream)
 		c.n.Midstream++
 	}
-	s.next = p.TCP.Seq
+	c.rebase(f, d, p.TCP.Seq)
 	s.bits |= based
 }
 
