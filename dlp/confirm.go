@@ -27,9 +27,11 @@ type ruleRun struct {
 	told    bool  // it has been told
 	swallow bool  // the ends up to end belong to a match that was cut
 	touched bool  // by the evaluation at hand
+	left    int   // steps that the rule may still spend in the evaluation at hand
 	resume  int64 // no match may start before
 	start   int64
-	end     int64
+	end     int64 // of the match that is open, or of what is swallowed
+	seen    int64 // the last end that Hyperscan told while the match was open
 }
 
 func pending(runs []ruleRun) bool {
@@ -44,10 +46,15 @@ func pending(runs []ruleRun) bool {
 // close64 is how near ends of a region lie to each other, as in the C shim.
 const close64 = 64 // bytes
 
+// lookAhead is how far beyond the last end the machine goes on to see whether a match may still grow.
+const lookAhead = 256 // bytes
+
 // evaluate turns Hyperscan's regions into findings.
 func (s *Scanner) evaluate(at *site, t *text, regions []region, runs []ruleRun, hits []Hit) ([]ruleRun, []Hit) {
 	s.Count.Candidates += uint64(len(regions))
 	c := at.class
+	// One rule's candidates may not use up what the others need.
+	quota := (int(at.st.steps) + stepsStart) / ruleShare
 	for i := range regions {
 		r := &regions[i]
 		s.stops[r.id] = max(s.stops[r.id], at.base+int64(r.last))
@@ -62,15 +69,20 @@ func (s *Scanner) evaluate(at *site, t *text, regions []region, runs []ruleRun, 
 		}
 		var run *ruleRun
 		runs, run = runOf(runs, int32(r.id))
-		run.touched = true
-		hits = s.region(at, t, run, at.base+int64(r.first), at.base+int64(r.last), s.stops[r.id], hits)
+		if !run.touched {
+			run.touched, run.left = true, quota
+		}
+		s.share = run.left
+		hits = s.region(at, t, run, ends{at.base + int64(r.first), at.base + int64(r.last), s.stops[r.id], int64(r.ends)}, hits)
+		run.left = s.share
 	}
 	dataEnd := t.base + int64(len(t.b))
 	n := 0
 	for i := range runs {
 		run := &runs[i]
 		if run.open && !run.touched {
-			hits = s.region(at, t, run, run.end, run.end, dataEnd, hits)
+			s.share = quota
+			hits = s.region(at, t, run, ends{run.end, max(run.end, run.seen), dataEnd, 1}, hits)
 		}
 		run.touched = false
 		if run.open || run.swallow || run.resume > dataEnd-int64(c.keep) {
@@ -80,6 +92,10 @@ func (s *Scanner) evaluate(at *site, t *text, regions []region, runs []ruleRun, 
 	}
 	for i := range regions {
 		s.stops[regions[i].id] = 0
+	}
+	if s.lost > 0 {
+		s.giveUp(s.lost, whySteps)
+		s.lost = 0
 	}
 	return runs[:n], s.releaseHeld(at, hits)
 }
@@ -94,8 +110,14 @@ func runOf(runs []ruleRun, rule int32) ([]ruleRun, *ruleRun) {
 	return runs, &runs[len(runs)-1]
 }
 
-// region finds and judges all matches of a rule that end in [first, last]. No match of it in the text ends beyond stop.
-func (s *Scanner) region(at *site, t *text, run *ruleRun, first, last, stop int64, hits []Hit) []Hit {
+// ends is a region with offsets in the value. No match of its rule in the text ends beyond stop.
+type ends struct{ first, last, stop, n int64 }
+
+// region finds and judges all matches of a rule that end in [first, last].
+func (s *Scanner) region(at *site, t *text, run *ruleRun, e ends, hits []Hit) []Hit {
+	first, last := e.first, e.last
+	// A little further, to see whether what matched is over or may go on.
+	e.stop = min(e.stop+lookAhead, t.base+int64(len(t.b)))
 	r := at.class.rules[run.rule]
 	dataEnd := t.base + int64(len(t.b))
 	if run.swallow {
@@ -106,11 +128,11 @@ func (s *Scanner) region(at *site, t *text, run *ruleRun, first, last, stop int6
 		run.swallow = false
 	}
 	if run.open {
-		first = min(first, run.end)
-		if run.told && last == dataEnd && !t.final && dataEnd-run.start < maxMatch-close64 && int64(at.class.keep) > dataEnd-run.start+close64 {
-			run.end = max(run.end, first)
-			return hits // it still grows, and has been told: look again when it stops
+		if run.grows(&e, t, dataEnd) && run.patient(dataEnd) && dataEnd-run.start < min(maxMatch, int64(at.class.keep))-close64 {
+			run.seen = last
+			return hits // look again when it stops growing
 		}
+		first = min(first, run.end)
 	}
 	if last <= run.resume {
 		return hits
@@ -121,10 +143,10 @@ func (s *Scanner) region(at *site, t *text, run *ruleRun, first, last, stop int6
 	}
 	found := false
 	for from < last {
-		m, ok := s.search(at, r, t, from, last, stop)
+		m, ok := s.search(at, r, t, from, last, e.stop)
 		if s.m.steps < 0 {
 			run.open, run.resume = false, dataEnd
-			s.giveUp(dataEnd-from, whySteps)
+			s.lost = max(s.lost, dataEnd-from)
 			return hits
 		}
 		if !ok {
@@ -132,8 +154,9 @@ func (s *Scanner) region(at *site, t *text, run *ruleRun, first, last, stop int6
 		}
 		found = true
 		var more bool
-		hits, from, more = s.settle(at, t, r, run, &m, stop, hits)
+		hits, from, more = s.settle(at, t, r, run, &m, e.stop, hits)
 		if !more {
+			run.seen = max(run.seen, last)
 			return hits
 		}
 		run.open = false
@@ -144,18 +167,36 @@ func (s *Scanner) region(at *site, t *text, run *ruleRun, first, last, stop int6
 		hits = s.tellCut(at, t, r, last, hits)
 		run.swallow, run.end, run.resume = true, last, last
 	}
-	if run.open {
-		run.open = false
-	}
+	run.open = false
 	return hits
 }
 
-func (s *Scanner) search(at *site, r *rule, t *text, from, last, stop int64) (match, bool) {
-	s.m.steps = int(at.st.steps) + stepsStart
-	before := s.m.steps
-	m, ok := s.m.find(r.prog, t, int(from-t.base), int(last-t.base), int(stop-t.base), false)
-	at.st.steps -= int32(before - s.m.steps)
+// grows reports whether every byte since the last look was an end, up to the last one that came.
+func (run *ruleRun) grows(e *ends, t *text, dataEnd int64) bool {
+	return !t.final && e.last == dataEnd && e.first == run.seen+1 && e.n == e.last-e.first+1
+}
+
+// patient reports whether a match that grows need not be looked at yet: it has been told, or it is long and has not become twice as long.
+func (run *ruleRun) patient(dataEnd int64) bool {
+	n := dataEnd - run.start
+	return run.told || n > close64 && n < 2*(run.end-run.start)
+}
+
+func (s *Scanner) search(at *site, r *rule, t *text, from, last, stop int64) (m match, ok bool) {
+	s.spendSteps(at, func() {
+		m, ok = s.m.find(r.prog, t, int(from-t.base), int(last-t.base), int(stop-t.base), false)
+	})
 	return m, ok
+}
+
+// spendSteps runs the machine on what the rule at hand and the flow may still spend.
+func (s *Scanner) spendSteps(at *site, run func()) {
+	s.m.steps = min(s.share, int(at.st.steps)+stepsStart)
+	before := s.m.steps
+	run()
+	spent := before - s.m.steps
+	s.share -= spent
+	at.st.steps -= int32(spent)
 }
 
 // settle judges one match. It returns where to look on, and whether to.
@@ -171,19 +212,14 @@ func (s *Scanner) settle(at *site, t *text, r *rule, run *ruleRun, m *match, sto
 		verdict = pass // told before, and it did not grow
 	} else {
 		verdict, hits = s.judge(at, t, r, m, again, hits)
-		for verdict == fail && len(r.checks) > 0 {
-			// What validates may be shorter than the longest match.
-			shorter, ok := s.shorter(at, r, t, m)
-			if !ok {
-				break
-			}
-			*m = shorter
-			verdict, hits = s.judge(at, t, r, m, again, hits)
+		if verdict == fail && len(r.checks) > 0 && r.expr.min < r.expr.max {
+			verdict, hits = s.shorter(at, t, r, m, again, hits)
 			end = t.base + int64(m.end)
 		}
 	}
 	if verdict == wait || (m.open && !t.final && !m.cut) {
 		run.open, run.told, run.start, run.end, run.resume = true, verdict == pass || again, start, end, start
+		run.seen = end
 		return hits, start, false
 	}
 	run.told = false
@@ -200,17 +236,24 @@ func (s *Scanner) settle(at *site, t *text, r *rule, run *ruleRun, m *match, sto
 	return hits, run.resume, true
 }
 
-// shorter returns the next shorter match with m's start.
-func (s *Scanner) shorter(at *site, r *rule, t *text, m *match) (match, bool) {
-	if int(m.end-m.start) <= r.expr.min {
-		return match{}, false
+// maxShorter bounds the shorter matches that are tried.
+const maxShorter = 32
+
+// shorter judges the matches with m's start that are shorter than m, the longest first: one of them may be what validates. It leaves the one that passed in m.
+func (s *Scanner) shorter(at *site, t *text, r *rule, m *match, again bool, hits []Hit) (verdict, []Hit) {
+	s.m.all, s.m.collect = s.m.all[:0], true
+	s.spendSteps(at, func() { s.m.find(r.prog, t, int(m.start), int(m.start)+1, int(m.end)-1, true) })
+	s.m.collect = false
+	for i := len(s.m.all) - 1; i >= max(0, len(s.m.all)-maxShorter); i-- {
+		c := s.m.all[i]
+		c.open, c.cut = m.open, m.cut
+		var v verdict
+		if v, hits = s.judge(at, t, r, &c, again, hits); v != fail {
+			*m = c
+			return v, hits
+		}
 	}
-	s.m.steps = int(at.st.steps) + stepsStart
-	before := s.m.steps
-	out, ok := s.m.find(r.prog, t, int(m.start), int(m.start)+1, int(m.end)-1, true)
-	at.st.steps -= int32(before - s.m.steps)
-	out.open, out.cut = m.open, m.cut
-	return out, ok && out.end < m.end
+	return fail, hits
 }
 
 // source leads a span of a view back to view 0 of the value.

@@ -177,6 +177,8 @@ type machine struct {
 	stack     []frame
 	steps     int // what may still be spent; below 0: it gave up
 	blocked   bool
+	collect   bool    // keep every match of an anchored search
+	all       []match // by ascending end
 }
 
 type frame struct {
@@ -251,6 +253,9 @@ func (m *machine) step(p *program, t *text, pos, stop int, best *match, ok *bool
 			if !*ok || p.lazy || th.start < best.start || (th.start == best.start && int32(pos) > best.end) {
 				*best = match{start: th.start, end: int32(pos), group: th.group}
 				*ok = true
+			}
+			if m.collect {
+				m.all = append(m.all, match{start: th.start, end: int32(pos), group: th.group})
 			}
 			if p.lazy {
 				return alive, cut

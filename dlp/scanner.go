@@ -45,6 +45,8 @@ type Scanner struct {
 	stops  []int64 // by pattern: the last end in the part at hand
 	runs   []ruleRun
 	pools  []pool
+	share  int   // steps that the rule at hand may still spend
+	lost   int64 // bytes that the evaluation at hand did not look at
 	gave   uint64
 	why    string
 	sums   [sha256.Size]byte
@@ -62,7 +64,9 @@ const (
 	maxJoined  = 1 << 20 // bytes of scratch that are kept
 	stepsStart = 1 << 18 // steps that a flow's candidates may cost beyond stepsByte
 	stepsByte  = 32      // steps that each byte scanned adds
+	maxPart    = 1 << 24 // bytes of one part that add steps
 	stepsMost  = 1 << 22 // steps that may be saved up
+	ruleShare  = 4       // one rule may spend this part of them on one part of a value
 )
 
 // NewScanner returns a Scanner for db.
@@ -231,7 +235,8 @@ func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part
 func (s *Scanner) spend(st *State, n int) {
 	s.Count.Parts++
 	s.Count.Bytes += uint64(n)
-	st.steps = int32(min(int64(st.steps)+int64(n)*stepsByte, stepsMost))
+	more := min(int64(n), maxPart) * stepsByte
+	st.steps = int32(min(int64(st.steps)+more, max(stepsMost, more)))
 }
 
 // fingerprint is a keyed hash of a value.
