@@ -27,11 +27,15 @@ func (c *core) packet(f *Info, d wire.Dir, p *wire.Packet) outcome {
 	if p.Fragmented {
 		return stays
 	}
-	if c.mode != ChecksumIgnore && !c.checksum(f, d, p) {
-		return stays
+	t := good
+	if c.mode != ChecksumIgnore {
+		t = c.checksum(f, d, p)
 	}
-	if p.Key.Proto == wire.ProtoTCP {
-		return c.tcp(f, d, p)
+	switch {
+	case p.Key.Proto == wire.ProtoTCP && (t == good || t == doubtful && len(p.Payload) > 0):
+		return c.tcp(f, d, p, t)
+	case t != good || p.Key.Proto == wire.ProtoTCP:
+		return stays
 	}
 	if f.Dirs[d.Other()].Packets > 0 {
 		f.State = StateEstablished
@@ -46,24 +50,28 @@ func (c *core) packet(f *Info, d wire.Dir, p *wire.Packet) outcome {
 	return stays
 }
 
-// checksum reports whether p may be accepted as far as its checksum goes.
-func (c *core) checksum(f *Info, d wire.Dir, p *wire.Packet) bool {
+// checksum judges p by its checksum. In ChecksumAuto a wrong one is a doubt only: there are captures with offloaded data after handshakes that were
+// not, and only the receiver knows. An end that acknowledges it shows it to be right; nobody acknowledges a decoy.
+func (c *core) checksum(f *Info, d wire.Dir, p *wire.Packet) trust {
 	s := &f.side[d]
 	switch p.Checksum() {
 	case wire.CsumValid:
 		s.bits |= validCsum
-		return true
+		return good
 	case wire.CsumBad:
 		f.Dirs[d].BadChecksums++
 		c.n.BadChecksums++
 		if c.mode == ChecksumAuto && s.bits&validCsum == 0 {
 			c.n.UnjudgedChecksums++
-			return true
+			return good
 		}
 		f.note(BadChecksum)
-		return false
+		if c.mode == ChecksumAuto && f.Dirs[d.Other()].Packets > 0 {
+			return doubtful
+		}
+		return refused
 	}
-	return true
+	return good
 }
 
 func (f *Info) count(d wire.Dir, p *wire.Packet) {

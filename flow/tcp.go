@@ -91,11 +91,12 @@ const (
 	reopened          // the packet settles a handshake that was seen beside the connection
 )
 
-// tcp takes a segment of f. Its chunks are appended to c.out.
-func (c *core) tcp(f *Info, d wire.Dir, p *wire.Packet) outcome {
+// tcp takes a segment of f, of which so far is thought as much as most. Its chunks are appended to c.out.
+func (c *core) tcp(f *Info, d wire.Dir, p *wire.Packet, most trust) outcome {
 	flags := p.TCP.Flags
-	f.side[d.Other()].bits &^= unseen
 	switch {
+	case most != good && (flags&(wire.RST|wire.SYN) != 0 || flags&wire.ACK == 0 || !f.side[d].has(based)):
+		return stays
 	case flags&wire.RST != 0:
 		c.rst(f, d, p)
 		return stays
@@ -106,16 +107,19 @@ func (c *core) tcp(f *Info, d wire.Dir, p *wire.Packet) outcome {
 		f.note(BadFlags)
 		return stays
 	}
-	if f.x != nil && len(f.x.alts) > 0 {
+	if most == good {
+		f.side[d.Other()].bits &^= unseen
+	}
+	if f.x != nil && len(f.x.alts) > 0 && most == good {
 		if o := c.settleOffers(f, d, p); o != stays {
 			return o
 		}
 	}
 	s := &f.side[d]
-	if !s.has(based) || s.has(inferred) {
+	if most == good && (!s.has(based) || s.has(inferred)) {
 		c.base(f, d, p)
 	}
-	t, fits := c.judge(f, d, p)
+	t, fits := c.judge(f, d, p, most)
 	if t == good {
 		if f.State == StateNew {
 			c.establish(f, d, p)
@@ -153,10 +157,10 @@ func (c *core) base(f *Info, d wire.Dir, p *wire.Packet) {
 
 // judge compares a segment with what its receiver accepts: RFC 9293 section 3.10.7.4, RFC 7323 section 5.3, RFC 5961 section 5.2. It fits if nothing
 // but its ACK speaks against it.
-func (c *core) judge(f *Info, d wire.Dir, p *wire.Packet) (t trust, fits bool) {
+func (c *core) judge(f *Info, d wire.Dir, p *wire.Packet, most trust) (t trust, fits bool) {
 	s, o := &f.side[d], &f.side[d.Other()]
 	n := len(p.Payload)
-	t = good
+	t = most
 	if s.has(stamps|stamped) && o.has(stamps) && p.TCP.HasTS && int32(s.stamp-p.TCP.TSVal) > pawsWindow {
 		t = doubtful
 		if n > 0 && s.next.Before(p.TCP.Seq.Add(n)) {
