@@ -53,6 +53,7 @@ type rule struct {
 	checks   []*validator
 	mask     maskFunc
 	allow    []allowlist
+	byLine   bool // an allow-list looks at the line
 	needs    []requirement
 	needed   bool // another rule requires it
 }
@@ -205,6 +206,10 @@ func (db *Database) link() error {
 			if t := db.global[i].targets; len(t) == 0 || slices.Contains(t, r.ID) {
 				r.allow = append(r.allow, db.global[i])
 			}
+		}
+		r.byLine = slices.ContainsFunc(r.allow, func(a allowlist) bool { return a.target == "line" && len(a.regexes) > 0 })
+		if r.byLine {
+			r.within = max(r.within, maxLineWait)
 		}
 	}
 	return errors.Join(errs...)

@@ -64,6 +64,9 @@ func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits [
 	if r.Entropy > 0 && entropy(f.secret) <= r.Entropy {
 		return s.refuse(hits)
 	}
+	if r.byLine && !t.final && len(t.b)-f.mEnd < maxLineWait && bytes.IndexByte(t.b[f.mEnd:], '\n') < 0 {
+		return wait, hits
+	}
 	if r.allowed(&f) {
 		return s.refuse(hits)
 	}
@@ -187,7 +190,10 @@ func entropy(b []byte) float64 {
 // negativeWords before a number say that it is an identifier of something else.
 var negativeWords = []string{"order_id", "orderid", "trace_id", "traceid", "span_id", "request_id", "request-id", "timestamp", "tracking", "correlation_id", "build", "epoch"}
 
-const negativeWithin = 24 // bytes before the match
+const (
+	negativeWithin = 24  // bytes before the match
+	maxLineWait    = 256 // bytes after a match that are waited for, for an allow-list to see the line
+)
 
 // hasWord reports whether one of the words (lower case) stands in b as a word, in any case: "card" does in "card_number", "cardNumber" and "cards", and
 // "pan" does not in "company".
