@@ -24,6 +24,7 @@ const (
 	maxLayers = 4        // stacked codings, whatever Limits.DecodeDepth says
 	sniffSize = 6        // bytes that tell codings apart
 	keepSize  = 1 << 10  // bytes of the front of a coded body that are kept, to be given as they came if they do not decode
+	maxSilent = 16 << 10 // bytes that a decoder without magic number may take without giving any: else what it takes is no such coding
 	decodeOut = 32 << 10 // bytes of output that a pulling decoder is asked for at once
 	maxHeader = 96 << 10 // bytes of name, comment and extra field of a gzip header
 )
@@ -87,6 +88,7 @@ const (
 	layerGzipHead
 	layerInflate
 	layerTrailer // bytes that follow a stream and say nothing
+	layerTail    // bytes where a raw stream has none
 	layerNext    // after a stream: another one, or as it comes
 	layerPull
 	layerPlain // as it comes, to the next layer
@@ -99,7 +101,7 @@ type layer struct {
 	kind  codingKind // declared
 	named bool       // the coding was found by its own magic number: it cannot be plain text
 	skip  int        // bytes of a trailer
-	in    int64
+	in    int64      // bytes that were used, or are being used
 	out   int64
 	head  []byte          // the front of the input: for sniffing, for a gzip header in pieces, and for giving it as it came
 	front [sniffSize]byte // bytes that are given once more
@@ -201,12 +203,12 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 		return
 	}
 	l := &c.layers[i]
-	l.in += int64(len(b))
 	for len(b) > 0 {
 		switch l.state {
 		case layerSniff:
 			n := min(len(b), sniffSize-len(l.head))
 			l.head = append(l.head, b[:n]...)
+			l.in += int64(n)
 			b = b[n:]
 			if len(l.head) < sniffSize {
 				return
@@ -214,10 +216,14 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 			h.sniffed(c, i, false)
 		case layerGzipHead:
 			l.head = append(l.head, b...)
+			l.in += int64(len(b))
 			b = h.gzipHead(c, i)
+			l.in -= int64(len(b))
 		case layerInflate:
 			h.keep(l, b)
+			l.in += int64(len(b))
 			b = h.inflate(c, i, b)
+			l.in -= int64(len(b))
 		case layerTrailer:
 			n := min(l.skip, len(b))
 			l.skip -= n
@@ -225,10 +231,16 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 			if l.skip == 0 {
 				l.state, l.head = layerNext, l.head[:0]
 			}
+		case layerTail:
+			h.note(c.s, noteCodingMismatch)
+			l.in += int64(len(b))
+			h.asItCame(c, i, b)
+			return
 		case layerNext:
 			b = h.nextMember(c, i, b)
 		case layerPull:
 			h.keep(l, b)
+			l.in += int64(len(b))
 			b = h.pullIn(c, i, b)
 		case layerPlain:
 			h.layerIn(c, i+1, b)
@@ -242,8 +254,12 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 
 // keep keeps the front of a layer's input.
 func (h *http) keep(l *layer, b []byte) {
-	if len(l.head) < keepSize {
-		l.head = append(l.head, b[:min(len(b), keepSize-len(l.head))]...)
+	limit := keepSize
+	if l.out == 0 {
+		limit = maxSilent
+	}
+	if len(l.head) < limit {
+		l.head = append(l.head, b[:min(len(b), limit-len(l.head))]...)
 	}
 }
 
@@ -290,7 +306,7 @@ func (h *http) sniffedAs(c *codings, l *layer, k codingKind) {
 	}
 }
 
-// again gives sniffed bytes to a layer once more, which has counted them already.
+// again gives sniffed bytes to a layer once more; they are counted anew.
 func (h *http) again(c *codings, i int, b []byte) {
 	l := &c.layers[i]
 	n := copy(l.front[:], b)
@@ -369,16 +385,27 @@ func (h *http) inflate(c *codings, i int, b []byte) []byte {
 			h.broken(c, i, rest)
 			return nil
 		case done:
-			l.state, l.skip = layerTrailer, 8
-			if l.kindFound() == codingDeflate {
-				l.skip = 4
-			}
-			return rest
+			return h.streamEnd(c, i, rest)
 		case len(rest) == 0 && !l.inf.full:
 			return nil
 		}
 		b = rest
 	}
+}
+
+// streamEnd goes on after the end of a compressed stream. What has no magic number and ends before its body does was likely no
+// stream at all.
+func (h *http) streamEnd(c *codings, i int, rest []byte) []byte {
+	l := &c.layers[i]
+	switch {
+	case !l.named:
+		l.state = layerTail
+	case l.kindFound() == codingGzip:
+		l.state, l.skip = layerTrailer, 8
+	default:
+		l.state, l.skip = layerTrailer, 4
+	}
+	return rest
 }
 
 // kindFound tells a gzip member from a zlib or raw stream.
@@ -402,7 +429,7 @@ func (h *http) decoded(c *codings, i int, out []byte) bool {
 	return true
 }
 
-// broken gives what did not decode as it came: all of it if the stream broke near its front, else from rest on.
+// broken gives what did not decode as it came.
 func (h *http) broken(c *codings, i int, rest []byte) {
 	l := &c.layers[i]
 	if !l.named && l.out < keepSize {
@@ -410,8 +437,14 @@ func (h *http) broken(c *codings, i int, rest []byte) {
 	} else {
 		h.note(c.s, noteUndecodable)
 	}
-	if l.in <= keepSize && len(l.head) > 0 {
-		rest = l.head
+	h.asItCame(c, i, rest)
+}
+
+// asItCame gives the layer's input past the other layers: all of it if what was used so far is kept, else from rest on.
+func (h *http) asItCame(c *codings, i int, rest []byte) {
+	l := &c.layers[i]
+	if used := l.in - int64(len(rest)); used <= int64(len(l.head)) {
+		h.raw(c, i, l.head[:used])
 	}
 	h.raw(c, i, rest)
 }
@@ -479,7 +512,10 @@ func (h *http) nextMember(c *codings, i int, b []byte) []byte {
 		} else if string(l.head) == magic {
 			l.state = layerGzipHead
 			l.head = append(l.head, b...)
-			return h.gzipHead(c, i)
+			l.in = int64(len(l.head))
+			rest := h.gzipHead(c, i)
+			l.in -= int64(len(rest))
+			return rest
 		}
 	}
 	l.state = layerRaw

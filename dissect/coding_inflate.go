@@ -173,7 +173,7 @@ func (f *inflater) push(in []byte) (rest []byte, done bool, err error) {
 		in = f.fill(in)
 		wait, err := f.step(&in)
 		if err != nil {
-			return in, false, err
+			return f.unread(whole, len(whole)-len(in)), false, err
 		}
 		if f.state == inflated || f.full {
 			return f.unread(whole, len(whole)-len(in)), f.state == inflated, nil

@@ -71,8 +71,11 @@ func (h *http) pullOut(c *codings, i int, b []byte) {
 		switch {
 		case err == nil && len(out) > 0:
 		case err == errMoreInput:
+			if !l.named && l.out == 0 && l.in >= maxSilent {
+				h.broken(c, i, b)
+			}
 			return
-		case err == io.EOF || err == nil:
+		case (err == io.EOF || err == nil) && (l.named || l.out > 0):
 			l.state, l.head = layerRaw, l.head[:0]
 			return
 		default:
