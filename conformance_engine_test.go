@@ -90,6 +90,8 @@ var contentFields = map[string][]string{
 	"tls.cert_subject":   {"tls.subject"},
 	"tls.cert_issuer":    {"tls.issuerdn"},
 	"decoded_body":       {"http.request.body", "http.response.body", "raw"},
+	"stream": {"raw", "http.request_line", "http.response_line", "http.request.header", "http.response.header",
+		"http.request.body", "http.response.body", "dns.query", "tls.sni"},
 }
 
 // expression writes bytes as a regular expression that matches just them.
@@ -99,7 +101,11 @@ func expression(b []byte, nocase bool) string {
 		s.WriteString("(?i)")
 	}
 	for _, c := range b {
-		fmt.Fprintf(&s, `\x%02x`, c)
+		if c < 0x80 {
+			fmt.Fprintf(&s, `\x%02x`, c)
+		} else {
+			s.WriteString(`[^\x00-\x7f]`) // RE2 has no escape for a byte beyond ASCII
+		}
 	}
 	return s.String()
 }

@@ -111,6 +111,10 @@ func (p *player) turn(as []action) {
 	for _, c := range cuts {
 		segs = append(segs, seg{p.seq[side(client)], c})
 		p.seq[side(client)] += uint32(len(c))
+		if a := &p.ahead[side(client)]; a.n > 0 && a.from == p.seq[side(client)] {
+			p.seq[side(client)] += a.n
+			a.n = 0
+		}
 	}
 	for i := range segs {
 		s := segs[i]
@@ -131,10 +135,6 @@ func (p *player) turn(as []action) {
 		if i%32 == 31 && !p.w.reversed {
 			p.ackUpTo(!client, s.seq+uint32(len(s.data)))
 		}
-	}
-	if a := &p.ahead[side(client)]; a.n > 0 && a.from == p.seq[side(client)] {
-		p.seq[side(client)] += a.n
-		a.n = 0
 	}
 	p.segment(!client, p.seq[side(!client)], "", nil)
 }

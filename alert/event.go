@@ -39,14 +39,13 @@ type Alert struct {
 	Metadata    map[string][]string
 }
 
-// App is a protocol's own object, its members in order. A value is a string, json.Number, bool, []string or
-// []App's members for lists of objects.
+// App is a protocol's own object, its members in order.
 type App struct {
 	Name   string
 	Fields []KV
 }
 
-// KV is one member of an App. Value is string, json.Number, bool, []string or [][]KV.
+// KV is one member of an App. "object/key" is the key in a nested object. Value is string, json.Number, bool, []string or [][]KV.
 type KV struct {
 	Key   string
 	Value any

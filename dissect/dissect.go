@@ -34,7 +34,7 @@ type Field uint8
 // FieldSpec says what a field is called and where its values go.
 type FieldSpec struct {
 	Name    string // as rules and policy name it: "http.request.body"
-	EVE     string // key in the protocol's EVE event, "list.key" for the key in the Value'th member of a list; "" is in none
+	EVE     string // key in the protocol's EVE event: "key", "object/key", "list[]" of strings, "list.key" in the Value'th object of a list; "" is in none
 	Number  bool   // written as a JSON number in the event
 	Derived bool   // its bytes are also part of another field: a rule sees it only if it names it
 }

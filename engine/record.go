@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -153,46 +154,70 @@ func foundBytes(m *dissect.Message, h *dlp.Hit) []byte {
 
 // app makes the protocol's own object of the record.
 func (r *record) app() *alert.App {
-	out := &alert.App{Name: r.proto.Name}
-	lists := map[string]int{} // index in out.Fields
-	type member struct {
-		list  string
-		value uint32
-	}
-	rows := map[member]int{}
+	b := appBuilder{out: &alert.App{Name: r.proto.Name}, rows: map[row]int{}}
 	for _, it := range r.items {
 		spec := &r.proto.Fields[it.field]
-		text := string(r.buf[it.at:it.end])
-		var v any = text
-		if it.hidden {
+		var v any = string(r.buf[it.at:it.end])
+		switch {
+		case it.hidden:
 			v = "[masked]"
-		} else if spec.Number {
-			v = json.Number(text)
+		case spec.Number:
+			v = json.Number(v.(string))
 		}
-		list, key, isList := strings.Cut(spec.EVE, ".")
-		if !isList {
-			if i := slices.IndexFunc(out.Fields, func(kv alert.KV) bool { return kv.Key == spec.EVE }); i >= 0 {
-				out.Fields[i].Value = v // the later value is the answer's
-				continue
-			}
-			out.Fields = append(out.Fields, alert.KV{Key: spec.EVE, Value: v})
-			continue
+		if list, ok := strings.CutSuffix(spec.EVE, "[]"); ok {
+			b.member(list, v)
+		} else if list, key, ok := strings.Cut(spec.EVE, "."); ok {
+			b.row(row{list, it.reply, it.value}, key, v)
+		} else {
+			b.set(spec.EVE, v)
 		}
-		i, ok := lists[list]
-		if !ok {
-			i = len(out.Fields)
-			lists[list] = i
-			out.Fields = append(out.Fields, alert.KV{Key: list, Value: [][]alert.KV{}})
-		}
-		members := out.Fields[i].Value.([][]alert.KV)
-		row, ok := rows[member{list, it.value}]
-		if !ok {
-			row = len(members)
-			rows[member{list, it.value}] = row
-			members = append(members, nil)
-		}
-		members[row] = append(members[row], alert.KV{Key: key, Value: v})
-		out.Fields[i].Value = members
 	}
-	return out
+	return b.out
+}
+
+// row names an object in a list of objects.
+type row struct {
+	list  string
+	reply bool
+	value uint32
+}
+
+type appBuilder struct {
+	out  *alert.App
+	rows map[row]int // index in its list
+}
+
+// at returns the place of a key, with what is there.
+func (b *appBuilder) at(key string) *any {
+	for i := range b.out.Fields {
+		if b.out.Fields[i].Key == key {
+			return &b.out.Fields[i].Value
+		}
+	}
+	b.out.Fields = append(b.out.Fields, alert.KV{Key: key})
+	return &b.out.Fields[len(b.out.Fields)-1].Value
+}
+
+// set sets a member: a later value is the answer's.
+func (b *appBuilder) set(key string, v any) { *b.at(key) = v }
+
+// member appends to a list of strings.
+func (b *appBuilder) member(list string, v any) {
+	at := b.at(list)
+	have, _ := (*at).([]string)
+	*at = append(have, fmt.Sprint(v))
+}
+
+// row sets a member of an object in a list.
+func (b *appBuilder) row(r row, key string, v any) {
+	at := b.at(r.list)
+	have, _ := (*at).([][]alert.KV)
+	i, ok := b.rows[r]
+	if !ok {
+		i = len(have)
+		b.rows[r] = i
+		have = append(have, nil)
+	}
+	have[i] = append(have[i], alert.KV{Key: key, Value: v})
+	*at = have
 }

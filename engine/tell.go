@@ -263,19 +263,7 @@ func (t *Tap) ended(fl *flow.Flow[conn], last []flow.Chunk, why flow.Reason) {
 	l := t.lane
 	keepFl, keepA, keepIdle, keepClosing, keepComments := l.fl, l.a, l.idle, l.closing, l.comments // a packet may be under way
 	l.fl, l.a, l.idle, l.closing, l.comments = fl, fl.S.app, true, true, nil
-	for i := range last {
-		l.chunk(&last[i])
-	}
-	if a := fl.S.app; a != nil {
-		l.a = a
-		l.end(a, wire.ToServer)
-		l.end(a, wire.ToClient)
-		l.scanEnd(a)
-		for len(a.records) > 0 {
-			l.tellRecord(a.records[0])
-			l.dropRecord(0)
-		}
-	}
+	l.finish(fl, last)
 	if fl.Fresh != 0 {
 		l.flowOddities(fl)
 	}
@@ -289,6 +277,32 @@ func (t *Tap) ended(fl *flow.Flow[conn], last []flow.Chunk, why flow.Reason) {
 	}
 	t.flowClosed(fl)
 	l.fl, l.a, l.idle, l.closing, l.comments = keepFl, keepA, keepIdle, keepClosing, keepComments
+}
+
+// finish inspects what a flow that is over still held, and ends all that is open for it. A panic costs this flow the rest.
+func (l *Lane) finish(fl *flow.Flow[conn], last []flow.Chunk) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.panicked(r)
+		}
+	}()
+	for i := range last {
+		l.chunk(&last[i])
+	}
+	a := fl.S.app
+	if a == nil {
+		return
+	}
+	l.a = a
+	if !a.panicked {
+		l.end(a, wire.ToServer)
+		l.end(a, wire.ToClient)
+	}
+	l.scanEnd(a)
+	for len(a.records) > 0 {
+		l.tellRecord(a.records[0])
+		l.dropRecord(0)
+	}
 }
 
 const maxFree = 4096 // closed flows' layer-7 states kept for reuse by a lane
