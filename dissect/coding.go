@@ -1,10 +1,6 @@
 package dissect
 
-import (
-	"bytes"
-
-	"weir/wire"
-)
+import "weir/wire"
 
 // codingKind is a transfer or content coding.
 type codingKind uint8
@@ -34,50 +30,6 @@ type codingList struct {
 	kind [maxLayers]codingKind
 	n    uint8
 	deep bool // there were more
-}
-
-// codingName names a coding by its letters and digits alone, as lenient receivers do; exact reports whether that is how it was spelled.
-func codingName(b []byte) (k codingKind, exact bool) {
-	var buf [16]byte
-	n := 0
-	exact = true
-	for _, c := range b {
-		if httpChars[c]&isAlnum == 0 {
-			exact = exact && c == '-'
-			continue
-		}
-		if n == len(buf) {
-			return codingUnknown, false
-		}
-		buf[n] = lower(c)
-		n++
-	}
-	name := buf[:n]
-	switch string(name) {
-	case "gzip", "xgzip":
-		return codingGzip, exact
-	case "deflate", "xdeflate":
-		return codingDeflate, exact
-	case "chunked":
-		return codingChunked, exact && len(b) == 7
-	case "identity", "none", "binary":
-		return codingIdentity, exact
-	case "compress", "xcompress":
-		return codingIdentity, exact // nobody sends it any more; what is in it stays as it came
-	case "br", "brotli":
-		return codingBrotli, exact
-	case "zstd":
-		return codingZstd, exact
-	}
-	for _, x := range [...]struct {
-		in string
-		k  codingKind
-	}{{"chunked", codingChunked}, {"gzip", codingGzip}, {"deflate", codingDeflate}, {"zstd", codingZstd}} {
-		if bytes.Contains(name, []byte(x.in)) {
-			return x.k, false
-		}
-	}
-	return codingUnknown, false
 }
 
 // layerState is what a layer does with its input.
@@ -149,7 +101,7 @@ func (x *httpScratch) freeCodings(c *codings) *codings {
 			l.pull.stop(x)
 			l.pull = nil
 		}
-		if cap(l.head) > 4*keepSize {
+		if cap(l.head) > 2*maxSilent {
 			l.head = nil
 		}
 	}
@@ -255,7 +207,7 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 // keep keeps the front of a layer's input.
 func (h *http) keep(l *layer, b []byte) {
 	limit := keepSize
-	if l.out == 0 {
+	if l.state == layerPull && !l.named && l.out == 0 {
 		limit = maxSilent
 	}
 	if len(l.head) < limit {
@@ -453,72 +405,4 @@ func (h *http) asItCame(c *codings, i int, rest []byte) {
 func (h *http) raw(c *codings, i int, b []byte) {
 	c.layers[i].state = layerRaw
 	h.layerIn(c, c.n, b)
-}
-
-// gzipHead reads a gzip member's header from the layer's head: RFC 1952 section 2.3. Reserved flags and a wrong header checksum are passed over,
-// as receivers do.
-func (h *http) gzipHead(c *codings, i int) (rest []byte) {
-	l := &c.layers[i]
-	b := wire.Cut(l.head)
-	b.Skip(3)
-	flags := b.U8()
-	b.Skip(6)
-	if flags&4 != 0 {
-		n := int(b.U8())
-		b.Skip(n | int(b.U8())<<8)
-	}
-	for _, f := range [...]uint8{8, 16} { // name, comment
-		if flags&f != 0 && !b.Short() {
-			z := bytes.IndexByte(b.Rest(), 0)
-			if z < 0 {
-				z = b.Len()
-			}
-			b.Skip(z + 1)
-		}
-	}
-	if flags&2 != 0 {
-		b.Skip(2)
-	}
-	if b.Short() {
-		if len(l.head) > maxHeader {
-			h.note(c.s, noteUndecodable)
-			h.raw(c, i, l.head)
-		}
-		return nil
-	}
-	rest = b.Rest()
-	h.startInflate(c, i, nil, 0)
-	if l.state != layerInflate {
-		return l.head
-	}
-	head := l.head
-	l.head = head[:min(len(head), keepSize)]
-	return h.inflate(c, i, rest)
-}
-
-// nextMember looks at what follows a stream: another gzip member, or bytes that mean nothing and are given as they are.
-func (h *http) nextMember(c *codings, i int, b []byte) []byte {
-	l := &c.layers[i]
-	if l.kind == codingGzip && l.named {
-		const magic = "\x1f\x8b\x08"
-		for len(b) > 0 && len(l.head) < len(magic) {
-			l.head = append(l.head, b[0])
-			b = b[1:]
-		}
-		if len(l.head) < len(magic) {
-			if magic[:len(l.head)] == string(l.head) {
-				return nil
-			}
-		} else if string(l.head) == magic {
-			l.state = layerGzipHead
-			l.head = append(l.head, b...)
-			l.in = int64(len(l.head))
-			rest := h.gzipHead(c, i)
-			l.in -= int64(len(rest))
-			return rest
-		}
-	}
-	l.state = layerRaw
-	h.layerIn(c, c.n, l.head)
-	return b
 }

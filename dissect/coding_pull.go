@@ -167,10 +167,13 @@ type zstdPuller struct {
 }
 
 func (x *httpScratch) newZstd() puller {
-	p := &zstdPuller{}
+	var p *zstdPuller
 	if n := len(x.zstds); n > 0 {
-		p.r, x.zstds = x.zstds[n-1], x.zstds[:n-1]
+		p, x.zstds = x.zstds[n-1], x.zstds[:n-1]
+	} else {
+		p = new(zstdPuller)
 	}
+	p.src, p.n, p.err = input{}, 0, nil
 	p.next, p.end = iter.Pull(p.run)
 	return p
 }
@@ -232,7 +235,7 @@ func (p *zstdPuller) stop(x *httpScratch) {
 		return
 	}
 	if len(x.zstds) < maxBigFree && p.r.Reset(nil) == nil {
-		x.zstds = append(x.zstds, p.r)
+		x.zstds = append(x.zstds, p)
 	} else {
 		p.r.Close()
 	}

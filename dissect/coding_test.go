@@ -290,3 +290,24 @@ func BenchmarkInflate(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkCodings decodes an answer on a connection that is kept.
+func BenchmarkCodings(b *testing.B) {
+	for _, size := range []int{1 << 10, 64 << 10} {
+		for _, c := range []string{"identity", "gzip", "br", "zstd"} {
+			b.Run(fmt.Sprintf("%s/%d", c, size), func(b *testing.B) {
+				text := prose(size)
+				body := text
+				if c != "identity" {
+					body = zip(b, c, text)
+				}
+				f := exchange(b, wanted(httpResponseBody), codedAnswer(c, body)[1].data)
+				b.ReportAllocs()
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					f()
+				}
+			})
+		}
+	}
+}

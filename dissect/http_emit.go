@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/klauspost/compress/zstd"
-
 	"weir/wire"
 )
 
@@ -33,7 +31,7 @@ type httpScratch struct {
 	viewers   []*viewer
 	files     []*multipart
 	brotlis   []*brotliPuller
-	zstds     []*zstd.Decoder
+	zstds     []*zstdPuller
 	decoders  int // units of decoders in use
 }
 
