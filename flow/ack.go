@@ -14,6 +14,7 @@ const (
 	holeAge    = 5 * time.Second       // a hole this old needs one ACK only
 	loneAge    = 2 * time.Second       // a hole this old needs none if the other end was never seen
 	loneBytes  = 256 << 10             // bytes held: as well
+	quietBytes = 4 << 20               // bytes held while the other end was silent, who should have asked for the missing ones
 )
 
 // proof collects ACKs for bytes that were not seen.
@@ -39,6 +40,11 @@ func (c *core) ack(f *Info, d wire.Dir, p *wire.Packet) {
 	ahead := a.Sub(o.next)
 	if ahead > o.fin() {
 		if ahead > farAway {
+			return
+		}
+		if ahead == 1 && !o.has(opened) && f.unused(r) && (f.x == nil || f.x.hold[r].empty()) {
+			c.rebase(f, r, a) // picked up at a keep-alive
+			o.raise(a, edge)
 			return
 		}
 		c.ackAhead(f, r, a, edge)
@@ -127,6 +133,9 @@ func (c *core) proven(f *Info, d wire.Dir, h *hold) bool {
 	if f.Dirs[d.Other()].Packets == 0 || f.side[d].has(unseen) {
 		return old >= loneAge || h.bytes >= loneBytes
 	}
+	if h.bytes >= quietBytes && h.quiet == f.Dirs[d.Other()].Packets {
+		return true // a receiver that is in sight answers what comes out of order
+	}
 	pr := &h.proof
 	if pr.n == 0 || pr.ack.Before(h.pieces[h.head].seq) {
 		return false
@@ -143,7 +152,7 @@ func (c *core) giveUp(f *Info, d wire.Dir) {
 	n := h.pieces[h.head].seq.Sub(s.next)
 	c.gap(f, d, n)
 	h.gapEnd, h.gapLen = s.next, n
-	h.since = c.now
+	h.since, h.quiet = c.now, f.Dirs[d.Other()].Packets
 	c.drain(f, d)
 }
 

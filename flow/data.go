@@ -128,8 +128,8 @@ func (c *core) outOfOrder(f *Info, d wire.Dir, p *wire.Packet, seq wire.Seq, dat
 		return
 	}
 	h := &x.hold[d]
-	if h.head == len(h.pieces) {
-		h.since = c.now
+	if h.empty() {
+		h.since, h.quiet = c.now, f.Dirs[d.Other()].Packets
 	}
 	if len(data) > 0 {
 		if t == doubtful && h.doubt == 0 {

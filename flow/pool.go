@@ -88,14 +88,15 @@ type extra struct {
 
 // hold is what is held of one direction.
 type hold struct {
-	pieces []piece // by sequence number, not overlapping; the first ones may be used up: see head
-	head   int     // index of the first piece in use
-	holes  int     // holes between pieces; the one before the first is not counted
-	bytes  int     // in pieces
-	doubt  int     // of bytes, those in doubt
-	peer   uint64  // packets of the other end when the first doubt was held
-	since  int64   // when the bytes before the first piece were missed
-	fins   [4]wire.Seq
+	pieces []piece     // by sequence number, not overlapping; the first ones may be used up: see head
+	head   int         // index of the first piece in use
+	holes  int         // holes between pieces; the one before the first is not counted
+	bytes  int         // in pieces
+	doubt  int         // of bytes, those in doubt
+	peer   uint64      // packets of the other end when the first doubt was held
+	since  int64       // when the bytes before the first piece were missed
+	quiet  uint64      // packets of the other end then
+	fins   [4]wire.Seq // FINs out of order
 	nfin   int
 	proof  proof
 	kept   []byte // block of Keep
@@ -105,6 +106,9 @@ type hold struct {
 	gapEnd wire.Seq // where the latest gap told ended
 	gapLen int
 }
+
+// empty reports whether no piece is held.
+func (h *hold) empty() bool { return h.head == len(h.pieces) }
 
 // need returns f's extra, making it if there is none; nil if the table's budget is used up.
 func (c *core) need(f *Info) *extra {

@@ -177,12 +177,29 @@ func TestFarOutOfOrder(t *testing.T) {
 		stream := noise(rand.New(rand.NewPCG(1, 3)), 5<<20)
 		for at := size; at < len(stream); at += size {
 			p(d, wire.ACK, 1+at, 1, stream[at:min(at+size, len(stream))])
+			if at < 1<<20 {
+				p(d.Other(), wire.ACK, 1, 1, nil)
+			}
 		}
 		check(t, e.table)
 		p(d, wire.ACK, 1, 1, stream[:size])
 		if !bytes.Equal(e.told[d], stream) || e.gaps != 0 {
 			t.Errorf("segments of %d bytes: told %d bytes of %d, lost %d", size, len(e.told[d]), len(stream), e.gaps)
 		}
+	}
+}
+
+// TestSilentReceiver has a hole that nobody asks to fill: the other end has gone out of sight.
+func TestSilentReceiver(t *testing.T) {
+	e := newEnds(DefaultLimits, Linux, 1, 1)
+	d := wire.ToServer
+	e.send(d, wire.ACK, 1, 1, nil)
+	e.send(d.Other(), wire.ACK, 1, 1, nil)
+	for at := 1000; at < quietBytes+3000; at += 1000 {
+		e.send(d, wire.ACK, 1+at, 1, make([]byte, 1000))
+	}
+	if len(e.told[d]) < quietBytes || e.gaps != 1000 {
+		t.Errorf("told %d bytes, lost %d", len(e.told[d]), e.gaps)
 	}
 }
 

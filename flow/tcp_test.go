@@ -75,6 +75,7 @@ func TestGaps(t *testing.T) {
 		{"the tail", shake + "> A 1 1 abc\n< A 1 9\n< A 1 9 - 60ms\n> A 9 1 ijk", ">abc >(5)ijk >. <. end:drained | GapTold", "[ ]"},
 		{"the tail at the end", shake + "> A 1 1 abc\n< A 1 9\n< A 1 9 - 60ms", ">abc >(5). <. end:drained |", ""},
 		{"lost with answers", shake + "> A 1 1 abc\n< A 1 9 xyz\n> A 9 4 ijk 1s\n< A 4 12 uvw", ">abc <xyz >(5)ijk <uvw >. <. end:drained | GapTold", "[ ]"},
+		{"picked up at a keep-alive", "> A 49 70\n< A 70 50\n> A 50 70 abc", ">abc >. <. end:drained | Midstream", ""},
 		{"lost answer", shake + "> A 1 1 abc\n> A 4 10 def\n< A 10 7 xyz\n> A 7 13 ghi 60ms\n< A 13 10 w", ">abc >def <(9)xyz >ghi <w >. <. end:drained | GapTold", "[ ]"},
 	})
 }
