@@ -8,7 +8,7 @@ import (
 )
 
 // Ours.
-const slab = 64 // flows that are made at once
+const slab = 128 // flows that are made at once: more than 32 KiB, so that the allocator rounds up to pages and not to its classes
 
 // Table holds the flows of one tap. It belongs to one goroutine. S is what its owner keeps with each flow; a new flow's is zero.
 type Table[S any] struct {
