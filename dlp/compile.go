@@ -53,6 +53,7 @@ type rule struct {
 	checks   []*validator
 	mask     maskFunc
 	allow    []allowlist
+	sides    bool // a validator looks at what stands after the match
 	byLine   bool // an allow-list looks at the line
 	needs    []requirement
 	needed   bool // another rule requires it
@@ -157,6 +158,7 @@ func prepareRule(r *rules.Rule) (*rule, error) {
 			return nil, fmt.Errorf("validate: no validator is called %q (there are %s)", name, strings.Join(Validators(), ", "))
 		}
 		c.checks = append(c.checks, v)
+		c.sides = c.sides || v.name == "boundary"
 	}
 	c.retry = len(c.checks) > 0 && e.max <= maxRetry
 	if c.mask = maskNamed(maskOf(r)); c.mask == nil {

@@ -197,6 +197,7 @@ func FuzzInspect(f *testing.F) {
 	for range 20 {
 		f.Add([]byte(phrase(rng, 10)), int64(rng.Int()))
 	}
+	f.Add([]byte("4111 1111 112 3400"), int64(6777167885553937777))
 	f.Fuzz(func(t *testing.T, b []byte, seed int64) {
 		text := string(b[:min(len(b), 2000)])
 		whole := spansOf(s.ScanBytes([]byte(text), nil))

@@ -54,6 +54,9 @@ func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits [
 	if !r.valid(&f) {
 		return s.refuse(hits)
 	}
+	if r.sides && !t.final && len(t.b)-f.end < sideBytes {
+		return wait, hits
+	}
 	confidence := surePattern
 	switch {
 	case len(r.checks) > 0:

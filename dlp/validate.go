@@ -15,7 +15,7 @@ type candidate struct {
 	buf    [64]byte
 }
 
-const sideBytes = 16 // bytes on each side of a match that validators may look at
+const sideBytes = 8 // bytes on each side of a match that validators may look at
 
 // validators is the table of all validators. To add one: write it, and put it here.
 var validators = []validator{

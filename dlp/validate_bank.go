@@ -8,6 +8,9 @@ var ibanLengths = map[string]int{
 	"LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MN": 20, "MR": 27, "MT": 31, "MU": 30, "NI": 28,
 	"NL": 18, "NO": 15, "OM": 23, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22, "RU": 33, "SA": 24, "SC": 31, "SD": 18, "SE": 24,
 	"SI": 19, "SK": 24, "SM": 27, "SO": 23, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20, "YE": 30,
+	// Not in the registry, but in use.
+	"AO": 25, "BF": 28, "BJ": 28, "CF": 27, "CG": 27, "CI": 28, "CM": 27, "CV": 25, "DZ": 26, "GA": 27, "GQ": 27, "GW": 25, "IR": 26, "KM": 27, "MA": 28, "MG": 27,
+	"ML": 28, "MZ": 25, "NE": 28, "SN": 28, "TD": 27, "TG": 28,
 }
 
 // iban is ISO 13616: length by country, and ISO 7064 mod 97-10.
@@ -42,7 +45,15 @@ func isCountry(b []byte) bool {
 
 // bic is ISO 9362: a country code in fifth place.
 func (c *candidate) bic() bool {
-	return (len(c.raw) == 8 || len(c.raw) == 11) && isCountry(c.raw[4:6])
+	if len(c.raw) != 8 && len(c.raw) != 11 {
+		return false
+	}
+	for _, b := range c.raw[:4] {
+		if !isUpper(b) {
+			return false
+		}
+	}
+	return isCountry(c.raw[4:6])
 }
 
 // aba is the routing number's checksum and ranges of its first two digits.

@@ -11,8 +11,11 @@ import (
 
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// bitcoin is Base58Check: addresses, and private keys in import format.
+// bitcoin is Base58Check, for addresses and private keys in import format, or bech32 for the newer addresses.
 func (c *candidate) bitcoin() bool {
+	if len(c.raw) > 3 && (equalFold(c.raw[:3], "bc1") || equalFold(c.raw[:3], "tb1")) {
+		return c.bech32()
+	}
 	if len(c.raw) < 26 || len(c.raw) > 60 {
 		return false
 	}
@@ -74,10 +77,10 @@ func (c *candidate) bech32() bool {
 
 // jwt holds if the first part is a JSON object that names an algorithm (RFC 7515).
 func (c *candidate) jwt() bool {
-	head, _, ok := bytes.Cut(c.raw, []byte{'.'})
-	if !ok {
+	if n := bytes.Count(c.raw, []byte{'.'}); n != 2 && n != 4 { // JWS has three parts, JWE five
 		return false
 	}
+	head, _, _ := bytes.Cut(c.raw, []byte{'.'})
 	b, err := base64.RawURLEncoding.DecodeString(string(head))
 	if err != nil {
 		return false
