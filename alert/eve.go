@@ -1,0 +1,375 @@
+package alert
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// From the specification: Suricata's EVE JSON.
+const (
+	eveTime    = "2006-01-02T15:04:05.000000+0000" // always UTC
+	dnsVersion = 3                                 // of the members of the object "dns"
+)
+
+// IP protocols with a name in EVE (IANA, as /etc/protocols writes them); others are told by number.
+const (
+	protoICMP   = 1
+	protoTCP    = 6
+	protoUDP    = 17
+	protoICMPv6 = 58
+	protoSCTP   = 132
+)
+
+var protoNames = [256]string{
+	protoICMP: "ICMP", 2: "IGMP", 4: "IPv4", protoTCP: "TCP", protoUDP: "UDP", 33: "DCCP", 41: "IPv6", 47: "GRE", 50: "ESP",
+	51: "AH", protoICMPv6: "IPv6-ICMP", 89: "OSPF", 94: "IPIP", 103: "PIM", 112: "VRRP", protoSCTP: "SCTP", 136: "UDPLite",
+}
+
+// AppendEVE appends e to dst as one JSON object without a newline, in the format of Suricata's EVE, and returns the longer
+// slice. Strings may hold any bytes. An error means that a value of Stats or App is of a type that has no form there; dst is then
+// returned as it was.
+func AppendEVE(dst []byte, e *Event) ([]byte, error) {
+	o := object{b: append(dst, '{')}
+	o.head(e)
+	if e.Alert != nil {
+		o.alert(e.Alert)
+	}
+	if e.App != nil {
+		o.app(e.App)
+	}
+	if e.Flow != nil {
+		o.flow(e.Flow)
+	}
+	if e.Anomaly != nil {
+		o.anomaly(e.Anomaly)
+	}
+	if e.Stats != nil {
+		o.key("stats")
+		o.value(e.Stats)
+	}
+	o.filled("capture_file", e.Weir.CaptureFile)
+	o.weir(e)
+	o.close()
+	if o.err != nil {
+		return dst, o.err
+	}
+	return o.b, nil
+}
+
+// head writes what all events have.
+func (o *object) head(e *Event) {
+	o.time("timestamp", e.Time)
+	if e.FlowID != 0 {
+		o.uint("flow_id", e.FlowID)
+	}
+	o.filled("in_iface", e.Iface)
+	o.str("event_type", e.Type)
+	if len(e.VLAN) > 0 {
+		o.key("vlan")
+		o.b = append(o.b, '[')
+		for _, id := range e.VLAN {
+			o.comma()
+			o.b = strconv.AppendUint(o.b, uint64(id), 10)
+		}
+		o.b = append(o.b, ']')
+	}
+	o.ends(e)
+	o.filled("app_proto", e.AppProto)
+	o.filled("community_id", e.CommunityID)
+	if e.App != nil || e.Alert != nil {
+		o.uint("tx_id", e.TxID)
+	}
+	if e.PcapCnt != 0 {
+		o.uint("pcap_cnt", e.PcapCnt)
+	}
+}
+
+// ends writes addresses, ports and protocol.
+func (o *object) ends(e *Event) {
+	icmp := e.Proto == protoICMP || e.Proto == protoICMPv6
+	ports := !icmp && (e.Proto == protoTCP || e.Proto == protoUDP || e.Proto == protoSCTP || e.Src.Port() != 0 || e.Dst.Port() != 0)
+	if e.Src.IsValid() {
+		o.addr("src_ip", e.Src.Addr())
+		if ports {
+			o.uint("src_port", uint64(e.Src.Port()))
+		}
+	}
+	if e.Dst.IsValid() {
+		o.addr("dest_ip", e.Dst.Addr())
+		if ports {
+			o.uint("dest_port", uint64(e.Dst.Port()))
+		}
+	}
+	if e.Proto == 0 && !e.Src.IsValid() {
+		return
+	}
+	o.str("proto", protoName(e.Proto))
+	if icmp {
+		o.uint("icmp_type", uint64(e.Src.Port()))
+		o.uint("icmp_code", uint64(e.Dst.Port()))
+	}
+}
+
+func (o *object) addr(name string, a netip.Addr) {
+	o.key(name)
+	o.b = append(o.b, '"')
+	o.b = a.Unmap().WithZone("").AppendTo(o.b)
+	o.b = append(o.b, '"')
+}
+
+func protoName(p uint8) string {
+	if s := protoNames[p]; s != "" {
+		return s
+	}
+	return strconv.Itoa(int(p))
+}
+
+func (o *object) alert(a *Alert) {
+	o.open("alert")
+	o.str("action", a.Action)
+	o.uint("gid", uint64(a.GID))
+	o.uint("signature_id", uint64(a.SignatureID))
+	o.int("rev", a.Rev)
+	o.str("signature", a.Signature)
+	o.str("category", a.Category)
+	o.int("severity", a.Severity)
+	if len(a.Metadata) > 0 {
+		var room [8]string
+		o.open("metadata")
+		for _, k := range sorted(room[:0], a.Metadata) {
+			o.anyKey(k)
+			o.strings(a.Metadata[k])
+		}
+		o.close()
+	}
+	o.close()
+}
+
+// app writes the protocol's own object under its name.
+func (o *object) app(a *App) {
+	o.anyKey(a.Name)
+	o.b = append(o.b, '{')
+	if a.Name == "dns" {
+		o.dns(a.Fields)
+	}
+	o.members(a.Fields)
+	o.close()
+}
+
+// dns writes the members that EVE's dns events have before those of the message.
+func (o *object) dns(fields []KV) {
+	version, typ, answer := false, false, false
+	for i := range fields {
+		switch fields[i].Key {
+		case "version":
+			version = true
+		case "type":
+			typ = true
+		case "rcode", "answers":
+			answer = true
+		}
+	}
+	if !version {
+		o.uint("version", dnsVersion)
+	}
+	switch {
+	case typ:
+	case answer:
+		o.str("type", "response")
+	default:
+		o.str("type", "request")
+	}
+}
+
+// members writes the members of one object. Those whose keys have a part before a slash in common, as "ja3/hash" and
+// "ja3/string", stand in an object of that name. Of two with the same key the first is written.
+func (o *object) members(fields []KV) {
+	for i := range fields {
+		name, _, nested := strings.Cut(fields[i].Key, "/")
+		if named(fields[:i], name) {
+			continue
+		}
+		if !nested {
+			o.member(name, fields[i].Value)
+			continue
+		}
+		o.anyKey(name)
+		o.b = append(o.b, '{')
+		for j := i; j < len(fields); j++ {
+			outer, inner, ok := strings.Cut(fields[j].Key, "/")
+			if ok && outer == name && !has(fields[i:j], fields[j].Key) {
+				o.member(inner, fields[j].Value)
+			}
+		}
+		o.close()
+	}
+}
+
+// named reports whether one of fields has name as its key or before the slash in it.
+func named(fields []KV, name string) bool {
+	for i := range fields {
+		if k := fields[i].Key; strings.HasPrefix(k, name) && (len(k) == len(name) || k[len(name)] == '/') {
+			return true
+		}
+	}
+	return false
+}
+
+func has(fields []KV, key string) bool {
+	for i := range fields {
+		if fields[i].Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// member writes one member. What should be a number and is none - the wire may say anything - is written as a string, under another name: an
+// index that knows the name as a number would refuse the whole event, and with it an alert.
+func (o *object) member(key string, v any) {
+	switch v := v.(type) {
+	case string:
+		o.anyKey(key)
+		o.b = appendString(o.b, v)
+	case json.Number:
+		if isNumber(string(v)) {
+			o.anyKey(key)
+			o.b = append(o.b, v...)
+			return
+		}
+		o.anyKey(key + "_text")
+		o.b = appendString(o.b, string(v))
+	case bool:
+		o.anyKey(key)
+		o.b = strconv.AppendBool(o.b, v)
+	case []string:
+		o.anyKey(key)
+		o.strings(v)
+	case [][]KV:
+		o.anyKey(key)
+		o.b = append(o.b, '[')
+		for _, fields := range v {
+			o.comma()
+			o.b = append(o.b, '{')
+			o.members(fields)
+			o.close()
+		}
+		o.b = append(o.b, ']')
+	default:
+		o.fail(fmt.Errorf("alert: %s: a value of type %T has no form in EVE", key, v))
+	}
+}
+
+func (o *object) flow(f *Flow) {
+	o.open("flow")
+	o.uint("pkts_toserver", f.PktsToServer)
+	o.uint("pkts_toclient", f.PktsToClient)
+	o.uint("bytes_toserver", f.BytesToServer)
+	o.uint("bytes_toclient", f.BytesToClient)
+	o.time("start", f.Start)
+	o.time("end", f.End)
+	o.uint("age", uint64(max(0, f.End-f.Start)/1e9)) // s
+	o.str("state", f.State)
+	o.str("reason", f.Reason)
+	o.bool("alerted", f.Alerted)
+	o.uint("tx_cnt", f.TxCount)
+	o.close()
+}
+
+func (o *object) anomaly(a *Anomaly) {
+	o.open("anomaly")
+	o.str("type", a.Type)
+	o.str("event", a.Event)
+	o.filled("layer", a.Layer)
+	o.filled("app_proto", a.AppProto)
+	o.close()
+}
+
+// weir writes what EVE has no name for.
+func (o *object) weir(e *Event) {
+	w := &e.Weir
+	at := o.open("weir")
+	o.workload("src", w.Src)
+	o.workload("dst", w.Dst)
+	o.filled("rule", w.Rule)
+	o.filled("engine", w.Engine)
+	o.filled("severity", w.Severity)
+	why := w.Why
+	if why == "" && e.Anomaly != nil {
+		why = e.Anomaly.Detail
+	}
+	o.filled("why", why)
+	o.matches(w.Matches)
+	o.filled("slice", w.Slice)
+	o.counted("gaps", w.Gaps)
+	if u := w.Uninspected; u != nil {
+		o.open("uninspected")
+		o.str("reason", u.Reason)
+		o.uint("bytes", u.Bytes)
+		o.close()
+	}
+	if len(w.Counts) > 0 {
+		var room [16]string
+		o.open("counts")
+		for _, rule := range sorted(room[:0], w.Counts) {
+			o.anyKey(rule)
+			o.b = strconv.AppendInt(o.b, int64(w.Counts[rule]), 10)
+		}
+		o.close()
+	}
+	o.counted("held_back", w.HeldBack)
+	o.counted("drops_before", w.DropsBefore)
+	o.closeFilled(at)
+}
+
+// counted writes a count that is not nought.
+func (o *object) counted(name string, n uint64) {
+	if n != 0 {
+		o.uint(name, n)
+	}
+}
+
+func (o *object) workload(name string, w *Workload) {
+	if w == nil {
+		return
+	}
+	at := o.open(name)
+	o.filled("id", w.ID)
+	o.filled("name", w.Name)
+	o.filled("pod", w.Pod)
+	o.filled("namespace", w.Namespace)
+	o.filled("image", w.Image)
+	if len(w.Labels) > 0 {
+		var room [16]string
+		o.open("labels")
+		for _, k := range sorted(room[:0], w.Labels) {
+			o.anyKey(k)
+			o.b = appendString(o.b, w.Labels[k])
+		}
+		o.close()
+	}
+	o.closeFilled(at)
+}
+
+func (o *object) matches(m []Match) {
+	if len(m) == 0 {
+		return
+	}
+	o.key("matches")
+	o.b = append(o.b, '[')
+	for i := range m {
+		o.comma()
+		o.b = append(o.b, '{')
+		o.str("field", m[i].Field)
+		o.str("excerpt", m[i].Excerpt)
+		o.int("count", m[i].Count)
+		o.int("distinct", m[i].Distinct)
+		o.int("confidence", m[i].Confidence)
+		o.filled("fingerprint", m[i].Fingerprint)
+		o.close()
+	}
+	o.b = append(o.b, ']')
+}

@@ -1,0 +1,223 @@
+package alert
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	fileMode      = 0o640                  // of eve.json: the group may read it
+	flushInterval = 500 * time.Millisecond // events that are no alerts reach the file within this
+)
+
+// File is a Sink that appends EVE lines to a file and rotates it by size: eve.json becomes eve.json.1, that eve.json.2, and so on.
+// Alerts and anomalies are in the file when Write returns, others soon after. Its methods may be called from any goroutine.
+type File struct {
+	path string
+	max  int64 // bytes; 0: no limit
+	keep int
+
+	mu      sync.Mutex // guards what follows
+	l       lines
+	f       *os.File
+	size    int64 // bytes of the file when it was opened
+	regular bool  // can be rotated
+	failing bool  // the last flush failed
+	armed   bool  // timer is running
+	closed  bool
+	timer   *time.Timer
+}
+
+// NewFile opens the file at path for appending; it is made if it is not there, mode 0640. Before it would grow over maxBytes
+// it is rotated, and keep older ones are kept; maxBytes <= 0: never.
+func NewFile(path string, maxBytes int64, keep int) (*File, error) {
+	f := &File{path: path, max: maxBytes, keep: max(0, keep)}
+	if err := f.open(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// open puts the file at path in place of the present one.
+func (f *File) open() error {
+	file, err := os.OpenFile(f.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, fileMode)
+	if err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
+	st, err := file.Stat()
+	if err == nil && st.Mode().IsRegular() {
+		err = prepare(file, st)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("events: %w", err), file.Close())
+	}
+	if f.f != nil {
+		f.f.Close() // all of it is written; what an error here could say, write said before
+	}
+	f.f, f.l.w, f.regular = file, file, st.Mode().IsRegular()
+	f.size, f.l.written, f.l.done = st.Size(), 0, 0
+	return nil
+}
+
+// prepare sets the mode whatever the umask is, never wider than it was if the file was there; and ends a line that a crash left
+// without an end.
+func prepare(file *os.File, st fs.FileInfo) error {
+	mode := st.Mode().Perm() & fileMode
+	if st.Size() == 0 {
+		mode = fileMode
+	}
+	if mode != st.Mode().Perm() {
+		if err := file.Chmod(mode); err != nil {
+			return err
+		}
+	}
+	if st.Size() == 0 {
+		return nil
+	}
+	var last [1]byte
+	if _, err := file.ReadAt(last[:], st.Size()-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	file.Write([]byte{'\n'}) // on a full disk it stays torn; that must not keep Weir from starting
+	return nil
+}
+
+// Write implements Sink. After an error (a full disk) the lines are kept, as far as there is room, and tried again; those for
+// which there is none are counted, and an anomaly "output.lost" tells of them.
+func (f *File) Write(e *Event) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return fmt.Errorf("events: %s: %w", f.path, os.ErrClosed)
+	}
+	n, err := f.l.add(e)
+	if err != nil {
+		return err
+	}
+	if f.full() {
+		err = f.rotate(len(f.l.buf) - n)
+	}
+	if !urgent(e.Type) && !f.failing && len(f.l.buf) < writeSize {
+		f.arm()
+		return err
+	}
+	if ferr := f.flush(); ferr != nil {
+		f.l.shed(n)
+		f.arm()
+		return ferr
+	}
+	if f.l.lost > 0 {
+		return errors.Join(err, f.l.tell(e.Time), f.flush())
+	}
+	return err
+}
+
+// urgent says which events are written at once.
+func urgent(typ string) bool {
+	return typ == "alert" || typ == "info" || typ == "anomaly" || typ == "drop"
+}
+
+// flush writes out the buffer.
+func (f *File) flush() error {
+	err := f.l.flush(len(f.l.buf))
+	f.failing = err != nil
+	if err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
+	return nil
+}
+
+// arm sees to it that what is buffered does not wait for the next event.
+func (f *File) arm() {
+	if f.armed {
+		return
+	}
+	f.armed = true
+	if f.timer == nil {
+		f.timer = time.AfterFunc(flushInterval, f.tick)
+		return
+	}
+	f.timer.Reset(flushInterval)
+}
+
+func (f *File) tick() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.armed = false
+	if f.closed {
+		return
+	}
+	if f.flush() != nil {
+		f.arm() // the next Write meets the error too, and returns it
+	}
+}
+
+// full reports whether the buffered lines would take the file over its limit.
+func (f *File) full() bool {
+	if f.max <= 0 || !f.regular {
+		return false
+	}
+	size := f.size + f.l.written
+	if size == 0 || size+int64(len(f.l.buf)-f.l.done) <= f.max {
+		return size == 0 && int64(len(f.l.buf)) > f.max
+	}
+	return true
+}
+
+// rotate writes the first end bytes of the buffer to the present file, renames the files and opens a new one.
+func (f *File) rotate(end int) error {
+	err := f.l.flush(end) // if the disk is full, the lines go to the new file: the oldest makes room for it
+	if f.size+f.l.written == 0 {
+		return err // one line alone is longer than the limit
+	}
+	if f.keep == 0 {
+		err = errors.Join(err, remove(f.path))
+	}
+	for i := f.keep; i > 0; i-- {
+		from := f.path
+		if i > 1 {
+			from += "." + strconv.Itoa(i-1)
+		}
+		if e := os.Rename(from, f.path+"."+strconv.Itoa(i)); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	return errors.Join(err, f.open())
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Reopen opens the file at the path anew, for who has renamed it (logrotate). On an error the old one stays in use.
+func (f *File) Reopen() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return fmt.Errorf("events: %s: %w", f.path, os.ErrClosed)
+	}
+	f.flush() // what cannot be written goes to the new file
+	return f.open()
+}
+
+// Close implements Sink: it writes out what is buffered and closes the file.
+func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil
+	}
+	f.closed = true
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+	return errors.Join(f.flush(), f.f.Close())
+}

@@ -1,0 +1,283 @@
+package alert
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// parseTime reads what eveTime writes, with any number of digits after the point and any zone.
+const parseTime = "2006-01-02T15:04:05-0700"
+
+// eveLine is an EVE line as AppendEVE writes it; the protocol's own object is read apart.
+type eveLine struct {
+	Timestamp   string         `json:"timestamp"`
+	FlowID      uint64         `json:"flow_id"`
+	Iface       string         `json:"in_iface"`
+	Type        string         `json:"event_type"`
+	VLAN        []uint16       `json:"vlan"`
+	SrcIP       netip.Addr     `json:"src_ip"`
+	SrcPort     uint16         `json:"src_port"`
+	DestIP      netip.Addr     `json:"dest_ip"`
+	DestPort    uint16         `json:"dest_port"`
+	Proto       string         `json:"proto"`
+	ICMPType    uint16         `json:"icmp_type"`
+	ICMPCode    uint16         `json:"icmp_code"`
+	AppProto    string         `json:"app_proto"`
+	CommunityID string         `json:"community_id"`
+	TxID        uint64         `json:"tx_id"`
+	PcapCnt     uint64         `json:"pcap_cnt"`
+	Alert       *eveAlert      `json:"alert"`
+	Flow        *eveFlow       `json:"flow"`
+	Anomaly     *eveAnomaly    `json:"anomaly"`
+	Stats       map[string]any `json:"stats"`
+	CaptureFile string         `json:"capture_file"`
+	Weir        eveWeir        `json:"weir"`
+}
+
+type eveAlert struct {
+	Action      string              `json:"action"`
+	GID         uint32              `json:"gid"`
+	SignatureID uint32              `json:"signature_id"`
+	Rev         int                 `json:"rev"`
+	Signature   string              `json:"signature"`
+	Category    string              `json:"category"`
+	Severity    int                 `json:"severity"`
+	Metadata    map[string][]string `json:"metadata"`
+}
+
+type eveFlow struct {
+	PktsToServer  uint64 `json:"pkts_toserver"`
+	PktsToClient  uint64 `json:"pkts_toclient"`
+	BytesToServer uint64 `json:"bytes_toserver"`
+	BytesToClient uint64 `json:"bytes_toclient"`
+	Start         string `json:"start"`
+	End           string `json:"end"`
+	State         string `json:"state"`
+	Reason        string `json:"reason"`
+	Alerted       bool   `json:"alerted"`
+	TxCount       uint64 `json:"tx_cnt"`
+}
+
+type eveAnomaly struct {
+	Type     string `json:"type"`
+	Event    string `json:"event"`
+	Layer    string `json:"layer"`
+	AppProto string `json:"app_proto"`
+}
+
+type eveWeir struct {
+	Src         *eveWorkload   `json:"src"`
+	Dst         *eveWorkload   `json:"dst"`
+	Rule        string         `json:"rule"`
+	Engine      string         `json:"engine"`
+	Severity    string         `json:"severity"`
+	Why         string         `json:"why"`
+	Matches     []eveMatch     `json:"matches"`
+	Slice       string         `json:"slice"`
+	Gaps        uint64         `json:"gaps"`
+	Uninspected *eveSkipped    `json:"uninspected"`
+	Counts      map[string]int `json:"counts"`
+	HeldBack    uint64         `json:"held_back"`
+	DropsBefore uint64         `json:"drops_before"`
+}
+
+type eveWorkload struct {
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Pod       string            `json:"pod"`
+	Namespace string            `json:"namespace"`
+	Image     string            `json:"image"`
+	Labels    map[string]string `json:"labels"`
+}
+
+type eveMatch struct {
+	Field       string `json:"field"`
+	Excerpt     string `json:"excerpt"`
+	Count       int    `json:"count"`
+	Distinct    int    `json:"distinct"`
+	Confidence  int    `json:"confidence"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+type eveSkipped struct {
+	Reason string `json:"reason"`
+	Bytes  uint64 `json:"bytes"`
+}
+
+// common names the members of the root that are no protocol's own object.
+var common = map[string]bool{"alert": true, "flow": true, "anomaly": true, "stats": true, "weir": true}
+
+// ParseEVE reads one line that AppendEVE has written. Times come back in whole microseconds; numbers in Stats as json.Number; strings as they
+// are shown, so a byte that was no UTF-8 as the text \xNN. Members that it does not know are passed over.
+func ParseEVE(line []byte) (*Event, error) {
+	var in eveLine
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.UseNumber()
+	if err := d.Decode(&in); err != nil {
+		return nil, fmt.Errorf("alert: not an EVE line: %w", err)
+	}
+	now, err := eveNanos(in.Timestamp)
+	if err != nil {
+		return nil, fmt.Errorf("alert: not an EVE line: %w", err)
+	}
+	if in.Type == "" {
+		return nil, errors.New("alert: not an EVE line: no event_type")
+	}
+	e := &Event{Time: now, Type: in.Type, FlowID: in.FlowID, Iface: in.Iface, Proto: protoNumber(in.Proto), AppProto: in.AppProto,
+		CommunityID: in.CommunityID, VLAN: in.VLAN, TxID: in.TxID, PcapCnt: in.PcapCnt, Stats: in.Stats}
+	if e.Proto == protoICMP || e.Proto == protoICMPv6 {
+		in.SrcPort, in.DestPort = in.ICMPType, in.ICMPCode
+	}
+	e.Src, e.Dst = netip.AddrPortFrom(in.SrcIP, in.SrcPort), netip.AddrPortFrom(in.DestIP, in.DestPort)
+	e.Alert = (*Alert)(in.Alert)
+	if a := in.Anomaly; a != nil {
+		e.Anomaly = &Anomaly{Type: a.Type, Event: a.Event, Layer: a.Layer, AppProto: a.AppProto, Detail: in.Weir.Why}
+	}
+	if f := in.Flow; f != nil {
+		if e.Flow, err = f.flow(); err != nil {
+			return nil, fmt.Errorf("alert: not an EVE line: %w", err)
+		}
+	}
+	e.Weir = in.Weir.weir()
+	e.Weir.CaptureFile = in.CaptureFile
+	e.App, err = parseApp(line)
+	return e, err
+}
+
+func eveNanos(s string) (int64, error) {
+	t, err := time.Parse(parseTime, s)
+	return t.UnixNano(), err
+}
+
+func protoNumber(name string) uint8 {
+	for i, s := range protoNames {
+		if s != "" && s == name {
+			return uint8(i)
+		}
+	}
+	n, _ := strconv.ParseUint(name, 10, 8)
+	return uint8(n)
+}
+
+func (f *eveFlow) flow() (*Flow, error) {
+	start, err1 := eveNanos(f.Start)
+	end, err2 := eveNanos(f.End)
+	return &Flow{PktsToServer: f.PktsToServer, PktsToClient: f.PktsToClient, BytesToServer: f.BytesToServer, BytesToClient: f.BytesToClient,
+		Start: start, End: end, State: f.State, Reason: f.Reason, Alerted: f.Alerted, TxCount: f.TxCount}, errors.Join(err1, err2)
+}
+
+func (w *eveWeir) weir() Weir {
+	out := Weir{Src: (*Workload)(w.Src), Dst: (*Workload)(w.Dst), Rule: w.Rule, Engine: w.Engine, Severity: w.Severity, Why: w.Why,
+		Slice: w.Slice, Gaps: w.Gaps, Uninspected: (*Uninspected)(w.Uninspected), Counts: w.Counts, HeldBack: w.HeldBack,
+		DropsBefore: w.DropsBefore}
+	for _, m := range w.Matches {
+		out.Matches = append(out.Matches, Match(m))
+	}
+	return out
+}
+
+// parseApp reads the object of the root that is none of the common ones; nil if there is none.
+func parseApp(line []byte) (*App, error) {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.UseNumber()
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return nil, err
+		}
+		name, _ := key.(string)
+		if common[name] || len(raw) == 0 || raw[0] != '{' {
+			continue
+		}
+		fields, err := parseMembers(raw, "")
+		return &App{Name: name, Fields: fields}, err
+	}
+	return nil, nil
+}
+
+// parseMembers reads an object's members in their order; those of objects in it get prefix and a slash before their names.
+func parseMembers(raw []byte, prefix string) ([]KV, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	var out []KV
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var v json.RawMessage
+		if err := d.Decode(&v); err != nil {
+			return nil, err
+		}
+		name, _ := key.(string)
+		name = prefix + name
+		if v[0] == '{' {
+			inner, err := parseMembers(v, name+"/")
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, inner...)
+			continue
+		}
+		value, err := parseValue(v)
+		if err != nil {
+			return nil, err
+		}
+		if value != nil {
+			out = append(out, KV{name, value})
+		}
+	}
+	return out, nil
+}
+
+// parseValue reads a value that KV may hold; nil for null.
+func parseValue(raw []byte) (any, error) {
+	if raw[0] != '[' {
+		var v any
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		err := d.Decode(&v)
+		return v, err
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, err
+	}
+	var rows [][]KV
+	texts := []string{}
+	for _, v := range list {
+		if v[0] == '{' {
+			row, err := parseMembers(v, "")
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, row)
+			continue
+		}
+		var s string
+		if json.Unmarshal(v, &s) != nil {
+			s = strings.TrimSpace(string(v)) // a number, as another's line may have it
+		}
+		texts = append(texts, s)
+	}
+	if rows != nil {
+		return rows, nil
+	}
+	return texts, nil
+}

@@ -1,0 +1,142 @@
+package alert
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Ours.
+const (
+	queueSize  = 8192                   // events that wait for a sink
+	queueFlush = 250 * time.Millisecond // what a sink buffers is written out within this
+)
+
+// Queue takes events from many goroutines to one Sink, on a goroutine of its own.
+type Queue struct {
+	sink    Sink
+	wait    bool
+	ch      chan *Event
+	done    chan struct{} // closed when the goroutine has ended
+	dropped atomic.Uint64
+	failed  atomic.Uint64
+
+	mu     sync.RWMutex // held for reading while ch is sent to, so that Close does not close it then
+	closed bool
+
+	err error // the first that the sink returned; the goroutine's until done is closed
+}
+
+// NewQueue starts a queue in front of s. If wait is set, Put waits for room: a file is replayed without loss. Else an event that finds no
+// room is dropped and counted, and an anomaly "output.dropped" tells of it. A nil s takes nothing.
+func NewQueue(s Sink, wait bool) *Queue { return newQueue(s, wait, queueSize) }
+
+func newQueue(s Sink, wait bool, size int) *Queue {
+	q := &Queue{sink: s, wait: wait}
+	if s == nil {
+		return q
+	}
+	q.ch, q.done = make(chan *Event, size), make(chan struct{})
+	go q.run()
+	return q
+}
+
+// Put hands e over; it must not be changed any more. It may be called from any goroutine. After Close events are counted as dropped.
+func (q *Queue) Put(e *Event) {
+	if q.sink == nil {
+		return
+	}
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	switch {
+	case q.closed:
+		q.dropped.Add(1)
+	case q.wait:
+		q.ch <- e
+	default:
+		select {
+		case q.ch <- e:
+		default:
+			q.dropped.Add(1)
+		}
+	}
+}
+
+// Dropped returns the number of events that found no room.
+func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
+
+// Failed returns the number of calls in which the sink returned an error.
+func (q *Queue) Failed() uint64 { return q.failed.Load() }
+
+// Close writes what waits and closes the sink. It returns the first error that the sink ever returned; called again, the same.
+func (q *Queue) Close() error {
+	if q.sink == nil {
+		return nil
+	}
+	q.mu.Lock()
+	if !q.closed {
+		q.closed = true
+		close(q.ch)
+	}
+	q.mu.Unlock()
+	<-q.done
+	return q.err
+}
+
+// run writes events until ch is closed. An error does not end it: a disk that was full may have room again.
+func (q *Queue) run() {
+	defer close(q.done)
+	flusher, _ := q.sink.(interface{ Flush() error })
+	timer := time.NewTimer(queueFlush)
+	defer timer.Stop()
+	var told uint64 // drops that were told of
+	var last int64  // time of the last event: the clock of a replay is its file's
+	armed := true
+	for {
+		select {
+		case e, ok := <-q.ch:
+			if !ok {
+				q.tellDropped(&told, last)
+				q.note(q.sink.Close())
+				return
+			}
+			q.note(q.sink.Write(e))
+			last = e.Time
+			if len(q.ch) == 0 {
+				q.tellDropped(&told, last)
+			}
+			if !armed {
+				timer.Reset(queueFlush)
+				armed = true
+			}
+		case <-timer.C:
+			armed = false
+			q.tellDropped(&told, last)
+			if flusher != nil {
+				q.note(flusher.Flush())
+			}
+		}
+	}
+}
+
+func (q *Queue) note(err error) {
+	if err == nil {
+		return
+	}
+	q.failed.Add(1)
+	if q.err == nil {
+		q.err = err
+	}
+}
+
+// tellDropped writes an event that says how many found no room since it was told last.
+func (q *Queue) tellDropped(told *uint64, now int64) {
+	n := q.dropped.Load() - *told
+	if n == 0 {
+		return
+	}
+	*told += n
+	q.note(q.sink.Write(&Event{Time: now, Type: "anomaly", Anomaly: &Anomaly{Type: "output", Event: "output.dropped", Layer: "output",
+		Detail: fmt.Sprintf("%d events were dropped: the output did not take them fast enough", n)}}))
+}
