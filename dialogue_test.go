@@ -60,6 +60,9 @@ func (d *dialogue) line(line string) error {
 	case "whole":
 		d.onlyWhole = true
 		return nil
+	case "not":
+		d.not = rest
+		return nil
 	case "syndata":
 		var err error
 		d.synData, err = unescape(rest)

@@ -16,6 +16,9 @@ const (
 // Limiter holds back floods of equal alerts, so that they do not push out others and their evidence: one token bucket for each
 // rule and workload. Its methods may be called from any goroutine.
 type Limiter struct {
+	Burst     int // alerts of one rule and workload at once; set before use
+	PerSecond int // alerts per second after that; set before use
+
 	mu      sync.Mutex
 	buckets map[limitKey]*list.Element
 	used    list.List // of *bucket, the most recently used first
@@ -31,7 +34,7 @@ type bucket struct {
 }
 
 // NewLimiter returns a Limiter with full buckets.
-func NewLimiter() *Limiter { return &Limiter{buckets: map[limitKey]*list.Element{}} }
+func NewLimiter() *Limiter { return &Limiter{Burst: limitBurst, PerSecond: limitRate, buckets: map[limitKey]*list.Element{}} }
 
 // Allow reports whether an alert of rule, concerning who, may be told at now (ns since the epoch, the time of the event), and if so how many
 // were held back since the last that was. Beyond 4096 pairs the least recently used one is forgotten, and its bucket full again.
@@ -42,7 +45,7 @@ func (l *Limiter) Allow(rule, who string, now int64) (ok bool, heldBack uint64) 
 	elapsed := float64(now) - float64(b.last)
 	switch {
 	case elapsed > 0:
-		b.tokens = min(limitBurst, b.tokens+elapsed*limitRate/1e9)
+		b.tokens = min(float64(l.Burst), b.tokens+elapsed*float64(l.PerSecond)/1e9)
 		b.last = now
 	case elapsed < -limitBack:
 		b.last = now
@@ -65,12 +68,12 @@ func (l *Limiter) bucket(k limitKey, now int64) *bucket {
 		el := l.used.Back()
 		b := el.Value.(*bucket)
 		delete(l.buckets, b.key)
-		*b = bucket{key: k, tokens: limitBurst, last: now}
+		*b = bucket{key: k, tokens: float64(l.Burst), last: now}
 		l.used.MoveToFront(el)
 		l.buckets[k] = el
 		return b
 	}
-	b := &bucket{key: k, tokens: limitBurst, last: now}
+	b := &bucket{key: k, tokens: float64(l.Burst), last: now}
 	l.buckets[k] = l.used.PushFront(b)
 	return b
 }

@@ -28,6 +28,7 @@ type Config struct {
 	Budget  BudgetConfig  `toml:"budget"`
 	Pcap    PcapConfig    `toml:"pcap"`
 	Metrics MetricsConfig `toml:"metrics"`
+	Alerts  AlertsConfig  `toml:"alerts"`
 }
 
 // PathsConfig is the table [paths].
@@ -75,6 +76,12 @@ type MetricsConfig struct {
 	Listen string `toml:"listen"` // host:port; "": no metrics
 }
 
+// AlertsConfig is the table [alerts]: the rate limit of each rule and workload. What it holds back is counted, and told with the next alert.
+type AlertsConfig struct {
+	Burst     int `toml:"burst"`      // alerts at once
+	PerSecond int `toml:"per_second"` // in the long run
+}
+
 // DefaultConfig returns the configuration that holds where no file says otherwise.
 func DefaultConfig() *Config {
 	return &Config{
@@ -94,6 +101,7 @@ func DefaultConfig() *Config {
 		Budget:  BudgetConfig{Memory: 1 << 30, Flows: 1_000_000},
 		Pcap:    PcapConfig{Pre: 64 << 20, Post: Duration(5 * time.Second), Quota: 10 << 30},
 		Metrics: MetricsConfig{Listen: "127.0.0.1:9477"},
+		Alerts:  AlertsConfig{Burst: 100, PerSecond: 10},
 	}
 }
 
@@ -205,6 +213,9 @@ func (c *Config) validateSizes(wrong func(key, what, hint string)) {
 	}
 	if c.Budget.Flows < minFlows || c.Budget.Flows > maxFlows {
 		wrong("budget.flows", fmt.Sprintf("%d is out of range", c.Budget.Flows), fmt.Sprintf("%d to %d", minFlows, maxFlows))
+	}
+	if c.Alerts.Burst < 1 || c.Alerts.PerSecond < 1 {
+		wrong("alerts.burst", fmt.Sprintf("%d at once, %d a second: no alert would ever be told", c.Alerts.Burst, c.Alerts.PerSecond), "at least 1 each")
 	}
 	if d := c.Pcap.Post.Duration(); d < 0 || d > maxPost {
 		wrong("pcap.post", fmt.Sprintf("%s is out of range", d), fmt.Sprintf("0s to %s", maxPost))

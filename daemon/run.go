@@ -106,9 +106,11 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.queue = alert.NewQueue(&both{d.eve, d.alerts}, false)
+	limiter := alert.NewLimiter()
+	limiter.Burst, limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
 	d.engine = engine.New(engine.Config{
 		Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit,
-		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: alert.NewLimiter(),
+		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter,
 	})
 	d.engine.SetRules(d.db)
 	n := runtime.GOMAXPROCS(0)

@@ -108,7 +108,7 @@ var httpNotes = [noteKinds]Note{
 	noteLeading:          {"http.leading_space", false, "white space before the start line"},
 	noteJunk:             {"http.unexpected_data", true, "bytes where a message should begin"},
 	noteResync:           {"http.resync", false, "bytes passed over after a gap"},
-	noteUnrequested:      {"http.answer_without_request", true, "an answer that no request asked for"},
+	noteUnrequested:      {"http.answer_without_request", false, "an answer that no request asked for"},
 	noteRoles:            {"http.roles_changed", true, "a request where answers come from, or an answer where requests do"},
 	noteAfterClose:       {"http.data_after_close", false, "bytes after a message that was to be the last"},
 	notePending:          {"http.too_many_pending", true, "more requests wait for an answer than the limit"},

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"bytes"
+
 	"weir/dissect"
 	"weir/flow"
 	"weir/wire"
@@ -69,11 +71,11 @@ const maxUpgrades = 16 // changes of protocol within one chunk
 
 // probe asks what a direction's first bytes are. It returns what is to be dealt with anew, now that more is known.
 func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
-	t, fl := l.t, l.fl
+	fl := l.fl
 	if a.alive == 0 {
 		a.alive = candidates(dissect.Stream)
 	}
-	head := t.table.Join(fl, dir, data)
+	head := l.join(dir, data)
 	if a.proto != nil && a.d != nil { // the other direction has told
 		if g := a.proto.Probe(dir, head[:min(len(head), dissect.MaxProbe)]); g == dissect.No {
 			a.at[dir] = unknown
@@ -114,7 +116,7 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 
 // flush deals with what is held for dir.
 func (l *Lane) flush(a *app, dir wire.Dir) {
-	held := l.t.table.Join(l.fl, dir, nil)
+	held := l.join(dir, nil)
 	if len(held) == 0 {
 		return
 	}
@@ -131,7 +133,7 @@ func (l *Lane) start(a *app, p *dissect.Protocol) {
 
 // feed gives the dissector what it left over and data. It returns bytes that turned out to be another protocol's.
 func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
-	data = l.t.table.Join(l.fl, dir, data)
+	data = l.join(dir, data)
 	if len(data) < a.need[dir] && l.keep(dir, data) {
 		return nil
 	}
@@ -151,9 +153,6 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	switch {
 	case len(rest) == 0:
 		return nil
-	case l.closing: // it will never be complete: inspected as it is
-		l.raw(a, dir, rest, false)
-		return nil
 	case len(rest)+pr.Need > maxHeld || !l.keep(dir, rest):
 		return l.overBudget(a, dir, rest)
 	}
@@ -161,9 +160,24 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	return nil
 }
 
-// keep holds bytes for the next chunk of dir. A flow that is ending holds nothing.
+// keep holds bytes for the next chunk of dir. Of a flow that is ending the table keeps nothing any more: the lane does, until the last
+// chunks have been dealt with.
 func (l *Lane) keep(dir wire.Dir, rest []byte) bool {
-	return !l.closing && l.t.table.Keep(l.fl, dir, rest)
+	if l.closing {
+		l.tail[dir] = bytes.Clone(rest)
+		return true
+	}
+	return l.t.table.Keep(l.fl, dir, rest)
+}
+
+// join returns what is held of dir, followed by data. Nothing is held any more then.
+func (l *Lane) join(dir wire.Dir, data []byte) []byte {
+	data = l.t.table.Join(l.fl, dir, data)
+	if tail := l.tail[dir]; tail != nil {
+		l.tail[dir] = nil
+		return append(tail, data...)
+	}
+	return data
 }
 
 const maxHeld = 1 << 20 // bytes of one unfinished message that are held for a dissector
@@ -197,34 +211,48 @@ func (l *Lane) upgraded(a *app, dir wire.Dir) {
 }
 
 // unknown inspects bytes that nobody understands. After a loss, an error or a mid-stream start the beginning of a
-// chunk may be a beginning that a probe knows.
+// chunk may be a beginning that a probe knows; while it may be, it is held.
 func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
+	data = l.join(dir, data)
 	if a.reprobes < maxReprobes {
-		a.reprobes++
-		alive := candidates(dissect.Stream)
-		if a.d != nil {
-			if a.proto.Probe(dir, data) == dissect.Yes {
-				a.at[dir] = parsed
-				l.rawEnd(a, dir)
-				return data
+		p, maybe := l.again(a, dir, data)
+		if p != nil {
+			if a.d == nil {
+				l.start(a, p)
 			}
-		} else if p, _ := identify(&alive, dir, data, l.fl.Key.APort, l.fl.Key.BPort); p != nil {
-			l.start(a, p)
 			a.at[dir] = parsed
 			l.rawEnd(a, dir)
 			return data
 		}
+		if maybe && l.keep(dir, data) {
+			return nil
+		}
+		a.reprobes++
 	}
 	l.raw(a, dir, data, true)
 	return nil
 }
 
+// again probes whether data is the beginning of something: of the flow's protocol, if one direction has told.
+func (l *Lane) again(a *app, dir wire.Dir, data []byte) (p *dissect.Protocol, maybe bool) {
+	if a.d == nil {
+		alive := candidates(dissect.Stream)
+		return identify(&alive, dir, data, l.fl.Key.APort, l.fl.Key.BPort)
+	}
+	switch a.proto.Probe(dir, data[:min(len(data), dissect.MaxProbe)]) {
+	case dissect.Yes:
+		return a.proto, false
+	case dissect.Maybe:
+		return nil, len(data) < dissect.MaxProbe
+	}
+	return nil, false
+}
+
 // gap tells everything of dir that n bytes were lost.
 func (l *Lane) gap(a *app, dir wire.Dir, n int) {
-	t, fl := l.t, l.fl
 	switch a.at[dir] {
 	case parsed:
-		rest := t.table.Join(fl, dir, nil) // an unfinished head, say: inspected as it is, then dropped
+		rest := l.join(dir, nil) // an unfinished head, say: inspected as it is, then dropped
 		if len(rest) > 0 {
 			l.raw(a, dir, rest, false)
 		}
@@ -233,13 +261,13 @@ func (l *Lane) gap(a *app, dir wire.Dir, n int) {
 			l.anomaly("applayer", a.proto.Name+".gap", "lost bytes: inspected as raw bytes until a beginning is recognised again")
 			l.lose(a, dir)
 		}
-	case fresh:
-		if rest := t.table.Join(fl, dir, nil); len(rest) > 0 {
+	default:
+		if rest := l.join(dir, nil); len(rest) > 0 {
 			l.raw(a, dir, rest, true)
 		}
-		a.alive = 0
-		a.raw[dir].off += int64(n)
-	default:
+		if a.at[dir] == fresh {
+			a.alive = 0
+		}
 		a.raw[dir].off += int64(n)
 	}
 }
@@ -250,20 +278,30 @@ func (l *Lane) end(a *app, dir wire.Dir) {
 		return
 	}
 	a.ended[dir] = true
-	if a.at[dir] == fresh {
+	if a.at[dir] != parsed {
 		a.at[dir] = unknown
 		a.reprobes = maxReprobes
 		l.flush(a, dir)
-	}
-	if a.d != nil {
-		if a.at[dir] == parsed {
-			if rest := l.t.table.Join(l.fl, dir, nil); len(rest) > 0 { // it will never be complete: inspected as it is
-				l.raw(a, dir, rest, false)
-			}
-		}
-		a.d.Close(dir, l.emit)
+	} else if a.d != nil {
+		l.endParsed(a, dir)
 	}
 	l.rawEnd(a, dir)
+}
+
+// endParsed ends a direction that the dissector was fed: it takes what it left over, or nobody does.
+func (l *Lane) endParsed(a *app, dir wire.Dir) {
+	rest := l.join(dir, nil)
+	a.d.Close(dir, l.emit)
+	if len(rest) == 0 {
+		return
+	}
+	pr, err := a.d.Feed(dir, rest, l.emit)
+	if err != nil {
+		l.t.count.malformed++
+	}
+	if rest = rest[min(pr.Used, len(rest)):]; len(rest) > 0 {
+		l.raw(a, dir, rest, false)
+	}
 }
 
 // datagram deals with a chunk that is a whole datagram.

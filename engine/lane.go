@@ -26,6 +26,7 @@ type Lane struct {
 	records []*record              // free list
 	idle    bool                   // a tick, not a packet, is being served
 	closing bool                   // the flow that is being worked on is ending
+	tail    [2][]byte              // of it: what is held between its last chunks
 
 	// what is being worked on, for onMessage
 	t        *Tap

@@ -43,6 +43,20 @@ func (l *Lane) inspect(m *dissect.Message) {
 	if len(l.hits) > 0 {
 		l.found(m, l.hits)
 	}
+	l.gaveUp()
+}
+
+// gaveUp tells what detection did not look at for want of budget.
+func (l *Lane) gaveUp() {
+	n, why := l.scan.GaveUp()
+	if n == 0 && why == "" {
+		return
+	}
+	l.t.shed += uint64(n)
+	l.a.skip(int(n), why)
+	if l.a.tell(why) {
+		l.anomaly("engine", why, "detection reached a budget in this flow: not all of it was matched against all rules")
+	}
 }
 
 // scanEnd ends all that detection has open for the flow.
@@ -54,6 +68,7 @@ func (l *Lane) scanEnd(a *app) {
 	if len(l.hits) > 0 {
 		l.found(nil, l.hits)
 	}
+	l.gaveUp()
 }
 
 func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
@@ -64,7 +79,7 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 		if a.counts == nil {
 			a.counts = make(map[string]int, 2)
 		}
-		if _, ok := a.counts[h.Rule.ID]; ok || len(a.counts) < maxTold {
+		if _, ok := a.counts[h.Rule.ID]; (ok || len(a.counts) < maxTold) && !h.Grown {
 			a.counts[h.Rule.ID]++
 		}
 		var r *record

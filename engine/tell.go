@@ -151,7 +151,7 @@ func (l *Lane) notes(m *dissect.Message) {
 		if l.a.tell(n.Code) {
 			l.anomaly("applayer", n.Code, n.Detail)
 		}
-		if !n.Alert {
+		if !n.Alert || needsAll[n.Code] && l.fl.Anomalies&(flow.Midstream|flow.GapTold) != 0 {
 			continue
 		}
 		l.a.alerted = true
@@ -175,6 +175,9 @@ func (l *Lane) notes(m *dissect.Message) {
 		l.raise(ev, rule)
 	}
 }
+
+// needsAll are the violations that cannot be told where part of the conversation was not seen.
+var needsAll = map[string]bool{"http.unexpected_data": true, "http.answer_without_request": true}
 
 // anomaly tells an oddity of the present flow.
 func (l *Lane) anomaly(typ, code, detail string) {
