@@ -20,7 +20,8 @@ type dialogue struct {
 	noHandshake bool
 	synData     string
 	actions     []action
-	onlyWhole   bool // cutting it up would change what it says
+	onlyWhole   bool   // cutting it up would change what it says
+	not         string // a way that cannot be understood by anybody
 }
 
 type action struct {
