@@ -32,6 +32,13 @@ type expectation struct {
 	App   string `json:"app_proto,omitempty"`
 }
 
+// forgetApp leaves the protocol of raw bytes out: whether it is known by then depends on where segments end.
+func (x *expectation) forgetApp() {
+	if x.Field == "raw" {
+		x.App = ""
+	}
+}
+
 // testCase is one file of testdata/cases.
 type testCase struct {
 	name     string
@@ -149,6 +156,7 @@ func runFrames(t testing.TB, db *dlp.Database, frames [][]byte) []expectation {
 			if len(ev.Weir.Matches) > 0 {
 				x.Field = ev.Weir.Matches[0].Field
 			}
+			x.forgetApp()
 			got = append(got, x)
 		},
 	})

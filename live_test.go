@@ -254,6 +254,7 @@ func playLive(t *testing.T, bin string, list []*testCase) {
 		if len(ev.Weir.Matches) > 0 {
 			x.Field = ev.Weir.Matches[0].Field
 		}
+		x.forgetApp()
 		got[ev.SrcPort] = append(got[ev.SrcPort], x)
 	}
 	for port, p := range plays {
