@@ -138,7 +138,7 @@ func (s *Scanner) region(at *site, t *text, run *ruleRun, e ends, hits []Hit) []
 		return hits
 	}
 	from := max(run.resume, first-r.look, t.base)
-	if t.base > 0 && from == t.base {
+	if !t.fresh && t.base > 0 && from == t.base {
 		from++ // so that what stands before a match is known
 	}
 	found := false

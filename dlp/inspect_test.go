@@ -253,3 +253,28 @@ func TestCache(t *testing.T) {
 	}
 	compile()
 }
+
+// TestAfterGap finds what begins with the first byte after bytes that were never seen.
+func TestAfterGap(t *testing.T) {
+	db, err := Compile(&rules.Set{Rules: []*rules.Rule{{ID: "t", Regex: "TOKEN-[0-9]{4}", MinDistinct: 1, Mask: "secret"}}},
+		Options{FingerprintKey: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s, err := db.NewScanner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Free()
+	for _, more := range []bool{false, true} {
+		var st State
+		m := dissect.Message{Protocol: &dissect.Raw, ID: 1, Parts: []dissect.Part{{Bytes: []byte("before"), More: true}}}
+		hits := s.Inspect(&st, &m, nil)
+		m.Parts = []dissect.Part{{Off: 100, Bytes: []byte("TOKEN-1234 after"), More: more}}
+		hits = s.Close(&st, s.Inspect(&st, &m, hits))
+		if len(hits) != 1 || hits[0].Off != 100 {
+			t.Errorf("more=%v: got %d hits, want 1 at 100", more, len(hits))
+		}
+	}
+}

@@ -150,6 +150,7 @@ type text struct {
 	b     []byte
 	base  int64 // offset in the value of b[0]
 	first bool  // b[0] is the value's first byte
+	fresh bool  // what stood before b[0], if anything did, was never seen
 	final bool  // nothing comes after b
 }
 

@@ -225,7 +225,7 @@ func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part
 		return hits
 	}
 	at := site{st: st, class: c, message: m.ID, dir: m.Dir, field: p.Field, spec: &m.Protocol.Fields[p.Field], value: p.Value, view: p.View, shifts: p.Shifts, base: p.Off}
-	t := text{b: p.Bytes, base: p.Off, first: p.Off == 0, final: true}
+	t := text{b: p.Bytes, base: p.Off, first: p.Off == 0, fresh: true, final: true}
 	s.runs = s.runs[:0]
 	s.runs, hits = s.evaluate(&at, &t, regions, s.runs, hits)
 	return hits

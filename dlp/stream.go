@@ -204,7 +204,7 @@ func (s *Scanner) join(v *openValue, b []byte) text {
 	}
 	s.joined = append(append(s.joined[:0], v.tail...), b...)
 	base := v.end - int64(len(v.tail))
-	return text{b: s.joined, base: base, first: base == 0}
+	return text{b: s.joined, base: base, first: base == 0, fresh: base == v.base}
 }
 
 // keep appends b to the value and keeps the last bytes of it.
