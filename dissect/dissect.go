@@ -36,6 +36,7 @@ type FieldSpec struct {
 	Name    string // as rules and policy name it: "http.request.body"
 	EVE     string // key in the protocol's EVE event: "key", "object/key", "list[]" of strings, "list.key" in the Value'th object of a list; "" is in none
 	Number  bool   // written as a JSON number in the event
+	Bool    bool   // written as a JSON boolean in the event; its value is "true" or "false"
 	Derived bool   // its bytes are also part of another field: a rule sees it only if it names it
 }
 
@@ -55,8 +56,8 @@ const MaxProbe = 2048 // bytes
 
 // Progress is a parser's answer: Used bytes of the data are done with; call again once at least
 // Need bytes beyond Used are there (0: any). Used <= len(data). What was not used is given again,
-// at the front of the next call's data.
-type Progress struct{ Used, Need int }
+// at the front of the next call's data. Opaque of the Used bytes are ciphertext that cannot be looked into.
+type Progress struct{ Used, Need, Opaque int }
 
 // Dissector parses one flow.
 //
@@ -130,6 +131,8 @@ type Env struct {
 	Count  Counters
 
 	http *httpScratch // shared by the tap's HTTP dissectors; made on first use
+	dns  *dnsParser   // likewise
+	tls  *tlsScratch  // likewise, of TLS
 }
 
 // Wants is the set of fields that somebody asks for, by Protocol.Base+Field. It is immutable; it is

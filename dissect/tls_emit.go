@@ -1,0 +1,128 @@
+package dissect
+
+import "weir/wire"
+
+// tlsScratch is what the tls dissectors of an Env share: nothing in it outlives a call.
+type tlsScratch struct {
+	msg    Message
+	parts  []Part
+	notes  []Note
+	text   []byte // bytes of the parts collected that are no part of the input
+	joined []byte // a handshake message that came in several records
+	sorted []uint16
+	hexed  []byte
+	hello  tlsHello
+}
+
+func (e *Env) tlsScratch() *tlsScratch {
+	if e.tls == nil {
+		e.tls = &tlsScratch{parts: make([]Part, 0, maxTLSParts), notes: make([]Note, 0, tlsNoteKinds)}
+	}
+	return e.tls
+}
+
+// keep returns what write appends to the scratch text; it is valid until the next flush.
+func (x *tlsScratch) keep(write func([]byte) []byte) []byte {
+	at := len(x.text)
+	x.text = write(x.text)
+	return x.text[at:len(x.text):len(x.text)]
+}
+
+func (d *tls) wants(f Field) bool { return d.env.Want.Has(d.p, f) }
+
+// begin opens a message of the direction.
+func (d *tls) begin(s *tlsSide) {
+	d.lastID++
+	s.id, s.values = d.lastID, 0
+	d.env.Count.Messages++
+}
+
+// add collects a value that is whole.
+func (d *tls) add(s *tlsSide, f Field, b []byte) {
+	if x := d.env.tlsScratch(); d.wants(f) {
+		s.values++
+		x.parts = append(x.parts, Part{Field: f, Value: s.values, Bytes: b})
+	}
+}
+
+// end closes the message in hand, and with tx the exchange.
+func (d *tls) end(dir wire.Dir, s *tlsSide, tx bool, emit func(*Message)) {
+	tx = tx && !d.done
+	d.done = d.done || tx
+	d.flush(dir, s, true, tx, emit)
+	s.id = 0
+}
+
+// flush emits what is collected.
+func (d *tls) flush(dir wire.Dir, s *tlsSide, end, tx bool, emit func(*Message)) {
+	x := d.env.tlsScratch()
+	if !end && len(x.parts) == 0 && len(x.notes) == 0 {
+		return
+	}
+	x.msg = Message{Protocol: d.p, ID: s.id, Tx: 1, Dir: dir, Parts: x.parts, Notes: x.notes, End: end, TxEnd: tx}
+	emit(&x.msg)
+	x.msg = Message{}
+	clear(x.parts)
+	x.parts, x.notes = x.parts[:0], x.notes[:0]
+	if cap(x.text) > maxScratch {
+		x.text = nil
+	}
+	x.text = x.text[:0]
+}
+
+// note tells a violation at once; in a message of its own if none is in hand.
+func (d *tls) note(dir wire.Dir, s *tlsSide, k tlsNoteKind, emit func(*Message)) {
+	x := d.env.tlsScratch()
+	if s.told&(1<<k) != 0 {
+		return
+	}
+	x.note(s, k)
+	if s.id != 0 {
+		d.flush(dir, s, false, false, emit)
+		return
+	}
+	d.begin(s)
+	d.end(dir, s, false, emit)
+}
+
+// note collects a violation; it is told once for each direction.
+func (x *tlsScratch) note(s *tlsSide, k tlsNoteKind) {
+	if s.told&(1<<k) == 0 {
+		s.told |= 1 << k
+		x.notes = append(x.notes, tlsNotes[k])
+	}
+}
+
+// alert tells an alert in the clear. A fatal one before the handshake is through ends the exchange.
+func (d *tls) alert(dir wire.Dir, s *tlsSide, level, description uint8, emit func(*Message)) {
+	const fatal = 2
+	if s.id == 0 {
+		d.begin(s)
+	}
+	if d.wants(tlsAlert) {
+		d.add(s, tlsAlert, d.env.tlsScratch().keep(func(b []byte) []byte { return appendAlert(b, description) }))
+	}
+	d.end(dir, s, level == fatal && d.hello, emit)
+}
+
+// tlsNoteKind is an index into tlsNotes.
+type tlsNoteKind uint8
+
+const (
+	noteTLSHello tlsNoteKind = iota
+	noteTLSHeartbleed
+	noteTLSOld
+	noteTLSSSL2
+	noteTLSRecord
+	noteTLSCertificate
+	tlsNoteKinds
+)
+
+var tlsNotes = [tlsNoteKinds]Note{
+	noteTLSHello:       {"tls.malformed_hello", false, "a handshake message whose lengths lie, or that is larger than is waited for"},
+	noteTLSHeartbleed:  {"tls.heartbleed", true, "a heartbeat whose payload length reaches past its record (CVE-2014-0160)"},
+	noteTLSOld:         {"tls.old_version", false, "a version before TLS 1.2 was negotiated (RFC 8996)"},
+	noteTLSSSL2:        {"tls.ssl2_hello", false, "a ClientHello in the form of SSL 2.0 (RFC 6176)"},
+	noteTLSRecord:      {"tls.bad_record", false, "bytes after ciphertext that are no record: nothing more of this direction is looked into"},
+	noteTLSCertificate: {"tls.bad_certificate", false, "a certificate that is not well formed, or larger than is waited for"},
+}
