@@ -120,7 +120,7 @@ func (o *object) value(v any) {
 		}
 		o.b = strconv.AppendFloat(o.b, v, 'g', -1, 64)
 	case json.Number:
-		if !isNumber(string(v)) {
+		if v == "" || v[0] != '-' && digits(string(v)) == 0 || !json.Valid([]byte(v)) {
 			o.b = appendString(o.b, string(v))
 			return
 		}

@@ -34,7 +34,9 @@ type bucket struct {
 }
 
 // NewLimiter returns a Limiter with full buckets.
-func NewLimiter() *Limiter { return &Limiter{Burst: limitBurst, PerSecond: limitRate, buckets: map[limitKey]*list.Element{}} }
+func NewLimiter() *Limiter {
+	return &Limiter{Burst: limitBurst, PerSecond: limitRate, buckets: map[limitKey]*list.Element{}}
+}
 
 // Allow reports whether an alert of rule, concerning who, may be told at now (ns since the epoch, the time of the event), and if so how many
 // were held back since the last that was. Beyond 4096 pairs the least recently used one is forgotten, and its bucket full again.

@@ -152,6 +152,9 @@ func ParseEVE(line []byte) (*Event, error) {
 
 func eveNanos(s string) (int64, error) {
 	t, err := time.Parse(parseTime, s)
+	if err == nil && (t.Year() < 1678 || t.Year() > 2261) {
+		err = fmt.Errorf("%s: out of range", s) // of what nanoseconds since the epoch can say
+	}
 	return t.UnixNano(), err
 }
 
@@ -202,14 +205,20 @@ func parseApp(line []byte) (*App, error) {
 		if common[name] || len(raw) == 0 || raw[0] != '{' {
 			continue
 		}
-		fields, err := parseMembers(raw, "")
+		fields, err := parseMembers(raw, "", 0)
 		return &App{Name: name, Fields: fields}, err
 	}
 	return nil, nil
 }
 
+// maxDepth is the number of objects in objects that are read of a protocol's own; AppendEVE writes two. What is deeper is left out.
+const maxDepth = 4
+
 // parseMembers reads an object's members in their order; those of objects in it get prefix and a slash before their names.
-func parseMembers(raw []byte, prefix string) ([]KV, error) {
+func parseMembers(raw []byte, prefix string, depth int) ([]KV, error) {
+	if depth > maxDepth {
+		return nil, nil
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	if _, err := d.Token(); err != nil {
@@ -228,14 +237,14 @@ func parseMembers(raw []byte, prefix string) ([]KV, error) {
 		name, _ := key.(string)
 		name = prefix + name
 		if v[0] == '{' {
-			inner, err := parseMembers(v, name+"/")
+			inner, err := parseMembers(v, name+"/", depth+1)
 			if err != nil {
 				return nil, err
 			}
 			out = append(out, inner...)
 			continue
 		}
-		value, err := parseValue(v)
+		value, err := parseValue(v, depth)
 		if err != nil {
 			return nil, err
 		}
@@ -247,7 +256,7 @@ func parseMembers(raw []byte, prefix string) ([]KV, error) {
 }
 
 // parseValue reads a value that KV may hold; nil for null.
-func parseValue(raw []byte) (any, error) {
+func parseValue(raw []byte, depth int) (any, error) {
 	if raw[0] != '[' {
 		var v any
 		d := json.NewDecoder(bytes.NewReader(raw))
@@ -263,7 +272,7 @@ func parseValue(raw []byte) (any, error) {
 	texts := []string{}
 	for _, v := range list {
 		if v[0] == '{' {
-			row, err := parseMembers(v, "")
+			row, err := parseMembers(v, "", depth+1)
 			if err != nil {
 				return nil, err
 			}
