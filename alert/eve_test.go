@@ -237,7 +237,7 @@ func FuzzAppendEVE(f *testing.F) {
 		e.Weir.Uninspected = &Uninspected{s, n}
 		e.Flow = &Flow{Start: now, End: now, State: s, Reason: s}
 		e.Anomaly = &Anomaly{Type: s, Event: s, Layer: s, AppProto: s, Detail: s}
-		e.Stats = map[string]any{s: json.Number(number), "x": map[string]any{s: s}}
+		e.Stats = map[string]any{"x": map[string]any{s: json.Number(number)}}
 		e.App = &App{Name: []string{"http", "dns"}[n%2], Fields: []KV{{s, s}, {"number", json.Number(number)}, {"list", []string{s, number}},
 			{"ja3/hash", s}, {"rows", [][]KV{{{s, json.Number(number)}}, {{"k", s}}}}, {s, number}}}
 		line, err := AppendEVE(nil, e)

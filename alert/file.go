@@ -159,24 +159,31 @@ func (f *File) tick() {
 
 // full reports whether the buffered lines would take the file over its limit.
 func (f *File) full() bool {
-	if f.max <= 0 || !f.regular {
-		return false
-	}
-	size := f.size + f.l.written
-	if size == 0 || size+int64(len(f.l.buf)-f.l.done) <= f.max {
-		return size == 0 && int64(len(f.l.buf)) > f.max
-	}
-	return true
+	return f.max > 0 && f.regular && f.size+f.l.written+int64(len(f.l.buf)-f.l.done) > f.max
 }
 
 // rotate writes the first end bytes of the buffer to the present file, renames the files and opens a new one.
 func (f *File) rotate(end int) error {
 	err := f.l.flush(end) // if the disk is full, the lines go to the new file: the oldest makes room for it
-	if f.size+f.l.written == 0 {
-		return err // one line alone is longer than the limit
+	st, serr := f.f.Stat()
+	if serr != nil {
+		return errors.Join(err, serr)
 	}
+	f.size, f.l.written = st.Size(), 0 // it may have been truncated meanwhile (logrotate's copytruncate)
+	if f.size == 0 || !f.full() {
+		return err
+	}
+	// Only the file in use is moved on: if it has gone already, renaming the others again would push out old ones for nothing.
+	if there, serr := os.Stat(f.path); serr == nil && os.SameFile(st, there) {
+		err = errors.Join(err, f.shift())
+	}
+	return errors.Join(err, f.open())
+}
+
+// shift gives each file the next one's name.
+func (f *File) shift() (err error) {
 	if f.keep == 0 {
-		err = errors.Join(err, remove(f.path))
+		return remove(f.path)
 	}
 	for i := f.keep; i > 0; i-- {
 		from := f.path
@@ -187,7 +194,7 @@ func (f *File) rotate(end int) error {
 			err = errors.Join(err, e)
 		}
 	}
-	return errors.Join(err, f.open())
+	return err
 }
 
 func remove(path string) error {

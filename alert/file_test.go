@@ -139,6 +139,32 @@ func TestFileRotatesAtOpenAndBuffered(t *testing.T) {
 	}
 }
 
+// TestFileMovedAway: when others have moved or truncated the file, the older ones stay as they are.
+func TestFileMovedAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "eve.json")
+	f := newFile(t, path, 300, 1)
+	if err := os.WriteFile(path+".1", []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, numbered(10), numbered(11), numbered(12))
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, numbered(13), numbered(14))
+	if err := os.Rename(path, path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	for i := 15; i < 18; i++ {
+		write(t, f, numbered(i))
+	}
+	if b, err := os.ReadFile(path + ".1"); string(b) != "old" {
+		t.Errorf("got %q, %v: an older file was pushed out", b, err)
+	}
+	if got := fmt.Sprint(ids(t, path+".moved", path)); got != "[13 14 15 16 17]" {
+		t.Errorf("got %s, want [13 14 15 16 17]", got)
+	}
+}
+
 func TestFileKeepsNone(t *testing.T) {
 	dir := t.TempDir()
 	f := newFile(t, filepath.Join(dir, "eve.json"), 200, 0)
