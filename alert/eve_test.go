@@ -220,6 +220,7 @@ func BenchmarkAppendEVE(b *testing.B) {
 func FuzzAppendEVE(f *testing.F) {
 	f.Add("http", "a\x00\xff\"", "7", uint8(6), uint64(1), int64(noon))
 	f.Add("dns", "ja3/hash", "1e5", uint8(58), uint64(0), int64(math.MinInt64))
+	f.Add("x", "0", "0\n", uint8(0), uint64(1), int64(0))
 	f.Add("tls", "/", "-0.0", uint8(0), uint64(math.MaxUint64), int64(math.MaxInt64))
 	f.Fuzz(func(t *testing.T, typ, s, number string, proto uint8, n uint64, now int64) {
 		e := sample()

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -120,7 +121,7 @@ func (o *object) value(v any) {
 		}
 		o.b = strconv.AppendFloat(o.b, v, 'g', -1, 64)
 	case json.Number:
-		if v == "" || v[0] != '-' && digits(string(v)) == 0 || !json.Valid([]byte(v)) {
+		if strings.Trim(string(v), "+-.0123456789Ee") != "" || !json.Valid([]byte(v)) { // white space is valid JSON, but no part of a number
 			o.b = appendString(o.b, string(v))
 			return
 		}
