@@ -130,9 +130,10 @@ type Env struct {
 	Limits Limits
 	Count  Counters
 
-	http *httpScratch // shared by the tap's HTTP dissectors; made on first use
-	dns  *dnsParser   // likewise
-	tls  *tlsScratch  // likewise, of TLS
+	http  *httpScratch  // shared by the tap's HTTP dissectors; made on first use
+	http2 *http2Scratch // likewise
+	dns   *dnsScratch   // likewise
+	tls   *tlsScratch   // likewise, of TLS
 }
 
 // Wants is the set of fields that somebody asks for, by Protocol.Base+Field. It is immutable; it is

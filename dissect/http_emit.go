@@ -25,6 +25,7 @@ type httpScratch struct {
 	want   uint32  // set of Fields
 	key    *bool   // Want that want was made from
 	keyLen int
+	of     *Protocol // whose fields want is about
 
 	codings   []*codings
 	inflaters []*inflater
@@ -48,10 +49,10 @@ func (x *httpScratch) refresh(p *Protocol, env *Env) {
 	if len(env.Want) > 0 {
 		key = &env.Want[0]
 	}
-	if key == x.key && len(env.Want) == x.keyLen {
+	if key == x.key && len(env.Want) == x.keyLen && p == x.of {
 		return
 	}
-	x.key, x.keyLen, x.want = key, len(env.Want), 0
+	x.key, x.keyLen, x.of, x.want = key, len(env.Want), p, 0
 	for f := range p.Fields {
 		if env.Want.Has(p, Field(f)) {
 			x.want |= 1 << f

@@ -4,6 +4,7 @@ package dissect
 // hints at another. The order is visible here on purpose.
 var Protocols = number([]*Protocol{
 	&HTTP,
+	&HTTP2,
 	&TLS,
 	&DNS,
 	&DNSTCP,
