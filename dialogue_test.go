@@ -78,7 +78,7 @@ func (d *dialogue) line(line string) error {
 	switch word {
 	case "gap", "ack", "rst", "fin", "syn":
 		a.n, err = strconv.Atoi(strings.TrimSpace(arg))
-	case "badsum", "old", "decoy":
+	case "badsum", "old", "decoy", "urg":
 		a.data, err = unescape(arg)
 	case "ahead":
 		num, text, _ := strings.Cut(arg, " ")

@@ -191,6 +191,9 @@ func (p *player) do(a action) {
 			p.segment(a.client, at, data[:n], nil)
 			data, at = data[n:], at+uint32(n)
 		}
+	case "urg":
+		p.segment(a.client, next, a.data, func(t *layers.TCP) { t.URG, t.Urgent = true, uint16(len(a.data)) })
+		p.seq[me] += uint32(len(a.data))
 	case "close":
 		p.segment(a.client, next, "", func(t *layers.TCP) { t.FIN = true })
 		p.seq[me]++

@@ -16,8 +16,6 @@ func (c *core) data(f *Info, d wire.Dir, p *wire.Packet, t trust) {
 		lost, fin = int(p.Frame.Len)-len(p.Frame.Data), false
 	}
 	if p.TCP.Flags&wire.URG != 0 && len(data) > 0 {
-		// Delivered in its place. Linux takes one byte out of the stream unless SO_OOBINLINE is set, which nobody outside can know; leaving
-		// it in shows every byte, and the anomaly says that the application may see one fewer.
 		f.note(UrgentData)
 	}
 	if old := s.next.Sub(seq); old > 0 {
@@ -35,10 +33,26 @@ func (c *core) data(f *Info, d wire.Dir, p *wire.Packet, t trust) {
 		}
 	}
 	if seq == s.next && t == good && (f.x == nil || c.clearAhead(f, d, p.TCP.Seq, seq, data)) {
-		c.inOrder(f, d, data, lost, fin)
+		c.inOrder(f, d, c.skipUrgent(f, d, p, seq, data), lost, fin)
 		return
 	}
 	c.outOfOrder(f, d, p, seq, data, fin, t)
+}
+
+// skipUrgent delivers what is before the urgent byte of a segment and returns what is after it. The byte itself is not in the stream that an application
+// reads unless it has set SO_OOBINLINE, which hardly any does: delivered in its place, it would hide what stands around it. The pointer is read
+// as every stack reads it: to the byte after the urgent one (RFC 6093). Of a segment that comes out of order the byte stays in.
+func (c *core) skipUrgent(f *Info, d wire.Dir, p *wire.Packet, seq wire.Seq, data []byte) []byte {
+	at := int(p.TCP.Urgent) - 1 - seq.Sub(p.TCP.Seq)
+	if p.TCP.Flags&wire.URG == 0 || at < 0 || at >= len(data) {
+		return data
+	}
+	if at > 0 {
+		c.deliver(f, d, data[:at])
+	}
+	s := &f.side[d]
+	s.next = s.next.Add(1)
+	return data[at+1:]
 }
 
 // inOrder delivers data, which comes next and overlaps nothing that stays held, and what it joins up with.
