@@ -107,73 +107,70 @@ const (
 // tlsSide is the state of one direction.
 type tlsSide struct {
 	state  tlsState
-	typ    uint8           // of the record in hand
+	typ    uint8           // of the record in hand; 0: its body is passed over
 	hn     uint8           // bytes in hdr
 	hdr    [tlsHeader]byte // of a record of ciphertext, as far as it came
 	begun  bool            // a record was seen
-	ccs    bool            // ChangeCipherSpec was passed over, not knowing what it means yet
+	ccs    bool            // ChangeCipherSpec was passed over, not knowing what it means
 	held   bool            // the last Feed left bytes over
 	left   int32           // bytes of the record in hand that are still to come
 	skip   int32           // bytes of the handshake message in hand that are passed over
 	told   uint16          // noteKinds that were told
-	id     uint64          // of the message in hand; 0: none
 	values uint32          // value numbers given
+	id     uint64          // of the message in hand, which is the server's; 0: none
 }
 
 // tls parses one flow.
 type tls struct {
 	p       *Protocol
 	env     *Env
+	emit    func(*Message) // during a call
 	side    [2]tlsSide
 	lastID  uint64
-	session uint32 // hash of the session id that the client offered; 0: none
-	version uint16 // negotiated; 0: not known yet
-	offer   uint16 // the highest version that the client offered
-	hello   bool   // a ClientHello was told
-	retry   bool   // a HelloRetryRequest was seen
-	answer  bool   // a ServerHello was told
-	cert    bool   // a Certificate was seen
-	more    bool   // a ServerHelloDone was seen: a full handshake
-	done    bool   // TxEnd was told
-	sealed  bool   // all records from here on are ciphertext, both ways
+	names   uint32   // hash of the names in the ClientHello
+	version uint16   // negotiated; 0: not known yet
+	offer   uint16   // the highest version that the client offered
+	dir     wire.Dir // during a call
+	hello   bool     // a ClientHello was told
+	retry   bool     // a HelloRetryRequest was seen
+	answer  bool     // a ServerHello was told
+	cert    bool     // a Certificate was seen
+	done    bool     // TxEnd was told
+	sealed  bool     // all records from here on are ciphertext, both ways
 }
 
 func newTLS(p *Protocol, env *Env) Dissector { return &tls{p: p, env: env} }
 
 // Feed implements Dissector.
 func (d *tls) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
+	d.emit, d.dir = emit, dir
 	s := &d.side[dir]
 	s.held = false
-	for pr.Used < len(data) {
+	for pr.Used < len(data) && pr.Need == 0 && err == nil {
 		b := data[pr.Used:]
 		if d.sealed && s.state == tlsClear {
 			s.state, s.skip = tlsSealed, 0
 		}
+		n := len(b)
 		switch s.state {
 		case tlsOpaque:
-			pr.Opaque += len(b)
-			pr.Used = len(data)
+			pr.Opaque += n
 		case tlsSealed:
-			n, opaque := d.ciphertext(dir, s, b, emit)
-			pr.Used += n
+			opaque := 0
+			n, opaque = d.ciphertext(s, b)
 			pr.Opaque += opaque
-		default:
-			n, need, err := d.clear(dir, s, b, emit)
-			pr.Used += n
-			if err != nil {
-				return pr, err
-			}
-			if need > 0 {
-				pr.Need, s.held = need, true
-				return pr, nil
-			}
+		case tlsClear:
+			n, pr.Need, err = d.clear(s, b)
 		}
+		pr.Used += n
 	}
-	return pr, nil
+	s.held = pr.Need > 0
+	d.emit = nil
+	return pr, err
 }
 
-// ciphertext walks over records. It uses all of b, unless a record turns out to be in the clear.
-func (d *tls) ciphertext(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) (used, opaque int) {
+// ciphertext walks over records. It uses all of b, unless the place is lost or a record is in the clear.
+func (d *tls) ciphertext(s *tlsSide, b []byte) (used, opaque int) {
 	for used < len(b) {
 		if s.left > 0 {
 			n := min(int(s.left), len(b)-used)
@@ -190,14 +187,14 @@ func (d *tls) ciphertext(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)
 		}
 		s.hn = 0
 		typ, size, ok := tlsRecord(s.hdr[:])
-		if !ok { // the end may have gone back to plain bytes; nothing tells
+		if !ok {
 			s.state = tlsOpaque
-			d.note(dir, s, noteTLSRecord, emit)
+			d.note(s, noteTLSRecord)
 			break
 		}
 		s.typ, s.left = typ, int32(size)
-		if !d.sealed && !s.ccs && (typ == recordShake || typ == recordAlert && size == 2) {
-			s.state = tlsClear // early data, then a second ClientHello
+		if typ == recordShake && d.hello && !d.answer && tls13(d.offer) { // early data was refused: a second ClientHello
+			s.state = tlsClear
 			break
 		}
 	}
@@ -205,116 +202,118 @@ func (d *tls) ciphertext(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)
 }
 
 // clear parses from the front of b, which is not empty.
-func (d *tls) clear(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) (used, need int, err error) {
+func (d *tls) clear(s *tlsSide, b []byte) (used, need int, err error) {
 	if s.left > 0 {
-		return d.body(dir, s, b, emit)
+		return d.body(s, b)
 	}
 	if !s.begun && b[0]&0x80 != 0 {
-		return d.ssl2(dir, s, b, emit)
+		return d.ssl2(s, b)
 	}
 	if len(b) < tlsHeader {
 		return 0, tlsHeader - len(b), nil
 	}
 	typ, size, ok := tlsRecord(b)
 	if !ok {
-		d.finish(dir, emit)
-		return 0, 0, errTLSRecord
+		return d.notRecord(s)
 	}
 	s.begun = true
 	s.typ, s.left = typ, int32(size)
 	return tlsHeader, 0, nil
 }
 
+// notRecord is what clear answers to bytes that are no record. Once there was ciphertext, raw inspection of what follows would be
+// of no use.
+func (d *tls) notRecord(s *tlsSide) (used, need int, err error) {
+	if d.side[0].state == tlsClear && d.side[1].state == tlsClear {
+		return 0, 0, errTLSRecord
+	}
+	s.state = tlsOpaque
+	d.note(s, noteTLSRecord)
+	return 0, 0, nil
+}
+
 // body parses the body of the record in hand from the front of b.
-func (d *tls) body(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) (used, need int, err error) {
+func (d *tls) body(s *tlsSide, b []byte) (used, need int, err error) {
 	switch s.typ {
 	case recordShake:
-		return d.handshake(dir, s, b, emit)
+		return d.handshake(s, b)
 	case recordCCS:
-		d.changeCipher(dir, s, emit)
+		d.changeCipher(s)
 	case recordAlert:
 		if s.left != 2 {
-			break
+			s.state = tlsSealed
+			return 0, 0, nil
 		}
 		if len(b) < 2 {
 			return 0, 1, nil
 		}
-		d.alert(dir, s, b[0], b[1], emit)
+		d.alert(s, b[0], b[1])
 	case recordBeat:
-		if len(b) < min(3, int(s.left)) {
-			return 0, min(3, int(s.left)) - len(b), nil
+		if n := min(3, int(s.left)) - len(b); n > 0 {
+			return 0, n, nil
 		}
-		d.heartbeat(dir, s, b, emit)
+		d.heartbeat(s, b)
 	case recordData:
 		s.state = tlsSealed
 		return 0, 0, nil
 	}
-	n := min(len(b), int(s.left)) // what remains of the record tells nothing
+	s.typ = 0 // what remains of it tells nothing
+	n := min(len(b), int(s.left))
 	s.left -= int32(n)
-	if s.left > 0 && s.typ != recordCCS {
-		s.state = tlsSealed
-	}
 	return n, 0, nil
 }
 
 // changeCipher deals with ChangeCipherSpec: up to TLS 1.2 the direction is ciphertext from here on; in TLS 1.3 it means nothing.
-func (d *tls) changeCipher(dir wire.Dir, s *tlsSide, emit func(*Message)) {
-	switch {
-	case d.retry || tls13(d.version) || d.version == 0 && tls13(d.offer):
-		s.ccs = d.version == 0 && !d.retry
+func (d *tls) changeCipher(s *tlsSide) {
+	if d.retry || tls13(d.version) || d.version == 0 && tls13(d.offer) {
+		s.ccs = !d.retry
 		return
-	case d.answer && s.id != 0 && !d.cert && !d.more && s == &d.side[dir]:
-		if d.serverSide(dir) {
-			d.resumed(dir, s, emit)
-		}
 	}
-	if d.answer && d.serverSide(dir) && !d.done {
-		d.end(dir, s, true, emit)
+	if s.id != 0 { // neither Certificate nor ServerHelloDone came
+		d.add(s, tlsResumed, []byte("true"))
+		d.end(s, true)
 	}
-	s.state, s.ccs = tlsSealed, true
+	s.state = tlsSealed
 }
 
-// serverSide reports whether dir is the one that the ServerHello came from and its message is still open.
-func (d *tls) serverSide(dir wire.Dir) bool { return d.answer && d.side[dir].id != 0 }
-
 // heartbeat looks at a heartbeat message for a payload length that reaches past its record (CVE-2014-0160).
-func (d *tls) heartbeat(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) {
+func (d *tls) heartbeat(s *tlsSide, b []byte) {
 	c := wire.Cut(b)
 	typ, n := c.U8(), int(c.U16())
 	if c.Short() || typ != beatRequest && typ != beatResponse {
 		return
 	}
 	if 3+n > int(s.left) || typ == beatRequest && 3+n+beatPadding > int(s.left) {
-		d.note(dir, s, noteTLSHeartbleed, emit)
+		d.note(s, noteTLSHeartbleed)
 	}
 }
 
 // Gap implements Dissector.
 func (d *tls) Gap(dir wire.Dir, n int, emit func(*Message)) bool {
 	s := &d.side[dir]
-	switch {
-	case s.state == tlsSealed && s.hn == 0 && !s.held && n <= int(s.left):
-		s.left -= int32(n)
-	case s.state == tlsClear && !s.held && s.typ != recordShake && n <= int(s.left):
-		s.left -= int32(n)
-	default:
-		s.state, s.left, s.skip, s.hn = tlsOpaque, 0, 0, 0
+	rest := s.left // bytes that may be lost and no harm done
+	inShake := s.state == tlsClear && s.typ == recordShake
+	if inShake {
+		rest = min(rest, s.skip)
 	}
-	s.held = false
+	if s.state == tlsOpaque || s.held || s.hn > 0 || n < 0 || n > int(rest) {
+		s.state, s.left, s.skip, s.hn = tlsOpaque, 0, 0, 0
+		return true
+	}
+	s.left -= int32(n)
+	if inShake {
+		s.skip -= int32(n)
+	}
 	return true
 }
 
 // Close implements Dissector.
 func (d *tls) Close(dir wire.Dir, emit func(*Message)) {
-	if s := &d.side[dir]; s.id != 0 && !d.done {
-		d.end(dir, s, d.answer, emit)
+	d.emit, d.dir = emit, dir
+	if s := &d.side[dir]; s.id != 0 {
+		d.end(s, true)
 	}
-}
-
-// finish ends what is open, before the dissector is dropped.
-func (d *tls) finish(dir wire.Dir, emit func(*Message)) {
-	d.Close(dir, emit)
-	d.Close(dir.Other(), emit)
+	d.emit = nil
 }
 
 // tlsRecord reads a record header.

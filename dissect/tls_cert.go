@@ -55,7 +55,7 @@ func der(c *wire.Cursor, tags ...uint8) (tag uint8, body wire.Cursor) {
 }
 
 // certificate tells the server's own certificate. It is read leniently: nothing here is verified.
-func (d *tls) certificate(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) {
+func (d *tls) certificate(s *tlsSide, b []byte) {
 	x := d.env.tlsScratch()
 	if d.wants(tlsFingerprint) {
 		sum := sha1.Sum(b)
@@ -86,7 +86,7 @@ func (d *tls) certificate(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message
 	}
 	for tbs.Len() > 0 {
 		if tag, ext := der(&tbs); tag == derExtensions && d.wants(tlsSAN) {
-			d.extensions(dir, s, ext, emit)
+			d.extensions(s, ext)
 		}
 	}
 	if tbs.Short() {
@@ -112,7 +112,7 @@ func (d *tls) time(s *tlsSide, x *tlsScratch, f Field, c *wire.Cursor) {
 }
 
 // extensions finds the subject's alternative names.
-func (d *tls) extensions(dir wire.Dir, s *tlsSide, list wire.Cursor, emit func(*Message)) {
+func (d *tls) extensions(s *tlsSide, list wire.Cursor) {
 	_, list = der(&list, derSequence)
 	for list.Len() > 0 {
 		_, ext := der(&list, derSequence)
@@ -128,9 +128,6 @@ func (d *tls) extensions(dir wire.Dir, s *tlsSide, list wire.Cursor, emit func(*
 		for names.Len() > 0 {
 			tag, v := der(&names)
 			d.alternative(s, tag, v.Rest())
-			if len(d.env.tlsScratch().parts) >= maxTLSParts {
-				d.flush(dir, s, false, false, emit)
-			}
 		}
 	}
 }
@@ -139,10 +136,10 @@ func (d *tls) extensions(dir wire.Dir, s *tlsSide, list wire.Cursor, emit func(*
 func (d *tls) alternative(s *tlsSide, tag uint8, v []byte) {
 	switch tag {
 	case nameDNS, nameEmail, nameURI:
-		d.add(s, tlsSAN, v)
+		d.addOne(s, tlsSAN, v)
 	case nameIP:
 		if a, ok := netip.AddrFromSlice(v); ok {
-			d.add(s, tlsSAN, d.env.tlsScratch().keep(a.AppendTo))
+			d.addOne(s, tlsSAN, d.env.tlsScratch().keep(a.AppendTo))
 		}
 	}
 }

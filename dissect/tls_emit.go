@@ -1,7 +1,5 @@
 package dissect
 
-import "weir/wire"
-
 // tlsScratch is what the tls dissectors of an Env share: nothing in it outlives a call.
 type tlsScratch struct {
 	msg    Message
@@ -45,22 +43,30 @@ func (d *tls) add(s *tlsSide, f Field, b []byte) {
 	}
 }
 
+// addOne collects one value of many, which borrows nothing from the scratch.
+func (d *tls) addOne(s *tlsSide, f Field, b []byte) {
+	d.add(s, f, b)
+	if len(d.env.tlsScratch().parts) >= maxTLSParts {
+		d.flush(s, false, false)
+	}
+}
+
 // end closes the message in hand, and with tx the exchange.
-func (d *tls) end(dir wire.Dir, s *tlsSide, tx bool, emit func(*Message)) {
+func (d *tls) end(s *tlsSide, tx bool) {
 	tx = tx && !d.done
 	d.done = d.done || tx
-	d.flush(dir, s, true, tx, emit)
+	d.flush(s, true, tx)
 	s.id = 0
 }
 
 // flush emits what is collected.
-func (d *tls) flush(dir wire.Dir, s *tlsSide, end, tx bool, emit func(*Message)) {
+func (d *tls) flush(s *tlsSide, end, tx bool) {
 	x := d.env.tlsScratch()
 	if !end && len(x.parts) == 0 && len(x.notes) == 0 {
 		return
 	}
-	x.msg = Message{Protocol: d.p, ID: s.id, Tx: 1, Dir: dir, Parts: x.parts, Notes: x.notes, End: end, TxEnd: tx}
-	emit(&x.msg)
+	x.msg = Message{Protocol: d.p, ID: s.id, Tx: 1, Dir: d.dir, Parts: x.parts, Notes: x.notes, End: end, TxEnd: tx}
+	d.emit(&x.msg)
 	x.msg = Message{}
 	clear(x.parts)
 	x.parts, x.notes = x.parts[:0], x.notes[:0]
@@ -71,18 +77,18 @@ func (d *tls) flush(dir wire.Dir, s *tlsSide, end, tx bool, emit func(*Message))
 }
 
 // note tells a violation at once; in a message of its own if none is in hand.
-func (d *tls) note(dir wire.Dir, s *tlsSide, k tlsNoteKind, emit func(*Message)) {
+func (d *tls) note(s *tlsSide, k tlsNoteKind) {
 	x := d.env.tlsScratch()
 	if s.told&(1<<k) != 0 {
 		return
 	}
 	x.note(s, k)
 	if s.id != 0 {
-		d.flush(dir, s, false, false, emit)
+		d.flush(s, false, false)
 		return
 	}
 	d.begin(s)
-	d.end(dir, s, false, emit)
+	d.end(s, false)
 }
 
 // note collects a violation; it is told once for each direction.
@@ -94,15 +100,20 @@ func (x *tlsScratch) note(s *tlsSide, k tlsNoteKind) {
 }
 
 // alert tells an alert in the clear. A fatal one before the handshake is through ends the exchange.
-func (d *tls) alert(dir wire.Dir, s *tlsSide, level, description uint8, emit func(*Message)) {
+func (d *tls) alert(s *tlsSide, level, description uint8) {
 	const fatal = 2
-	if s.id == 0 {
+	open := s.id != 0
+	if !open {
 		d.begin(s)
 	}
 	if d.wants(tlsAlert) {
 		d.add(s, tlsAlert, d.env.tlsScratch().keep(func(b []byte) []byte { return appendAlert(b, description) }))
 	}
-	d.end(dir, s, level == fatal && d.hello, emit)
+	if open && level != fatal {
+		d.flush(s, false, false)
+		return
+	}
+	d.end(s, level == fatal && d.hello)
 }
 
 // tlsNoteKind is an index into tlsNotes.
@@ -115,6 +126,8 @@ const (
 	noteTLSSSL2
 	noteTLSRecord
 	noteTLSCertificate
+	noteTLSChanged
+	noteTLSNull
 	tlsNoteKinds
 )
 
@@ -125,4 +138,6 @@ var tlsNotes = [tlsNoteKinds]Note{
 	noteTLSSSL2:        {"tls.ssl2_hello", false, "a ClientHello in the form of SSL 2.0 (RFC 6176)"},
 	noteTLSRecord:      {"tls.bad_record", false, "bytes after ciphertext that are no record: nothing more of this direction is looked into"},
 	noteTLSCertificate: {"tls.bad_certificate", false, "a certificate that is not well formed, or larger than is waited for"},
+	noteTLSChanged:     {"tls.name_changed", true, "the second ClientHello names another server than the first"},
+	noteTLSNull:        {"tls.null_cipher", true, "the cipher suite that was negotiated does not encrypt"},
 }

@@ -1,9 +1,13 @@
 package dissect
 
-import "weir/wire"
+import (
+	"strings"
+
+	"weir/wire"
+)
 
 // handshake parses handshake messages from the front of b, which begins at the start of a message, or inside one that is passed over.
-func (d *tls) handshake(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) (used, need int, err error) {
+func (d *tls) handshake(s *tlsSide, b []byte) (used, need int, err error) {
 	if s.skip > 0 {
 		n := min(int(s.skip), int(s.left), len(b))
 		s.skip -= int32(n)
@@ -13,51 +17,51 @@ func (d *tls) handshake(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message))
 	x := d.env.tlsScratch()
 	h, n, left, need, ok := x.gather(b, int(s.left), tlsMessage)
 	if need > 0 || !ok {
-		return d.unfinished(dir, s, need, ok, emit)
+		return d.unfinished(s, need, ok)
 	}
 	typ, size := h[0], int(h[1])<<16|int(h[2])<<8|int(h[3])
-	if s.ccs && typ != clientHello { // it did mean what it says
+	if s.ccs && (typ != clientHello || size > maxTLSMessage) { // it did mean what it says
 		s.state = tlsSealed
 		return 0, 0, nil
 	}
 	want, all := tlsMessage, tlsMessage+size
 	switch {
 	case typ > 24 && typ != 67 && typ != 254 || size > maxTLSMessage && (typ == clientHello || typ == serverHello):
-		d.malformed(dir, s, emit)
+		d.malformed(s)
 		return 0, 0, nil
 	case typ == clientHello, typ == serverHello:
 		want = all
-	case typ == certificate && d.answer && !d.cert && !d.done && d.serverSide(dir) && size >= 2*certListBytes:
+	case typ == certificate && s.id != 0 && !d.cert && size >= 2*certListBytes:
 		if h, _, _, need, ok = x.gather(b, int(s.left), certLeafAt); need > 0 || !ok {
-			return d.unfinished(dir, s, need, ok, emit)
+			return d.unfinished(s, need, ok)
 		}
 		if n := int(h[7])<<16 | int(h[8])<<8 | int(h[9]); n <= min(maxTLSMessage, size-2*certListBytes) {
 			want = certLeafAt + n
 		} else {
-			d.note(dir, s, noteTLSCertificate, emit)
+			d.note(s, noteTLSCertificate)
 		}
 	}
-	m := h
+	var m []byte
 	if m, n, left, need, ok = x.gather(b, int(s.left), want); need > 0 || !ok {
-		return d.unfinished(dir, s, need, ok, emit)
+		return d.unfinished(s, need, ok)
 	}
 	s.left, s.skip = int32(left), int32(all-want)
-	d.message(dir, s, typ, m, emit)
+	d.message(s, typ, m)
 	return n, 0, nil
 }
 
 // unfinished is what handshake answers when a message is not there yet, or cannot be.
-func (d *tls) unfinished(dir wire.Dir, s *tlsSide, need int, ok bool, emit func(*Message)) (int, int, error) {
+func (d *tls) unfinished(s *tlsSide, need int, ok bool) (int, int, error) {
 	if !ok {
-		d.malformed(dir, s, emit)
+		d.malformed(s)
 		return 0, 0, nil
 	}
 	return 0, need, nil
 }
 
 // malformed gives up a direction's handshake.
-func (d *tls) malformed(dir wire.Dir, s *tlsSide, emit func(*Message)) {
-	d.note(dir, s, noteTLSHello, emit)
+func (d *tls) malformed(s *tlsSide) {
+	d.note(s, noteTLSHello)
 	s.state, s.skip, s.left = tlsOpaque, 0, 0
 }
 
@@ -96,55 +100,77 @@ func (x *tlsScratch) gather(b []byte, left, want int) (msg []byte, used, after, 
 }
 
 // message deals with a whole handshake message; of a certificate's, with its beginning up to the end of the leaf.
-func (d *tls) message(dir wire.Dir, s *tlsSide, typ uint8, m []byte, emit func(*Message)) {
+func (d *tls) message(s *tlsSide, typ uint8, m []byte) {
 	switch typ {
 	case clientHello:
-		d.clientHello(dir, s, m[tlsMessage:], emit)
+		d.clientHello(s, m[tlsMessage:])
 	case serverHello:
-		d.serverHello(dir, s, m[tlsMessage:], emit)
+		d.serverHello(s, m[tlsMessage:])
 	case certificate:
 		if len(m) >= certLeafAt {
 			d.cert = true
-			d.certificate(dir, s, m[certLeafAt:], emit)
-			d.end(dir, s, true, emit)
+			d.certificate(s, m[certLeafAt:])
+			d.end(s, true)
 		}
 	case helloDone:
-		d.more = true
-		if d.serverSide(dir) {
-			d.end(dir, s, true, emit)
+		if s.id != 0 {
+			d.end(s, true)
 		}
 	}
 }
 
-// clientHello tells a ClientHello. After a HelloRetryRequest the second one repeats the first and is not told.
-func (d *tls) clientHello(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) {
+// clientHello tells a ClientHello. A second one, after a HelloRetryRequest, repeats the first and is not told, unless it names another
+// server.
+func (d *tls) clientHello(s *tlsSide, b []byte) {
 	x := d.env.tlsScratch()
 	h := &x.hello
 	good := h.parseClient(b)
-	if d.hello {
+	again, names := d.hello, hash(h.names)
+	if again && (d.answer || names == d.names) {
+		return
+	}
+	d.names = names
+	d.begin(s)
+	if again {
+		x.note(s, noteTLSChanged)
+		d.tellNames(s, h)
+		d.end(s, false)
 		return
 	}
 	d.hello, d.offer = true, h.highest()
-	d.begin(s)
+	d.tellNames(s, h)
 	d.tellClient(s, x)
 	if !good {
 		x.note(s, noteTLSHello)
 	}
-	d.end(dir, s, false, emit)
+	d.end(s, false)
 }
 
-// tellClient collects the values of a ClientHello.
-func (d *tls) tellClient(s *tlsSide, x *tlsScratch) {
-	h := &x.hello
+// hash is FNV-1a.
+func hash(b []byte) uint32 {
+	h := uint32(2166136261)
+	for _, c := range b {
+		h = (h ^ uint32(c)) * 16777619
+	}
+	return h
+}
+
+// tellNames collects the names of the server that a client wants.
+func (d *tls) tellNames(s *tlsSide, h *tlsHello) {
 	for list := wire.Cut(h.names); list.Len() > 0; {
 		typ, name := list.U8(), list.Vec16()
 		if typ == 0 && !list.Short() && name.Len() > 0 {
-			d.add(s, tlsSNI, name.Rest())
+			d.addOne(s, tlsSNI, name.Rest())
 		}
 	}
+}
+
+// tellClient collects the other values of a ClientHello.
+func (d *tls) tellClient(s *tlsSide, x *tlsScratch) {
+	h := &x.hello
 	for list := wire.Cut(h.alpn); list.Len() > 0; {
 		if v := list.Vec8(); v.Len() > 0 {
-			d.add(s, tlsALPN, v.Rest())
+			d.addOne(s, tlsALPN, v.Rest())
 		}
 	}
 	if d.wants(tlsClientVersion) {
@@ -163,7 +189,7 @@ func (d *tls) tellClient(s *tlsSide, x *tlsScratch) {
 }
 
 // serverHello tells a ServerHello, and what it means for the records that follow.
-func (d *tls) serverHello(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) {
+func (d *tls) serverHello(s *tlsSide, b []byte) {
 	x := d.env.tlsScratch()
 	h := &x.hello
 	good := h.parseServer(b)
@@ -180,15 +206,18 @@ func (d *tls) serverHello(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message
 	if !good {
 		x.note(s, noteTLSHello)
 	}
-	if d.version < 0x0303 {
+	if d.version > 0 && d.version < 0x0303 {
 		x.note(s, noteTLSOld)
+	}
+	if name := cipherNames[h.cipher]; strings.Contains(name, "NULL") || name == "SHA256_SHA256" || name == "SHA384_SHA384" {
+		x.note(s, noteTLSNull)
 	}
 	if tls13(d.version) {
 		d.sealed = true
-		d.end(dir, s, true, emit)
+		d.end(s, true)
 		return
 	}
-	d.flush(dir, s, false, false, emit)
+	d.flush(s, false, false)
 }
 
 // tellServer collects the values of a ServerHello.
@@ -202,7 +231,7 @@ func (d *tls) tellServer(s *tlsSide, x *tlsScratch) {
 	}
 	for list := wire.Cut(h.alpn); list.Len() > 0; {
 		if v := list.Vec8(); v.Len() > 0 {
-			d.add(s, tlsServerALPN, v.Rest())
+			d.addOne(s, tlsServerALPN, v.Rest())
 		}
 	}
 	if d.wants(tlsJA3S) || d.wants(tlsJA3SString) {
@@ -214,20 +243,14 @@ func (d *tls) tellServer(s *tlsSide, x *tlsScratch) {
 	}
 }
 
-// resumed tells that the server took up an earlier session.
-func (d *tls) resumed(dir wire.Dir, s *tlsSide, emit func(*Message)) {
-	d.add(s, tlsResumed, []byte("true"))
-	d.flush(dir, s, false, false, emit)
-}
-
 // ssl2 parses an SSL 2.0 hello, which stands where the first record should.
-func (d *tls) ssl2(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) (used, need int, err error) {
+func (d *tls) ssl2(s *tlsSide, b []byte) (used, need int, err error) {
 	if len(b) < 5 {
 		return 0, 5 - len(b), nil
 	}
 	size := int(b[0]&0x7f)<<8 | int(b[1])
 	if !probeSSL2(b) {
-		return 0, 0, errTLSRecord
+		return d.notRecord(s)
 	}
 	if n := 2 + size - len(b); n > 0 {
 		return 0, n, nil
@@ -242,15 +265,15 @@ func (d *tls) ssl2(dir wire.Dir, s *tlsSide, b []byte, emit func(*Message)) (use
 			d.add(s, tlsClientVersion, x.keep(func(b []byte) []byte { return appendTLSVersion(b, d.offer) }))
 		}
 		x.note(s, noteTLSSSL2)
-		d.end(dir, s, false, emit)
+		d.end(s, false)
 		return 2 + size, 0, nil
 	}
-	d.answer, d.version, s.state = true, 2, tlsOpaque
-	d.side[dir.Other()].state = tlsOpaque
+	d.answer, d.version = true, 2
+	d.side[0].state, d.side[1].state = tlsOpaque, tlsOpaque
 	if d.wants(tlsVersion) {
 		d.add(s, tlsVersion, []byte("SSLv2"))
 	}
 	x.note(s, noteTLSOld)
-	d.end(dir, s, true, emit)
+	d.end(s, true)
 	return 2 + size, 0, nil
 }

@@ -63,7 +63,7 @@ func (h *tlsHello) parseServer(b []byte) bool {
 	h.version = c.U16()
 	random := c.Bytes(32)
 	h.retry = string(random) == string(retryRandom[:])
-	old := h.version>>8 == 0x7f // drafts of TLS 1.3 before 22 have neither session id nor compression
+	old := h.version>>8 == 0x7f || h.version == 0x0304 // drafts of TLS 1.3 before 22 have neither session id nor compression
 	if !old {
 		session := c.Vec8()
 		h.session = session.Rest()
@@ -149,6 +149,9 @@ func (h *tlsHello) extension8(typ uint16, ext wire.Cursor, client bool) bool {
 func (h *tlsHello) negotiated() uint16 {
 	if h.chosen != 0 {
 		return h.chosen
+	}
+	if h.version == 0x0304 { // drafts before 16
+		return 0x7f0f
 	}
 	return h.version
 }
