@@ -132,7 +132,7 @@ type Env struct {
 
 	http  *httpScratch  // shared by the tap's HTTP dissectors; made on first use
 	http2 *http2Scratch // likewise
-	dns   *dnsScratch   // likewise
+	dns   *dnsParser    // likewise
 	tls   *tlsScratch   // likewise, of TLS
 }
 

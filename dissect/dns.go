@@ -1,23 +1,274 @@
 package dissect
 
-import "weir/wire"
+import (
+	"errors"
+	"hash/maphash"
+	"slices"
 
-// DNS is the Domain Name System over UDP, RFC 1035.
-var DNS = Protocol{Name: "dns", Carrier: Datagram, Ports: []uint16{53}, Probe: probeDNS, Fields: dnsFields, New: newDNS}
+	"weir/wire"
+)
 
-// DNSTCP is the Domain Name System over TCP, RFC 1035 section 4.2.2.
-var DNSTCP = Protocol{Name: "dns", Carrier: Stream, Ports: []uint16{53}, Probe: probeDNS, Fields: dnsFields, New: newDNS}
+// DNS is the Domain Name System over UDP (RFC 1035), and what shares its messages: mDNS (RFC 6762), LLMNR (RFC 4795).
+//
+// An answer that repeats its query's question byte for byte does not tell it again. A query without answer ends its
+// exchange when it is the oldest of too many, or when the flow ends.
+var DNS = Protocol{Name: "dns", Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, New: newDNS}
 
-var dnsFields = []FieldSpec{{Name: "dns.query", EVE: "queries.rrname"}}
+// DNSTCP is the Domain Name System over TCP, RFC 1035 section 4.2.2 and RFC 7766.
+var DNSTCP = Protocol{Name: "dns", Carrier: Stream, Ports: []uint16{53}, Probe: probeDNSTCP, Fields: dnsFields, New: newDNSTCP}
 
-func probeDNS(dir wire.Dir, head []byte) Guess { return No }
+// dnsFields are the fields of a DNS message. All fields of one question or record have the same Value.
+var dnsFields = []FieldSpec{
+	dnsID:             {Name: "dns.id", EVE: "id", Number: true, Derived: true},
+	dnsFlags:          {Name: "dns.flags", EVE: "flags", Derived: true},
+	dnsOpcode:         {Name: "dns.opcode", EVE: "opcode", Number: true, Derived: true},
+	dnsRcode:          {Name: "dns.rcode", EVE: "rcode", Derived: true},
+	dnsQuery:          {Name: "dns.query", EVE: "queries.rrname"},
+	dnsType:           {Name: "dns.type", EVE: "queries.rrtype", Derived: true},
+	dnsAnswerName:     {Name: "dns.answer.name", EVE: "answers.rrname"},
+	dnsAnswerType:     {Name: "dns.answer.type", EVE: "answers.rrtype", Derived: true},
+	dnsAnswerTTL:      {Name: "dns.answer.ttl", EVE: "answers.ttl", Number: true, Derived: true},
+	dnsAnswer:         {Name: "dns.answer", EVE: "answers.rdata"},
+	dnsAuthorityName:  {Name: "dns.authority.name", EVE: "authorities.rrname"},
+	dnsAuthorityType:  {Name: "dns.authority.type", EVE: "authorities.rrtype", Derived: true},
+	dnsAuthorityTTL:   {Name: "dns.authority.ttl", EVE: "authorities.ttl", Number: true, Derived: true},
+	dnsAuthority:      {Name: "dns.authority", EVE: "authorities.rdata"},
+	dnsAdditionalName: {Name: "dns.additional.name", EVE: "additionals.rrname"},
+	dnsAdditionalType: {Name: "dns.additional.type", EVE: "additionals.rrtype", Derived: true},
+	dnsAdditionalTTL:  {Name: "dns.additional.ttl", EVE: "additionals.ttl", Number: true, Derived: true},
+	dnsAdditional:     {Name: "dns.additional", EVE: "additionals.rdata"},
+	dnsRdata:          {Name: "dns.rdata"},
+}
 
-func newDNS(p *Protocol, env *Env) Dissector { return &dns{p: p} }
+// Fields of DNS, in the order of dnsFields. Those of the sections answer, authority and additional follow each other in the
+// same order.
+const (
+	dnsID             Field = iota // decimal digits
+	dnsFlags                       // the header's second 16 bits, hexadecimal: "8180"
+	dnsOpcode                      // decimal digits
+	dnsRcode                       // of an answer, with the bits that EDNS adds: "NXDOMAIN"
+	dnsQuery                       // name of a question
+	dnsType                        // of a question: "AAAA"
+	dnsAnswerName                  //
+	dnsAnswerType                  //
+	dnsAnswerTTL                   // seconds, decimal digits
+	dnsAnswer                      // what the record says, as text
+	dnsAuthorityName               //
+	dnsAuthorityType               //
+	dnsAuthorityTTL                //
+	dnsAuthority                   //
+	dnsAdditionalName              //
+	dnsAdditionalType              //
+	dnsAdditionalTTL               //
+	dnsAdditional                  //
+	dnsRdata                       // what no text stands for, as it came: rdata of NULL, DNSSEC, unknown and malformed records, EDNS options, bytes behind the last record
+)
 
-type dns struct{ p *Protocol }
+// from the specification
+const (
+	dnsHeaderLen = 12  // bytes; RFC 1035 4.1.1
+	dnsMaxName   = 255 // bytes of a name on the wire; RFC 1035 2.3.4
+	dnsMaxLabel  = 63  // bytes; RFC 1035 2.3.4
+	dnsMaxLabels = 127 // of a name of that size
+)
 
+// ours
+const (
+	dnsMaxQueries = 64       // queries of a flow that wait for their answer
+	dnsMaxRecords = 512      // questions and records of a message that are told apart; the rest is told as bytes
+	dnsMaxText    = 64 << 10 // bytes that the names of a message may expand to; then as above
+	dnsMaxJumps   = 32       // compression pointers in one name
+	dnsMaxBad     = 4        // messages of a stream in a row that are none; then it is given up as raw
+)
+
+var (
+	errDNS       = errors.New("dns: not a DNS message")
+	errDNSLength = errors.New("dns: a length that no message has")
+)
+
+// dnsSeed makes the hashes of questions unforeseeable: nobody can make an answer's question look like the query's.
+var dnsSeed = maphash.MakeSeed()
+
+// dnsAsked is a query that waits for its answer.
+type dnsAsked struct {
+	tx       uint64
+	question uint64 // hash of the question section
+	values   uint32 // value numbers given in this exchange's answers: a zone comes in several messages
+	id       uint16
+	dir      wire.Dir
+	transfer bool // AXFR or IXFR
+	begun    bool // the transfer's first message came
+}
+
+// dnsSide is what is known of a direction of a stream.
+type dnsSide struct {
+	left   int // bytes not used by the last Feed
+	whole  int // bytes of the message that they begin, length included; 0 if not known
+	skip   int // bytes to come of a message that lost some
+	bad    uint8
+	closed bool
+}
+
+// dns parses one flow.
+type dns struct {
+	p       *Protocol
+	env     *Env
+	pending []dnsAsked // oldest first
+	lastID  uint64
+	lastTx  uint64
+	side    [2]dnsSide
+	queried [2]bool // a query was seen in this direction
+	stream  bool
+}
+
+func newDNS(p *Protocol, env *Env) Dissector { return &dns{p: p, env: env} }
+
+func newDNSTCP(p *Protocol, env *Env) Dissector { return &dns{p: p, env: env, stream: true} }
+
+// Feed implements Dissector.
 func (d *dns) Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, error) {
+	if d.stream {
+		return d.feedStream(dir, data, emit)
+	}
+	if len(data) == 0 {
+		return Progress{}, nil
+	}
+	if !dnsPlausible(data) {
+		return Progress{}, errDNS
+	}
+	d.message(dir, data, false, emit)
 	return Progress{Used: len(data)}, nil
 }
-func (d *dns) Gap(dir wire.Dir, n int, emit func(*Message)) bool { return false }
-func (d *dns) Close(dir wire.Dir, emit func(*Message))           {}
+
+// Close implements Dissector: queries that the other side will not answer any more end their exchanges.
+func (d *dns) Close(dir wire.Dir, emit func(*Message)) {
+	d.side[dir].closed = true
+	keep := d.pending[:0]
+	for _, q := range d.pending {
+		if q.dir != dir {
+			d.unanswered(q, emit)
+		} else {
+			keep = append(keep, q)
+		}
+	}
+	d.pending = keep
+}
+
+// message tells of a message; cut says that its end is missing.
+func (d *dns) message(dir wire.Dir, msg []byte, cut bool, emit func(*Message)) {
+	x := d.env.dnsParser()
+	x.begin(d.p, d.env, msg, emit)
+	d.lastID++
+	x.m.ID, x.m.Dir = d.lastID, dir
+	d.env.Count.Messages++
+	if cut {
+		x.note(dnsNoteTruncated)
+	}
+	c := wire.Cut(msg)
+	h := readDNSHeader(&c)
+	x.header(&h)
+	question := dnsQuestion(msg, &h)
+	if h.answer() {
+		d.answer(x, &c, &h, question)
+		return
+	}
+	known := d.asked(&h, dir, question, x, emit)
+	x.sections(&c, &h, known)
+	if x.transfer && !known {
+		d.pending[len(d.pending)-1].transfer = true
+	}
+	x.finish(&h, false)
+}
+
+// answer tells of an answer; c is behind the header.
+func (d *dns) answer(x *dnsParser, c *wire.Cursor, h *dnsHeader, question uint64) {
+	i := d.query(h, x.m.Dir, question)
+	if i < 0 {
+		d.lastTx++
+		x.m.Tx = d.lastTx
+		if d.queried[x.m.Dir.Other()] && h.id != 0 {
+			x.note(dnsNoteUnrequested)
+		}
+		x.sections(c, h, false)
+		x.finish(h, true)
+		return
+	}
+	q := &d.pending[i]
+	x.m.Tx, x.value = q.tx, q.values
+	x.sections(c, h, q.question == question && question != 0)
+	ends := !q.transfer || x.transferEnds(h, q.begun)
+	q.values, q.begun = x.value, true
+	if ends {
+		d.pending = slices.Delete(d.pending, i, i+1)
+	}
+	x.finish(h, ends)
+}
+
+// asked notes a query for its answer. It reports whether the same query is waiting already: then this is a repetition.
+func (d *dns) asked(h *dnsHeader, dir wire.Dir, question uint64, x *dnsParser, emit func(*Message)) bool {
+	d.queried[dir] = true
+	for i := range d.pending {
+		if q := &d.pending[i]; q.id == h.id && q.dir == dir && q.question == question && question != 0 {
+			x.m.Tx, x.value = q.tx, uint32(h.count[0]) // as the first time
+			return true
+		}
+	}
+	if len(d.pending) >= dnsMaxQueries {
+		oldest := d.pending[0]
+		d.pending = slices.Delete(d.pending, 0, 1)
+		d.unanswered(oldest, emit)
+	}
+	d.lastTx++
+	x.m.Tx = d.lastTx
+	d.pending = append(d.pending, dnsAsked{tx: d.lastTx, question: question, id: h.id, dir: dir})
+	return false
+}
+
+// query returns the index of the query that an answer belongs to, -1 if there is none: the one with the same
+// question, else the oldest.
+func (d *dns) query(h *dnsHeader, dir wire.Dir, question uint64) int {
+	found := -1
+	for i := range d.pending {
+		q := &d.pending[i]
+		if q.id != h.id || q.dir == dir {
+			continue
+		}
+		if q.question == question {
+			return i
+		}
+		if found < 0 {
+			found = i
+		}
+	}
+	return found
+}
+
+// unanswered ends the exchange of a query that got no answer.
+func (d *dns) unanswered(q dnsAsked, emit func(*Message)) {
+	d.lastID++
+	m := &d.env.dnsParser().over
+	*m = Message{Protocol: d.p, ID: d.lastID, Tx: q.tx, Dir: q.dir, End: true, TxEnd: true}
+	emit(m)
+}
+
+// dnsQuestion returns a hash of the question section, 0 if it has compression pointers or does not parse: then equal bytes
+// need not mean equal names.
+func dnsQuestion(msg []byte, h *dnsHeader) uint64 {
+	if h.count[0] == 0 || h.count[0] > 4 {
+		return 0
+	}
+	c := wire.Cut(msg[dnsHeaderLen:])
+	for range h.count[0] {
+		for n := c.U8(); n != 0; n = c.U8() {
+			if n > dnsMaxLabel {
+				return 0
+			}
+			c.Skip(int(n))
+		}
+		c.Skip(4)
+	}
+	if c.Short() {
+		return 0
+	}
+	return maphash.Bytes(dnsSeed, msg[dnsHeaderLen:len(msg)-c.Len()])
+}
