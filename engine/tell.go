@@ -34,6 +34,13 @@ func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	if !fl.AInitiates {
 		a, b, wa, wb = b, a, wb, wa
 	}
+	if k.Proto == wire.ProtoICMP || k.Proto == wire.ProtoICMPv6 { // the key's ports are the type and its counterpart
+		code := uint16(0)
+		if !l.idle {
+			code = uint16(l.p.Code)
+		}
+		b = netip.AddrPortFrom(b.Addr(), code)
+	}
 	ev.Src, ev.Dst, ev.Proto, ev.FlowID = a, b, k.Proto, fl.ID
 	ev.Weir.Src, ev.Weir.Dst = wa, wb
 	ev.CommunityID = wire.CommunityID(k, 0)
