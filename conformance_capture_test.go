@@ -17,12 +17,12 @@ import (
 const maxFileTime = 10 * time.Second
 
 // TestPcapFormat reads pcapng files in both byte orders with all kinds of blocks: the number of packets is exact.
-func TestPcapFormat(t *testing.T) {
+func TestConformancePcapFormat(t *testing.T) {
 	countPackets(t, "pcap_format", "pcap_format/expected.csv", "file", "packets")
 }
 
 // TestMalformedPackets reads fuzzers' finds and odd link types: as many packets as Wireshark reads, where it says.
-func TestMalformedPackets(t *testing.T) {
+func TestConformanceMalformedPackets(t *testing.T) {
 	countPackets(t, "malformed_packets", "malformed/expected.csv", "pcap", "packets_wireshark")
 }
 

@@ -28,7 +28,7 @@ var policies = map[string]flow.Overlap{
 }
 
 // TestTCPOverlap plays segments that overlap with different bytes, and compares what is told with what each system keeps.
-func TestTCPOverlap(t *testing.T) {
+func TestConformanceTCPOverlap(t *testing.T) {
 	dir := corpus(t)
 	raw, err := os.ReadFile(dir + "/reassembly/tcp_overlap.json")
 	if err != nil {

@@ -104,7 +104,7 @@ type frameCase struct {
 }
 
 // TestHTTP2Frames: frames that are wrong are noted, others are not, and what they carry is found.
-func TestHTTP2Frames(t *testing.T) {
+func TestConformanceHTTP2Frames(t *testing.T) {
 	met, all := 0, 0
 	eachJSON(t, corpus(t)+"/http2/frames.jsonl", func(c frameCase) {
 		all++
@@ -138,7 +138,7 @@ type hpackStory struct {
 }
 
 // TestHTTP2Hpack: header blocks, as HEADERS frames of one connection, give the header lists that they stand for.
-func TestHTTP2Hpack(t *testing.T) {
+func TestConformanceHTTP2Hpack(t *testing.T) {
 	dir := corpus(t)
 	files, err := filepath.Glob(dir + "/http2/hpack/*.json")
 	if err != nil || len(files) == 0 {
@@ -230,7 +230,7 @@ func listDiffers(m *h2Message, list []map[string]string) string {
 }
 
 // TestHTTP2Content: what rules for HTTP/2 find in captures stands in the field that they name.
-func TestHTTP2Content(t *testing.T) {
+func TestConformanceHTTP2Content(t *testing.T) {
 	dir := corpus(t)
 	met, all := 0, 0
 	eachLine(t, dir+"/content/cases.jsonl", func(line []byte) {

@@ -175,7 +175,7 @@ type llhttpCase struct {
 }
 
 // TestLLHTTP: valid messages are parsed the same, invalid ones are noted or refused.
-func TestLLHTTP(t *testing.T) {
+func TestConformanceLLHTTP(t *testing.T) {
 	dir := corpus(t)
 	met, all := 0, 0
 	eachJSON(t, dir+"/http/llhttp_cases.jsonl", func(c llhttpCase) {
@@ -254,7 +254,7 @@ type desyncCase struct {
 }
 
 // TestDesync: what is ambiguous or worse raises an alert, what is compliant or acceptable does not.
-func TestDesync(t *testing.T) {
+func TestConformanceDesync(t *testing.T) {
 	dir := corpus(t)
 	met, all := 0, 0
 	table := map[string][2]int{}
@@ -282,7 +282,7 @@ func TestDesync(t *testing.T) {
 }
 
 // TestSmuggling: doubtful spellings of Transfer-Encoding beside Content-Length are flagged.
-func TestSmuggling(t *testing.T) {
+func TestConformanceSmuggling(t *testing.T) {
 	dir := corpus(t)
 	met, all := 0, 0
 	eachJSON(t, dir+"/http/smuggling.jsonl", func(c desyncCase) {
@@ -360,7 +360,7 @@ var libhtpFlags = map[string][]string{
 }
 
 // TestLibhtp: the assertions of libhtp's tests hold, where they are about the traffic.
-func TestLibhtp(t *testing.T) {
+func TestConformanceLibhtp(t *testing.T) {
 	dir := corpus(t)
 	met, all := 0, 0
 	eachJSON(t, dir+"/http/libhtp_expected.jsonl", func(c libhtpCase) {

@@ -8,7 +8,7 @@ import (
 )
 
 // TestGitleaksRules: gitleaks' own rule file loads as it is, at once.
-func TestGitleaksRules(t *testing.T) {
+func TestConformanceGitleaksRules(t *testing.T) {
 	path := corpus(t) + "/secrets/gitleaks.toml"
 	start := time.Now()
 	set, problems := rules.Load([]string{path}, rules.Options{Now: start})

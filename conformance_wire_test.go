@@ -21,7 +21,7 @@ import (
 )
 
 // TestCommunityID scores the specification's vectors and the ids that others report for whole captures.
-func TestCommunityID(t *testing.T) {
+func TestConformanceCommunityID(t *testing.T) {
 	dir := corpus(t)
 	met, all := 0, 0
 	for file, seed := range map[string]uint16{"baseline_deflt.json": 0, "baseline_seed1.json": 1} {
@@ -108,7 +108,7 @@ func communityIDs(t *testing.T, path string) map[string]bool {
 }
 
 // TestIPFragments scores, per overlap policy, the bytes that a receiver keeps of overlapping fragments.
-func TestIPFragments(t *testing.T) {
+func TestConformanceIPFragments(t *testing.T) {
 	dir := corpus(t)
 	var cases []struct {
 		Name, Policy, Expected string
