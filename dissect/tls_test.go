@@ -147,7 +147,7 @@ func runTLS(list []said, piece int) *tlsTold {
 			held[s.dir] = append(held[s.dir], b[:n]...)
 			b = b[n:]
 			data := held[s.dir]
-			if len(data) < need[s.dir] {
+			if len(data) < need[s.dir] && len(b) > 0 { // asking early is allowed, and tells the same however it was cut
 				continue
 			}
 			data = bytes.Clone(data)
