@@ -12,6 +12,7 @@ const (
 	fail verdict = iota
 	pass
 	wait // for what comes after the match
+	drop // an allow-list covers it: nor is anything inside it a finding
 )
 
 // found is a match with its secret. Spans are in text.
@@ -71,7 +72,8 @@ func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits [
 		return wait, hits
 	}
 	if r.allowed(&f) {
-		return s.refuse(hits)
+		s.Count.Refused++
+		return drop, hits
 	}
 	if len(r.Context) > 0 {
 		near := f.around(int(r.within))
