@@ -142,4 +142,3 @@ func reloadCommand() *cobra.Command {
 	a.flags(cmd)
 	return cmd
 }
-
