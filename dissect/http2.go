@@ -73,6 +73,8 @@ type http2Side struct {
 	pad      int // bytes of padding after them
 	maxFrame int // bytes, as the receiver announced
 	lastID   uint32
+	taken    int64 // bytes of header blocks, and what they stood for
+	listed   int64
 	table    hpackTable
 	block    http2Block
 	conn     http2Conn
@@ -166,9 +168,11 @@ func (d *http2) step(dir wire.Dir, s *http2Side, b []byte) (n, need int) {
 			d.dataEnd(dir, s)
 		}
 	case inDataPad:
-		n = min(len(b), s.pad)
-		s.pad -= n
-		d.padding(dir, s, b[:n])
+		if len(b) < s.pad {
+			return 0, s.pad - len(b)
+		}
+		n, s.pad = s.pad, 0
+		d.paddingBytes(dir, s, b[:n])
 		d.dataEnd(dir, s)
 	case inOtherFrame:
 		n = min(len(b), s.remain)

@@ -89,7 +89,11 @@ func (s *http2Side) closeBlock() {
 }
 
 // ours
-const maxKeptBlock = 4 << 10 // bytes of a buffer for header blocks that a connection keeps
+const (
+	maxKeptBlock = 4 << 10 // bytes of a buffer for header blocks that a connection keeps
+	leastList    = 4 << 10 // bytes of a header list that are always looked at
+	listRatio    = 4       // times Limits.DecodeRatio: a great cookie is sent again and again, too
+)
 
 // endBlock takes what there is of a header block that will not be whole.
 func (d *http2) endBlock(dir wire.Dir, s *http2Side) {
@@ -104,8 +108,11 @@ func (d *http2) endBlock(dir wire.Dir, s *http2Side) {
 // unfinished field.
 func (d *http2) take(dir wire.Dir, s *http2Side, b []byte, last bool) (rest []byte) {
 	k, l := &s.block, &d.x.list
-	l.reset(4*max(d.h.env.Limits.Line, 256), !k.begun)
+	s.taken += int64(len(b)) + http2HeadSize
+	l.reset(d.listBudget(s), !k.begun)
 	rest = s.table.decode(l, b)
+	s.taken -= int64(len(rest))
+	s.listed += int64(len(l.text))
 	if last && len(rest) > 0 {
 		l.flaws |= hpackBroken
 		s.table.reset(true)
@@ -130,6 +137,14 @@ func (d *http2) take(dir wire.Dir, s *http2Side, b []byte, last bool) (rest []by
 		l.text = nil
 	}
 	return rest
+}
+
+// listBudget returns how many bytes the next header list may have: an entry of the table that is named by one byte stands for up to the whole
+// table, again and again.
+func (d *http2) listBudget(s *http2Side) int {
+	lim := &d.h.env.Limits
+	left := int64(lim.DecodeFree) + listRatio*int64(lim.DecodeRatio)*s.taken - s.listed
+	return int(max(leastList, min(left, 4*int64(max(lim.Line, 256)))))
 }
 
 // flaws notes what was wrong with a header block.

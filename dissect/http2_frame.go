@@ -257,7 +257,20 @@ func (c *http2Conn) begin() {
 	c.off = 0
 }
 
-func (d *http2) connNote(s *http2Side, k http2NoteKind) { s.conn.note(k) }
+func (d *http2) connNote(s *http2Side, k http2NoteKind) {
+	d.openConn(&s.conn)
+	s.conn.note(k)
+}
+
+// openConn gives the direction's own message its number.
+func (d *http2) openConn(c *http2Conn) {
+	if c.id == 0 {
+		d.h.lastID++
+		d.lastTx++
+		c.id, c.tx = d.h.lastID, d.lastTx
+		d.h.env.Count.Messages++
+	}
+}
 
 // other collects payload that is whole.
 func (d *http2) other(dir wire.Dir, s *http2Side, b []byte) {
@@ -271,6 +284,7 @@ func (d *http2) other(dir wire.Dir, s *http2Side, b []byte) {
 func (d *http2) payload(dir wire.Dir, s *http2Side, b []byte, more bool) {
 	c := &s.conn
 	if d.h.x.wants(http2Payload) && (len(b) > 0 || c.part) {
+		d.openConn(c)
 		d.h.x.parts = append(d.h.x.parts, Part{Field: http2Payload, Value: c.values, Off: c.off, Bytes: b, More: more})
 		c.part = more
 	}
@@ -281,14 +295,8 @@ func (d *http2) payload(dir wire.Dir, s *http2Side, b []byte, more bool) {
 // flushConn emits what is collected for the direction's own message.
 func (d *http2) flushConn(dir wire.Dir, s *http2Side, end bool) {
 	x, c := d.h.x, &s.conn
-	if len(x.parts) == 0 && c.fresh == 0 && (!end || c.id == 0) {
+	if c.id == 0 || len(x.parts) == 0 && c.fresh == 0 && !end {
 		return
-	}
-	if c.id == 0 {
-		d.h.lastID++
-		d.lastTx++
-		c.id, c.tx = d.h.lastID, d.lastTx
-		d.h.env.Count.Messages++
 	}
 	m := http2Message{http2Noted: c.http2Noted, dir: dir}
 	m.id, m.tx = c.id, c.tx

@@ -13,7 +13,7 @@ const (
 
 // ours
 const (
-	hpackLargest = 64 << 10 // bytes of a dynamic table that is followed; what falls out of it is unknown
+	hpackLargest = 16 << 10 // bytes of a dynamic table that is followed; what falls out of it is unknown
 	hpackNumber  = 1 << 28  // no number in a header block is as great
 )
 
@@ -311,6 +311,10 @@ func (t *hpackTable) literal(l *hpackList, b []byte, bits uint) int {
 	}
 	used += n
 	l.resize = false
+	if bits != 6 && len(l.text)+name+len(s) > l.max {
+		l.flaws |= hpackTooLarge
+		return used
+	}
 	l.str(s, huffman)
 	if bits == 6 {
 		t.add(l.tmp[:name], l.tmp[name:])

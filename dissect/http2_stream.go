@@ -214,9 +214,6 @@ func (d *http2) skipData(dir wire.Dir, s *http2Side, n int64) {
 	d.flush(m, false, false)
 }
 
-// padding takes a piece of a DATA frame's padding.
-func (d *http2) padding(dir wire.Dir, s *http2Side, b []byte) { d.paddingBytes(dir, s, b) }
-
 // dataEnd ends a DATA frame once its padding has come.
 func (d *http2) dataEnd(dir wire.Dir, s *http2Side) {
 	if s.pad > 0 {
