@@ -79,7 +79,7 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 	if a.proto != nil && a.d != nil { // the other direction has told
 		if g := a.proto.Probe(dir, head[:min(len(head), dissect.MaxProbe)]); g == dissect.No {
 			a.at[dir] = unknown
-			return head
+			return l.notIt(a, dir, head, data)
 		}
 		a.at[dir] = parsed
 		return head
@@ -111,7 +111,16 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 		a.at[dir.Other()] = unknown
 		l.flush(a, dir.Other())
 	}
-	return head
+	return l.notIt(a, dir, head, data)
+}
+
+// notIt deals with bytes that were held because they might have been the beginning of something: what came now may be one.
+func (l *Lane) notIt(a *app, dir wire.Dir, head, data []byte) []byte {
+	held := len(head) - len(data)
+	if held > 0 {
+		l.raw(a, dir, head[:held], true)
+	}
+	return head[held:]
 }
 
 // flush deals with what is held for dir.
@@ -139,6 +148,9 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	}
 	pr, err := a.d.Feed(dir, data, l.emit)
 	rest := data[min(pr.Used, len(data)):]
+	if pr.Opaque > 0 {
+		a.skip(pr.Opaque, "encrypted")
+	}
 	switch {
 	case err != nil:
 		l.anomaly("applayer", a.proto.Name+".malformed", "these bytes are not valid for the protocol: inspected as raw bytes from here on")

@@ -163,6 +163,8 @@ func (r *record) app() *alert.App {
 			v = "[masked]"
 		case spec.Number:
 			v = json.Number(v.(string))
+		case spec.Bool:
+			v = v == "true"
 		}
 		if list, ok := strings.CutSuffix(spec.EVE, "[]"); ok {
 			b.member(list, v)

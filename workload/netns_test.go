@@ -101,7 +101,7 @@ func expect(t *testing.T, ch <-chan Event, want string) Event {
 		if got == want {
 			return e
 		}
-		if e.Kind != Changed {
+		if e.Kind != Changed && e.Kind != Listed {
 			t.Fatalf("got %s (%v), want %s", got, e.Err, want)
 		}
 	}
