@@ -42,12 +42,11 @@ func probeDNSTCP(_ wire.Dir, head []byte) Guess {
 	case c.Len() < dnsHeaderLen:
 		return Maybe
 	}
-	msg := c.Rest()
 	h := readDNSHeader(&c)
-	if h.records() == 0 || h.least() > n-dnsHeaderLen || h.opcode() > dnsMaxOpcode {
+	if h.records() == 0 || h.least() > n-dnsHeaderLen {
 		return No
 	}
-	w, usual := walkDNS(&c, msg, h.count[0] > 0)
+	w, usual := walkDNS(&c, h.count[0] > 0)
 	switch {
 	case w == dnsRight && usual && h.usual():
 		return Yes
@@ -67,7 +66,7 @@ func dnsLooks(msg []byte) bool {
 	}
 	first := true // nothing unusual in the first question or record
 	for i := range min(total, dnsProbeRecords) {
-		w, usual := walkDNS(&c, msg, i < h.count[0])
+		w, usual := walkDNS(&c, i < h.count[0])
 		if i == 0 {
 			if w != dnsRight {
 				return false
@@ -85,8 +84,8 @@ func dnsLooks(msg []byte) bool {
 }
 
 // walkDNS passes over a question or record. usual says that its type and class are well known.
-func walkDNS(c *wire.Cursor, msg []byte, question bool) (w dnsWalk, usual bool) {
-	netbios, w := walkDNSName(c, msg)
+func walkDNS(c *wire.Cursor, question bool) (w dnsWalk, usual bool) {
+	netbios, w := walkDNSName(c)
 	if w != dnsRight {
 		return w, false
 	}
@@ -114,10 +113,10 @@ func walkDNS(c *wire.Cursor, msg []byte, question bool) (w dnsWalk, usual bool) 
 	return dnsRight, dnsTypeName(typ) != ""
 }
 
-// walkDNSName passes over a name. It reports whether its first label is written as NetBIOS writes names.
-func walkDNSName(c *wire.Cursor, msg []byte) (netbios bool, w dnsWalk) {
-	at := len(msg) - c.Len()
-	for size := 1; ; {
+// walkDNSName passes over a name. It reports whether its first label is written as NetBIOS writes names. A name that is
+// too long, or whose pointers form a loop, is an attack on a reader of DNS: it passes.
+func walkDNSName(c *wire.Cursor) (netbios bool, w dnsWalk) {
+	for first := true; ; first = false {
 		n := c.U8()
 		switch {
 		case c.Short():
@@ -125,20 +124,16 @@ func walkDNSName(c *wire.Cursor, msg []byte) (netbios bool, w dnsWalk) {
 		case n == 0:
 			return netbios, dnsRight
 		case n >= 0xc0:
-			to := int(n&0x3f)<<8 | int(c.U8())
+			c.Skip(1)
 			if c.Short() {
 				return false, dnsShort
 			}
-			if to < dnsHeaderLen || to >= at {
-				return false, dnsWrong
-			}
 			return netbios, dnsRight
-		case n > dnsMaxLabel || size+int(n)+1 > dnsMaxName:
+		case n > dnsMaxLabel:
 			return false, dnsWrong
 		}
 		label := c.Bytes(int(n))
-		netbios = netbios || size == 1 && isNetBIOS(label)
-		size += int(n) + 1
+		netbios = netbios || first && isNetBIOS(label)
 	}
 }
 
@@ -162,6 +157,6 @@ func dnsPlausible(msg []byte) bool {
 	if h.records() == 0 {
 		return h.answer() || c.Len() == 0
 	}
-	_, w := walkDNSName(&c, msg)
+	_, w := walkDNSName(&c)
 	return w != dnsWrong || h.usual() && h.count[0] == 1
 }
