@@ -225,23 +225,27 @@ func (l *Lane) upgraded(a *app, dir wire.Dir) {
 // unknown inspects bytes that nobody understands. After a loss, an error or a mid-stream start the beginning of a
 // chunk may be a beginning that a probe knows; while it may be, it is held.
 func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
-	data = l.join(dir, data)
-	if a.reprobes < maxReprobes {
-		p, maybe := l.again(a, dir, data)
+	head := l.join(dir, data)
+	for a.reprobes < maxReprobes {
+		p, maybe := l.again(a, dir, head)
 		if p != nil {
 			if a.d == nil {
 				l.start(a, p)
 			}
 			a.at[dir] = parsed
 			l.rawEnd(a, dir)
-			return data
+			return head
 		}
-		if maybe && l.keep(dir, data) {
+		if maybe && l.keep(dir, head) {
 			return nil
 		}
 		a.reprobes++
+		if len(head) == len(data) {
+			break
+		}
+		head = l.notIt(a, dir, head, data)
 	}
-	l.raw(a, dir, data, true)
+	l.raw(a, dir, head, true)
 	return nil
 }
 
