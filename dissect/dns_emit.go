@@ -57,9 +57,16 @@ func (x *dnsParser) wants(f Field) bool { return x.want&(1<<f) != 0 }
 
 // add collects a value of the question or record in hand.
 func (x *dnsParser) add(f Field, b []byte) {
-	if x.wants(f) {
-		x.parts = append(x.parts, Part{Field: f, Value: x.value, Bytes: b})
+	if !x.wants(f) {
+		return
 	}
+	n := len(x.parts)
+	if n == cap(x.parts) {
+		x.parts = append(x.parts, Part{})
+	}
+	x.parts = x.parts[:n+1]
+	p := &x.parts[n] // what else it has is never set
+	p.Field, p.Value, p.Bytes = f, x.value, b
 }
 
 // number collects a number.

@@ -1,6 +1,8 @@
 package dissect
 
 import (
+	"encoding/binary"
+
 	"weir/wire"
 )
 
@@ -19,9 +21,13 @@ const (
 )
 
 func readDNSHeader(c *wire.Cursor) (h dnsHeader) {
-	h.id, h.flags = c.U16(), c.U16()
+	b := c.Bytes(dnsHeaderLen)
+	if b == nil {
+		return h
+	}
+	h.id, h.flags = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	for i := range h.count {
-		h.count[i] = int(c.U16())
+		h.count[i] = int(binary.BigEndian.Uint16(b[4+2*i:]))
 	}
 	return h
 }

@@ -13,19 +13,43 @@ func (x *dnsParser) name(c *wire.Cursor, end int) (text []byte, ok bool) {
 		c.Skip(2)
 		return x.first, true
 	}
-	from := len(x.text)
-	w := dnsNameWalk{cur: *c, end: end, start: end - c.Len()}
-	for x.label(&w) {
+	from, start := len(x.text), end-c.Len()
+	size, labels, ok := x.labels(c)
+	if !ok {
+		w := dnsNameWalk{cur: *c, start: start, end: end, size: size, labels: labels}
+		for x.label(&w) {
+		}
+		*c = w.back // what follows a pointer is elsewhere
+		if w.jumps == 0 {
+			*c = w.cur
+		}
+		ok = w.ok
 	}
-	*c = w.back // what follows a pointer is elsewhere
-	if w.jumps == 0 {
-		*c = w.cur
-	}
-	if len(x.text) == from && w.ok {
+	if len(x.text) == from && ok {
 		x.text = append(x.text, '.')
 	}
 	x.expanded += len(x.text) - from
-	return x.text[from:len(x.text):len(x.text)], w.ok
+	return x.text[from:len(x.text):len(x.text)], ok
+}
+
+// labels reads what most names are: some labels in place. It reports false at anything else, which it leaves unread.
+func (x *dnsParser) labels(c *wire.Cursor) (size, labels int, end bool) {
+	for {
+		next := *c
+		n := int(next.U8())
+		label := next.Bytes(n)
+		switch {
+		case next.Short() || n > dnsMaxLabel || size+n+1 >= dnsMaxName:
+			return size, labels, false
+		case n == 0:
+			*c = next
+			return size, labels, true
+		case labels > 0:
+			x.text = append(x.text, '.')
+		}
+		x.text = appendLabel(x.text, label)
+		size, labels, *c = size+n+1, labels+1, next
+	}
 }
 
 // dnsNameWalk is the state of reading one name.
