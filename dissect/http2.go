@@ -89,6 +89,7 @@ type http2 struct {
 	client  wire.Dir       // what the client sends
 	known   bool           // client is known for sure
 	midway  bool           // the beginning was not seen
+	doh     *doh           // made on first use
 	lastTx  uint64
 	opened  int // requests
 	resets  int // of them, cancelled before they were answered
@@ -254,6 +255,10 @@ func (d *http2) Close(dir wire.Dir, emit func(*Message)) {
 	if d.side[dir.Other()].closed {
 		for len(d.streams) > 0 {
 			d.forget(d.streams[len(d.streams)-1])
+		}
+		if d.doh != nil {
+			d.doh.d.Close(wire.ToServer, d.doh.emit)
+			d.doh.d.Close(wire.ToClient, d.doh.emit)
 		}
 	}
 	if s.conn.part {

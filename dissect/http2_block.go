@@ -220,7 +220,7 @@ func (d *http2) beginBlock(dir wire.Dir, s *http2Side) {
 // newStream judges the number of a stream that begins: section 5.1.1.
 func (d *http2) newStream(dir wire.Dir, s *http2Side, k *http2Block) {
 	if k.kind != request {
-		if !d.midway && k.stream != 1 { // 1 may be the answer to the request that asked for the upgrade
+		if !d.midway && !d.wasOpen(k.stream) && k.stream != 1 { // 1 may be the answer to the request that asked for the upgrade
 			d.connNote(s, h2StreamID)
 		}
 		return
@@ -232,11 +232,21 @@ func (d *http2) newStream(dir wire.Dir, s *http2Side, k *http2Block) {
 	d.opened++
 }
 
+// wasOpen reports whether a stream may be one that was begun and is over, by a reset that its sender did not know of yet.
+func (d *http2) wasOpen(id uint32) bool {
+	dir := d.client
+	if id%2 == 0 {
+		dir = dir.Other()
+	}
+	return id <= d.side[dir].lastID
+}
+
 // promised begins the request that a server promises to answer.
 func (d *http2) promised(dir wire.Dir, s *http2Side) {
 	st := d.find(s.block.pushed)
 	if st == nil {
 		st = d.open(s, s.block.pushed)
+		s.lastID = max(s.lastID, s.block.pushed)
 	}
 	if st.msg[request].open {
 		s.block.trailer = true

@@ -147,6 +147,7 @@ func (d *http2) requestFields(st *http2Stream, m *http2Message, p *pseudos, part
 	}
 	if p.has[pseudoPath] {
 		h.target(s, p.value[pseudoPath])
+		d.dohPath(m, p.value[pseudoPath])
 	}
 	h.add(s, httpVersion, http2Version)
 	if p.has[pseudoAuthority] {
@@ -263,6 +264,8 @@ func (d *http2) header(m *http2Message, name, v []byte) {
 		if foldEqual(name, "connection") || foldEqual(name, "keep-alive") {
 			m.note(h2Connection)
 		}
+	case 12:
+		m.isDoH = m.isDoH || foldEqual(name, "content-type") && foldEqual(trimSpace(v), dohType)
 	case 16:
 		if foldEqual(name, "proxy-connection") {
 			m.note(h2Connection)

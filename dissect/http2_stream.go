@@ -11,8 +11,10 @@ import (
 type http2Message struct {
 	httpSide
 	http2Noted
-	dir  wire.Dir
-	done bool // it has ended, or nothing of it will be seen
+	dir   wire.Dir
+	done  bool   // it has ended, or nothing of it will be seen
+	isDoH bool   // the body is a DNS message
+	doh   []byte // the DNS message, or what came of it
 }
 
 // http2Stream is an exchange.
@@ -92,9 +94,9 @@ func (d *http2) endStream(st *http2Stream) {
 // begin begins a message of a stream.
 func (d *http2) begin(st *http2Stream, k httpKind, dir wire.Dir) *http2Message {
 	m := &st.msg[k]
-	m.httpSide, m.http2Noted = httpSide{}, http2Noted{}
+	*m = http2Message{dir: dir}
 	d.h.begin(&m.httpSide, k)
-	m.tx, m.dir, m.done = st.tx, dir, false
+	m.tx = st.tx
 	m.state = inBodyTail
 	if k == response && !st.msg[request].open {
 		st.msg[request].done = true
@@ -120,6 +122,10 @@ func (d *http2) endMessage(st *http2Stream, k httpKind) (over bool) {
 	d.flush(m, true, over)
 	m.open = false
 	d.h.drop(&m.httpSide)
+	if m.doh != nil {
+		d.dns(m.dir, m.doh)
+		m.doh = nil
+	}
 	if over {
 		d.forget(st)
 	}
@@ -190,7 +196,7 @@ func (d *http2) body(dir wire.Dir, s *http2Side) (*http2Stream, *http2Message) {
 	switch {
 	case late:
 		m.note(h2AfterEnd)
-	case !d.midway:
+	case !d.midway && !d.wasOpen(st.id):
 		m.note(h2NoHeaders)
 	}
 	d.h.openBody(&m.httpSide)
@@ -204,6 +210,7 @@ func (d *http2) data(dir wire.Dir, s *http2Side, b []byte) {
 		d.h.note(&m.httpSide, noteBodyUnexpected)
 	}
 	d.h.bodyPiece(dir, &m.httpSide, b)
+	m.dohBody(b)
 	d.flush(m, false, false)
 }
 

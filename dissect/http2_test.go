@@ -3,6 +3,7 @@ package dissect
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -131,7 +132,7 @@ var h2cases = []h2case{
 		},
 		fields: []string{"http.request.body"},
 		want:   []string{"1 http.request.body 7/0 half", "2 http.request.body 2/0 rest"},
-		notes:  []string{"1 http.truncated", "2 http2.data_without_headers"},
+		notes:  []string{"1 http.truncated"},
 	},
 	{
 		name: "answer to the request that asked for the upgrade",
@@ -233,7 +234,9 @@ func TestHTTP2Notes(t *testing.T) {
 		{"pseudo-header after others", func(c *h2peer) string {
 			return c.headers(1, flagEndStream, ":method", "GET", ":scheme", "http", "a", "b", ":path", "/", "host", "h")
 		}, "http2.pseudo_header_late"},
-		{"no path", func(c *h2peer) string { return c.headers(1, flagEndStream, ":method", "GET", ":scheme", "http", "host", "h") }, "http2.pseudo_header_missing"},
+		{"no path", func(c *h2peer) string {
+			return c.headers(1, flagEndStream, ":method", "GET", ":scheme", "http", "host", "h")
+		}, "http2.pseudo_header_missing"},
 		{"odd scheme", func(c *h2peer) string {
 			return c.headers(1, flagEndStream, ":method", "GET", ":scheme", "http://x/?", ":path", "/", "host", "h")
 		}, "http2.bad_scheme"},
@@ -326,6 +329,24 @@ func TestHTTP2ClosesExchanges(t *testing.T) {
 	}
 }
 
+// TestHTTP2DNS: DNS messages in bodies and paths are told as DNS too, with numbers of their own.
+func TestHTTP2DNS(t *testing.T) {
+	const query = "\x00\x00\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04mail\x07example\x00\x00\x01\x00\x01"
+	c, s := newH2Peer(), newH2Peer()
+	e, err := playHTTP2(t, newEnv(), []turn{
+		{toS, h2hello + c.post(1, "/dns-query", "content-type", dohType) + inFrames(1, query, 5)},
+		{toC, h2noSettings + s.headers(1, 0, ":status", "200", "content-type", dohType) + inFrames(1, query[:2]+"\x81\x80"+query[4:], 9)},
+		{toS, c.get(3, "/dns-query?x=1&dns="+base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(query, "mail", "news", 1))))},
+	}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "2 dns.query 1/0 mail.example|6 dns.query 1/0 news.example"
+	if got := strings.Join(e.lines("dns.query"), "|"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestHTTP2Gap(t *testing.T) {
 	c := newH2Peer()
 	d := newHTTP2(&HTTP2, newEnv())
@@ -376,5 +397,65 @@ func TestHTTP2Probe(t *testing.T) {
 		if got := probeHTTP2(toC, []byte(c.head)); got != c.want {
 			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
 		}
+	}
+}
+
+// TestHTTP2ListBudget: one byte that stands for a whole table is not paid for without end, and later requests are found.
+func TestHTTP2ListBudget(t *testing.T) {
+	p := newH2Peer()
+	in := h2hello + p.get(1, "/", "x-big", strings.Repeat("v", 3900))
+	for i := range uint32(2000) {
+		in += h2frame(frameHeaders, flagEndHeaders|flagEndStream, 2*i+3, "\x82\x84\x86"+strings.Repeat("\xbe", 40))
+		in += h2frame(frameReset, 0, 2*i+3, "\x00\x00\x00\x08")
+	}
+	in += p.get(9999, "/last", "x-new", "seen")
+	total, notes, last := 0, map[string]int{}, false
+	d := newHTTP2(&HTTP2, newEnv())
+	_, err := d.Feed(toS, []byte(in), func(m *Message) {
+		for _, part := range m.Parts {
+			total += len(part.Bytes)
+			last = last || string(part.Bytes) == "/last"
+		}
+		for _, n := range m.Notes {
+			notes[n.Code]++
+		}
+	})
+	lim := &DefaultLimits
+	most := 2*(lim.DecodeFree+listRatio*lim.DecodeRatio*len(in)) + 2000*leastList
+	if err != nil || total > most || notes["http2.header_list_too_large"] != 1 || !last {
+		t.Errorf("%d bytes in, %d out (at most %d), notes %v, last found %v, %v", len(in), total, most, notes, last, err)
+	}
+}
+
+// TestHTTP2StringTooLong: a header that is never whole is given up, not held.
+func TestHTTP2StringTooLong(t *testing.T) {
+	d := newHTTP2(&HTTP2, newEnv()).(*http2)
+	e := newHeard()
+	in := h2hello + h2frame(frameHeaders, 0, 1, "\x82\x84\x86\x40\x01x\x7f\xff\xff\x3f")
+	for range 40 {
+		in += h2frame(frameContinuation, 0, 1, strings.Repeat("y", 16<<10))
+	}
+	in += h2frame(frameContinuation, flagEndHeaders, 1, "") + newH2Peer().get(3, "/last")
+	most := 0
+	for len(in) > 0 {
+		n := min(len(in), 8<<10)
+		p, err := d.Feed(toS, []byte(in[:n]), e.hear)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in = in[p.Used:]
+		if p.Used == 0 { // a frame is waited for
+			if p, err = d.Feed(toS, []byte(in[:min(len(in), 32<<10)]), e.hear); err != nil || p.Used == 0 {
+				t.Fatalf("used %d, %v", p.Used, err)
+			}
+			in = in[p.Used:]
+		}
+		most = max(most, cap(d.side[toS].block.buf))
+	}
+	if uris := e.lines("http.uri"); len(uris) != 2 || !strings.HasSuffix(uris[1], "/last") {
+		t.Errorf("requests found: %q", uris)
+	}
+	if most > 256<<10 {
+		t.Errorf("%d bytes were held", most)
 	}
 }
