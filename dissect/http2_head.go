@@ -115,14 +115,15 @@ func (d *http2) plainScheme(m *http2Message, v []byte) bool {
 	return false
 }
 
-// plainHost reports whether the host field shows all that an authority says.
+// plainHost reports whether the host field shows all that an authority says, but for a port.
 func plainHost(v []byte) bool {
 	for _, c := range v {
-		if c == '@' || c-'A' < 26 {
+		if c-'A' < 26 {
 			return false
 		}
 	}
-	return true
+	_, ok := hostOf(v)
+	return ok
 }
 
 // requestFields takes a request's pseudo-headers.

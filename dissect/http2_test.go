@@ -109,6 +109,16 @@ var h2cases = []h2case{
 			"3 http.response.header 4/0 content-length: 7\r\n"},
 	},
 	{
+		name: "pseudo-headers that no field shows whole",
+		turns: func(c, s *h2peer) []turn {
+			return []turn{{toS, c.headers(1, flagEndStream, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/chat",
+				":authority", "User:Key@h.test:80", "a", "b")}}
+		},
+		fields: []string{"http.host", "http.request.header", "http.method"},
+		want: []string{"1 http.method 2/0 CONNECT", "1 http.host 6/0 h.test",
+			"1 http.request.header 7/0 :protocol: websocket\r\n:scheme: https\r\n:authority: User:Key@h.test:80\r\na: b\r\n"},
+	},
+	{
 		name: "push",
 		turns: func(c, s *h2peer) []turn {
 			return []turn{
