@@ -72,7 +72,7 @@ func EventTypes(list string) (map[string]bool, error) {
 func allEvents() map[string]bool {
 	out := map[string]bool{"alert": true, "info": true, "flow": true, "anomaly": true, "drop": true, "stats": true, "fileinfo": true}
 	for _, p := range dissect.Protocols {
-		out[p.Name] = true
+		out[p.EventType()] = true
 	}
 	return out
 }

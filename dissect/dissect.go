@@ -42,13 +42,22 @@ type FieldSpec struct {
 
 // Protocol is one entry of Protocols.
 type Protocol struct {
-	Name    string // neutral name, the value of app_proto and of event_type
+	Name    string // neutral name, the value of app_proto
+	Event   string // event_type, and the name of the event's object; "": Name
 	Carrier Carrier
 	Ports   []uint16                              // a hint for the order of probes, never proof
 	Probe   func(dir wire.Dir, head []byte) Guess // pure; head is all that one direction has sent so far, up to MaxProbe bytes
 	Fields  []FieldSpec
 	New     func(p *Protocol, env *Env) Dissector // p is the entry itself: an initialiser cannot name its own variable
 	Base    int                                   // index of Fields[0] in FieldNames; set by table.go
+}
+
+// EventType returns the type of the events that tell of the protocol's exchanges.
+func (p *Protocol) EventType() string {
+	if p.Event != "" {
+		return p.Event
+	}
+	return p.Name
 }
 
 // MaxProbe is the number of bytes of a direction after which nothing that still says Maybe is asked again.

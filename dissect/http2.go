@@ -13,6 +13,7 @@ import (
 // A header block whose beginnings were never seen is read as far as it goes: see hpackTable.
 var HTTP2 = Protocol{
 	Name:    "http2",
+	Event:   "http",
 	Carrier: Stream,
 	Ports:   []uint16{50051},
 	Probe:   probeHTTP2,

@@ -64,7 +64,7 @@ func (e *Engine) SetRules(db *dlp.Database) {
 		copy(wants, db.Wants())
 	}
 	for _, p := range dissect.Protocols {
-		if !e.recorded(p.Name) {
+		if !e.recorded(p.EventType()) {
 			continue
 		}
 		for i, f := range p.Fields {
@@ -80,8 +80,8 @@ func (e *Engine) SetRules(db *dlp.Database) {
 func (e *Engine) SetWorkloads(t *workload.Table) { e.where.Store(t) }
 
 // recorded reports whether the exchanges of a protocol are written down: for its own event, or as what stands around an alert.
-func (e *Engine) recorded(protocol string) bool {
-	return e.cfg.Events[protocol] || e.cfg.Events["alert"]
+func (e *Engine) recorded(event string) bool {
+	return e.cfg.Events[event] || e.cfg.Events["alert"]
 }
 
 func (e *Engine) listens(typ string) bool { return e.cfg.Emit != nil && e.cfg.Events[typ] }

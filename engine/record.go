@@ -34,14 +34,14 @@ type item struct {
 }
 
 const (
-	maxRecords    = 64      // exchanges of a flow that wait for their answer; then the oldest is told as it is
+	maxRecords    = 256     // exchanges of a flow that wait for their answer; then the oldest is told as it is
 	maxRecordSize = 8 << 10 // bytes of all values of an exchange; then values are left out
 	maxValueSize  = 2 << 10 // bytes of one value; then it is cut
 )
 
 // record copies what an event of m's exchange shows.
 func (l *Lane) record(m *dissect.Message) {
-	if !l.e.recorded(m.Protocol.Name) {
+	if !l.e.recorded(m.Protocol.EventType()) {
 		return
 	}
 	r := l.recordOf(m)
@@ -154,7 +154,7 @@ func foundBytes(m *dissect.Message, h *dlp.Hit) []byte {
 
 // app makes the protocol's own object of the record.
 func (r *record) app() *alert.App {
-	b := appBuilder{out: &alert.App{Name: r.proto.Name}, rows: map[row]int{}}
+	b := appBuilder{out: &alert.App{Name: r.proto.EventType()}, rows: map[row]int{}}
 	for _, it := range r.items {
 		spec := &r.proto.Fields[it.field]
 		var v any = string(r.buf[it.at:it.end])

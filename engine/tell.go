@@ -319,10 +319,10 @@ const maxFree = 4096 // closed flows' layer-7 states kept for reuse by a lane
 
 // tellRecord writes the event of an exchange.
 func (l *Lane) tellRecord(r *record) {
-	if !l.e.listens(r.proto.Name) || len(r.items) == 0 {
+	if !l.e.listens(r.proto.EventType()) || len(r.items) == 0 {
 		return
 	}
-	ev := l.event(r.proto.Name)
+	ev := l.event(r.proto.EventType())
 	ev.Time = r.time
 	ev.AppProto = r.proto.Name
 	ev.TxID = r.tx
