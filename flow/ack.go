@@ -17,14 +17,46 @@ const (
 	quietBytes = 4 << 20               // bytes held while the other end was silent, who should have asked for the missing ones
 )
 
-// proof collects ACKs for bytes that were not seen.
+// proof collects ACKs for bytes that were not seen. One for bytes before others that were seen is to be believed: whoever lies there is never
+// sent them again. One for bytes beyond all that was seen costs a liar nothing: the sender ignores it.
 type proof struct {
-	n    int      // ACKs
-	ack  wire.Seq // highest
-	edge wire.Seq // highest end of the windows that they offered
-	top  wire.Seq // end of what was sent when the first came
-	at   int64    // time of the first, ns
-	lone bool     // nothing that was sent reached as far as ack when it came
+	n, lone  int      // ACKs: to be believed, and beyond what was seen
+	ack, far wire.Seq // the highest of each
+	edge     wire.Seq // highest end of the windows that they offered
+	top      wire.Seq // end of what was sent when the first came
+	at       int64    // time of the first to be believed, ns
+}
+
+// add takes an ACK that offers a window up to edge.
+func (p *proof) add(a, edge wire.Seq, known bool, top wire.Seq, now int64) {
+	if p.n+p.lone == 0 {
+		p.edge = edge
+	}
+	p.edge = later(p.edge, edge)
+	if !known {
+		if p.lone++; p.lone == 1 || p.far.Before(a) {
+			p.far = a
+		}
+		if p.n+p.lone == 1 {
+			p.top = top
+		}
+		return
+	}
+	if p.n++; p.n == 1 {
+		p.ack, p.top, p.at = a, top, now
+	}
+	p.ack = later(p.ack, a)
+}
+
+// last returns the highest of all ACKs, of which there are some.
+func (p *proof) last() wire.Seq {
+	switch {
+	case p.lone == 0:
+		return p.ack
+	case p.n == 0:
+		return p.far
+	}
+	return later(p.ack, p.far)
 }
 
 // ack takes what p, sent in direction d, says of the other direction.
@@ -84,18 +116,7 @@ func (c *core) ackAhead(f *Info, d wire.Dir, a, edge wire.Seq) {
 		return
 	}
 	h := &x.hold[d]
-	pr := &h.proof
-	if pr.n == 0 {
-		*pr = proof{ack: a, edge: edge, top: c.top(f, d), at: c.now}
-	}
-	pr.n++
-	if pr.ack.Before(a) {
-		pr.ack = a
-	}
-	if pr.edge.Before(edge) {
-		pr.edge = edge
-	}
-	pr.lone = pr.lone || !known
+	h.proof.add(a, edge, known, c.top(f, d), c.now)
 	c.giveUpProven(f, d)
 }
 
@@ -122,7 +143,7 @@ func (c *core) giveUpProven(f *Info, d wire.Dir) {
 		}
 		pr := h.proof
 		c.giveUp(f, d)
-		if f.side[d].next.Before(pr.ack) {
+		if pr.n+pr.lone > 0 && f.side[d].next.Before(pr.last()) {
 			h.proof = pr // the same ACKs cover the next hole too
 		}
 	}
@@ -137,11 +158,10 @@ func (c *core) proven(f *Info, d wire.Dir, h *hold) bool {
 		return true // a receiver that is in sight answers what comes out of order
 	}
 	pr := &h.proof
-	if pr.n == 0 || pr.ack.Before(h.pieces[h.head].seq) {
+	if first := h.pieces[h.head].seq; old >= holeAge {
+		return pr.n+pr.lone > 0 && !pr.last().Before(first)
+	} else if pr.n == 0 || pr.ack.Before(first) {
 		return false
-	}
-	if old >= holeAge {
-		return true
 	}
 	return pr.n >= proofs && (time.Duration(c.now-pr.at) >= proofTime || c.top(f, d).Sub(pr.top) >= proofBytes)
 }

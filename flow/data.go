@@ -59,7 +59,7 @@ func (c *core) skipUrgent(f *Info, d wire.Dir, p *wire.Packet, seq wire.Seq, dat
 func (c *core) inOrder(f *Info, d wire.Dir, data []byte, lost int, fin bool) {
 	if len(data) > 0 {
 		if f.x != nil {
-			if pr := &f.x.hold[d].proof; pr.lone && pr.top == f.side[d].next {
+			if pr := &f.x.hold[d].proof; pr.lone > 0 && pr.top == f.side[d].next {
 				f.note(ForgedACK) // acknowledged before it was sent
 			}
 		}
@@ -144,6 +144,7 @@ func (c *core) outOfOrder(f *Info, d wire.Dir, p *wire.Packet, seq wire.Seq, dat
 	h := &x.hold[d]
 	if h.empty() {
 		h.since, h.quiet = c.now, f.Dirs[d.Other()].Packets
+		h.proof = proof{} // ACKs from before there was a hole say nothing of it
 	}
 	if len(data) > 0 {
 		if t == doubtful && h.doubt == 0 {

@@ -164,7 +164,7 @@ func (c *core) flush(f *Info, d wire.Dir) {
 	for h.head < len(h.pieces) {
 		c.giveUp(f, d)
 	}
-	if s := &f.side[d]; pr.n >= proofs && s.next.Before(pr.ack) && !s.has(finished) {
-		c.gap(f, d, pr.ack.Sub(s.next)) // the tail was not captured
+	if s := &f.side[d]; pr.n+pr.lone >= proofs && s.next.Before(pr.last()) && !s.has(finished) {
+		c.gap(f, d, pr.last().Sub(s.next)) // the tail was not captured
 	}
 }

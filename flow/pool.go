@@ -164,7 +164,7 @@ func (c *core) settle(f *Info) {
 	}
 	for d := range x.hold {
 		h := &x.hold[d]
-		if h.head < len(h.pieces) || h.nfin > 0 || h.proof.n > 0 || h.kept != nil || h.gapLen > 0 {
+		if h.head < len(h.pieces) || h.nfin > 0 || h.proof.n+h.proof.lone > 0 || h.kept != nil || h.gapLen > 0 {
 			return
 		}
 	}

@@ -207,8 +207,8 @@ func (c *core) count(f *Info, d wire.Dir, p *wire.Packet, t trust) trust {
 // pastWindow judges a segment that begins past bytes after the window's end.
 func (c *core) pastWindow(f *Info, d wire.Dir, p *wire.Packet, past int) trust {
 	if f.x != nil {
-		if pr := &f.x.hold[d].proof; pr.n > 0 && p.TCP.Seq.Before(pr.edge) {
-			if pr.n > 1 {
+		if pr := &f.x.hold[d].proof; pr.n+pr.lone > 0 && p.TCP.Seq.Before(pr.edge) {
+			if pr.n+pr.lone > 1 {
 				return good // the receiver has more than we have: it went past us
 			}
 			return doubtful

@@ -72,11 +72,12 @@ func TestGaps(t *testing.T) {
 		{"an old hole", shake + "> A 1 1 abc\n> A 7 1 ghi\n> A 10 1 jkl 6s\n< A 1 13", ">abc >(3)ghi >jkl >. <. end:drained | GapTold", "[ ]"},
 		{"the receiver waits", shake + "> A 1 1 abc\n> A 7 1 ghi\n< A 1 4 - 6s\n< A 1 4 - 6s\n> A 4 1 def", ">abc >def >ghi >. <. end:drained |", "[ ]"},
 		{"two holes", shake + "> A 1 1 abc\n> A 7 1 ghi\n> A 12 1 lm\n< A 1 14\n< A 1 14 - 60ms", ">abc >(3)ghi >(2)lm >. <. end:drained | GapTold", "[ ]"},
-		{"the tail", shake + "> A 1 1 abc\n< A 1 9\n< A 1 9 - 60ms\n> A 9 1 ijk", ">abc >(5)ijk >. <. end:drained | GapTold", "[ ]"},
+		{"the tail", shake + "> A 1 1 abc\n< A 1 9\n< A 1 9 - 60ms\n> A 9 1 ijk\n< A 1 12\n< A 1 12 - 60ms", ">abc >(5)ijk >. <. end:drained | GapTold", "[ ]"},
+		{"ACKs from before the hole", shake + "> A 1 1 abc\n< A 1 900\n< A 1 900 - 60ms\n> A 9 1 ijk\n< A 1 900 - 60ms\n> A 4 1 defgh", ">abc >defgh >ijk >. <. end:drained |", "[ ]"},
 		{"the tail at the end", shake + "> A 1 1 abc\n< A 1 9\n< A 1 9 - 60ms", ">abc >(5). <. end:drained |", ""},
-		{"lost with answers", shake + "> A 1 1 abc\n< A 1 9 xyz\n> A 9 4 ijk 1s\n< A 4 12 uvw", ">abc <xyz >(5)ijk <uvw >. <. end:drained | GapTold", "[ ]"},
+		{"lost with answers", shake + "> A 1 1 abc\n< A 1 9 xyz\n> A 9 4 ijk 1s\n< A 4 12 uvw\n< A 7 12 rst 60ms", ">abc <xyz <uvw >(5)ijk <rst >. <. end:drained | GapTold", "[ ]"},
 		{"picked up at a keep-alive", "> A 49 70\n< A 70 50\n> A 50 70 abc", ">abc >. <. end:drained | Midstream", ""},
-		{"lost answer", shake + "> A 1 1 abc\n> A 4 10 def\n< A 10 7 xyz\n> A 7 13 ghi 60ms\n< A 13 10 w", ">abc >def <(9)xyz >ghi <w >. <. end:drained | GapTold", "[ ]"},
+		{"lost answer", shake + "> A 1 1 abc\n> A 4 10 def\n< A 10 7 xyz\n> A 7 13 ghi 60ms\n> A 10 13 jkl 60ms\n< A 13 13 w", ">abc >def >ghi <(9)xyz >jkl <w >. <. end:drained | GapTold", "[ ]"},
 	})
 }
 
