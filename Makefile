@@ -4,7 +4,7 @@ CORPUS ?= ../shared/corpus
 BENCH ?= ../shared/bench
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
-PACKAGES = libhyperscan-dev pkg-config
+PACKAGES = g++ libhyperscan-dev pkg-config
 TESTPACKAGES = iproute2 tcpreplay wireshark-common tshark systemd
 export CGO_ENABLED = 1
 
