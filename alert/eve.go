@@ -107,6 +107,13 @@ func (o *object) ends(e *Event) {
 		return
 	}
 	o.str("proto", protoName(e.Proto))
+	if e.Src.IsValid() {
+		version := uint64(6)
+		if e.Src.Addr().Unmap().Is4() {
+			version = 4
+		}
+		o.uint("ip_v", version)
+	}
 	if icmp {
 		o.uint("icmp_type", uint64(e.Src.Port()))
 		o.uint("icmp_code", uint64(e.Dst.Port()))
@@ -276,6 +283,32 @@ func (o *object) flow(f *Flow) {
 	o.str("reason", f.Reason)
 	o.bool("alerted", f.Alerted)
 	o.uint("tx_cnt", f.TxCount)
+	o.close()
+	if f.TCP != nil {
+		o.tcp(f.TCP)
+	}
+}
+
+// tcpFlags are the flags as EVE names them, by bit.
+var tcpFlags = [...]string{"fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"}
+
+func (o *object) tcp(t *TCP) {
+	o.open("tcp")
+	all := t.ToServer | t.ToClient
+	for _, f := range []struct {
+		name  string
+		flags uint8
+	}{{"tcp_flags", all}, {"tcp_flags_ts", t.ToServer}, {"tcp_flags_tc", t.ToClient}} {
+		o.key(f.name)
+		o.b = append(o.b, '"', hex[f.flags>>4], hex[f.flags&15], '"')
+	}
+	for i, name := range tcpFlags {
+		if all>>i&1 != 0 {
+			o.key(name)
+			o.b = append(o.b, "true"...)
+		}
+	}
+	o.str("state", t.State)
 	o.close()
 }
 

@@ -67,7 +67,7 @@ func TestAppendEVE(t *testing.T) {
 	const stamp = `{"timestamp":"2026-01-01T12:00:00.123456+0000",`
 	want := map[string]string{
 		"alert": stamp + `"flow_id":77,"in_iface":"veth1","event_type":"alert","vlan":[10,20],"src_ip":"10.0.0.1","src_port":51234,` +
-			`"dest_ip":"10.0.0.2","dest_port":80,"proto":"TCP","app_proto":"http","community_id":"1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0=","tx_id":3,"pcap_cnt":9,` +
+			`"dest_ip":"10.0.0.2","dest_port":80,"proto":"TCP","ip_v":4,"app_proto":"http","community_id":"1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0=","tx_id":3,"pcap_cnt":9,` +
 			`"alert":{"action":"allowed","gid":1,"signature_id":42,"rev":2,"signature":"Primary account number in clear text","category":"sensitive-data",` +
 			`"severity":1,"metadata":{"tags":["pci","attack.T1048"]}},` +
 			`"http":{"http_method":"POST","hostname":"shop.example","url":"/pay?x=<&>","status":200},` +
@@ -75,25 +75,25 @@ func TestAppendEVE(t *testing.T) {
 			`"weir":{"src":{"id":"abc","name":"web","pod":"web-1","namespace":"shop","image":"web:1","labels":{"app":"web","tier":"front"}},"dst":{"name":"pay"},` +
 			`"rule":"pci.pan","engine":"dlp","severity":"critical","matches":[{"field":"http.request.body","excerpt":"card=411111******1111&x","count":2,` +
 			`"distinct":1,"confidence":90,"fingerprint":"f00d"}],"slice":"20260101-1","held_back":5,"drops_before":4}}`,
-		"dns request": stamp + `"flow_id":1,"event_type":"dns","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"UDP",` +
+		"dns request": stamp + `"flow_id":1,"event_type":"dns","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"UDP","ip_v":4,` +
 			`"app_proto":"dns","tx_id":0,"dns":{"version":3,"type":"request","queries":[{"rrname":"a.example","rrtype":"A"}]}}`,
-		"dns response": stamp + `"flow_id":1,"event_type":"dns","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"UDP",` +
+		"dns response": stamp + `"flow_id":1,"event_type":"dns","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"UDP","ip_v":4,` +
 			`"tx_id":0,"dns":{"version":3,"type":"response","rcode":"NOERROR","answers":[{"rdata":"192.0.2.1","ttl":60},{}]}}`,
 		"dns of its own": stamp + `"event_type":"dns","tx_id":0,"dns":{"version":2,"type":"query"}}`,
-		"tls": stamp + `"event_type":"tls","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"TCP","tx_id":0,` +
+		"tls": stamp + `"event_type":"tls","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"TCP","ip_v":4,"tx_id":0,` +
 			`"tls":{"sni":"x.example","ja3":{"hash":"h","string":"s"},"version":"TLS 1.3","client_alpns":["h2","http/1.1"],"session_resumed":true}}`,
 		"no numbers": stamp + `"event_type":"http","tx_id":0,"http":{"length_text":"1e9999","status_text":"07","a_text":"","b":-1.5,` +
 			`"c_text":"99999999999999999999","d_text":"1}","e":0}}`,
-		"flow": stamp + `"flow_id":1,"event_type":"flow","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"SCTP",` +
+		"flow": stamp + `"flow_id":1,"event_type":"flow","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"SCTP","ip_v":4,` +
 			`"app_proto":"failed","flow":{"pkts_toserver":1,"pkts_toclient":2,"bytes_toserver":3,"bytes_toclient":4,` +
 			`"start":"2026-01-01T12:00:00.123456+0000","end":"2026-01-01T12:00:02.623456+0000","age":2,"state":"closed","reason":"timeout","alerted":true,` +
 			`"tx_cnt":7},"weir":{"gaps":8,"uninspected":{"reason":"encrypted","bytes":9},"counts":{"a":2,"z":1}}}`,
-		"anomaly": stamp + `"in_iface":"veth1","event_type":"anomaly","src_ip":"2001:db8::1","dest_ip":"2001:db8::2","proto":"IPv6-ICMP","icmp_type":128,` +
+		"anomaly": stamp + `"in_iface":"veth1","event_type":"anomaly","src_ip":"2001:db8::1","dest_ip":"2001:db8::2","proto":"IPv6-ICMP","ip_v":6,"icmp_type":128,` +
 			`"icmp_code":0,"anomaly":{"type":"stream","event":"stream.gap","layer":"l4","app_proto":"http"},"weir":{"why":"bytes were never seen"}}`,
 		"stats": stamp + `"event_type":"stats","stats":{"capture":{"kernel_drops":0,"kernel_packets":18446744073709551615},"f":1.5,` +
 			`"list":["a",-1,false,null],"nan":null,"uptime":5}}`,
-		"other protocol": `{"timestamp":"1969-12-31T23:59:59.999999+0000","event_type":"flow","src_ip":"192.0.2.1","dest_ip":"2001:db8::2","proto":"253"}`,
-		"gre":            stamp + `"event_type":"flow","src_ip":"192.0.2.1","dest_ip":"192.0.2.2","proto":"GRE"}`,
+		"other protocol": `{"timestamp":"1969-12-31T23:59:59.999999+0000","event_type":"flow","src_ip":"192.0.2.1","dest_ip":"2001:db8::2","proto":"253","ip_v":4}`,
+		"gre":            stamp + `"event_type":"flow","src_ip":"192.0.2.1","dest_ip":"192.0.2.2","proto":"GRE","ip_v":4}`,
 		"empty":          `{"timestamp":"1970-01-01T00:00:00.000000+0000","event_type":"drop"}`,
 	}
 	stampForm := regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d+[+\-]\d+$`)

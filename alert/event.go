@@ -60,6 +60,13 @@ type Flow struct {
 	Reason                       string // shutdown, timeout, forced
 	Alerted                      bool
 	TxCount                      uint64
+	TCP                          *TCP // nil: another protocol
+}
+
+// TCP is the object "tcp" of a flow: which flags were seen.
+type TCP struct {
+	State              string // as Flow.State
+	ToServer, ToClient uint8  // flag bits, RFC 9293 section 3.1
 }
 
 // Anomaly is the object "anomaly".

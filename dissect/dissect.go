@@ -49,7 +49,9 @@ type Protocol struct {
 	Probe   func(dir wire.Dir, head []byte) Guess // pure; head is all that one direction has sent so far, up to MaxProbe bytes
 	Fields  []FieldSpec
 	New     func(p *Protocol, env *Env) Dissector // p is the entry itself: an initialiser cannot name its own variable
-	Base    int                                   // index of Fields[0] in FieldNames; set by table.go
+	// PerMessage says that each message has an event of its own, its sender the source; else an exchange has one.
+	PerMessage bool
+	Base       int // index of Fields[0] in FieldNames; set by table.go
 }
 
 // EventType returns the type of the events that tell of the protocol's exchanges.

@@ -10,12 +10,12 @@ import (
 
 // DNS is the Domain Name System over UDP (RFC 1035), and what shares its messages: mDNS (RFC 6762), LLMNR (RFC 4795).
 //
-// An answer that repeats its query's question byte for byte does not tell it again. A query without answer ends its
+// An answer that repeats its query's question byte for byte tells it as dns.question: the same bytes are not found twice. A query without answer ends its
 // exchange when it is the oldest of too many, or when the flow ends.
-var DNS = Protocol{Name: "dns", Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, New: newDNS}
+var DNS = Protocol{Name: "dns", Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, PerMessage: true, New: newDNS}
 
 // DNSTCP is the Domain Name System over TCP, RFC 1035 section 4.2.2 and RFC 7766.
-var DNSTCP = Protocol{Name: "dns", Carrier: Stream, Ports: []uint16{53}, Probe: probeDNSTCP, Fields: dnsFields, New: newDNSTCP}
+var DNSTCP = Protocol{Name: "dns", Carrier: Stream, Ports: []uint16{53}, Probe: probeDNSTCP, Fields: dnsFields, PerMessage: true, New: newDNSTCP}
 
 // dnsFields are the fields of a DNS message. All fields of one question or record have the same Value.
 var dnsFields = []FieldSpec{
@@ -38,6 +38,7 @@ var dnsFields = []FieldSpec{
 	dnsAdditionalTTL:  {Name: "dns.additional.ttl", EVE: "additionals.ttl", Number: true, Derived: true},
 	dnsAdditional:     {Name: "dns.additional", EVE: "additionals.rdata"},
 	dnsRdata:          {Name: "dns.rdata"},
+	dnsQuestion:       {Name: "dns.question", EVE: "queries.rrname", Derived: true},
 }
 
 // Fields of DNS, in the order of dnsFields. Those of the sections answer, authority and additional follow each other in the
@@ -62,6 +63,7 @@ const (
 	dnsAdditionalTTL               //
 	dnsAdditional                  //
 	dnsRdata                       // what no text stands for, as it came: rdata of NULL, DNSSEC, unknown and malformed records, EDNS options, bytes behind the last record
+	dnsQuestion                    // name of an answer's question, where it is just the query's
 )
 
 // from the specification
@@ -167,7 +169,7 @@ func (d *dns) message(dir wire.Dir, msg []byte, cut bool, emit func(*Message)) {
 	c := wire.Cut(msg)
 	h := readDNSHeader(&c)
 	x.header(&h)
-	question := dnsQuestion(msg, &h)
+	question := hashQuestion(msg, &h)
 	if h.answer() {
 		d.answer(x, &c, &h, question)
 		return
@@ -251,9 +253,9 @@ func (d *dns) unanswered(q dnsAsked, emit func(*Message)) {
 	emit(m)
 }
 
-// dnsQuestion returns a hash of the question section, 0 if it has compression pointers or does not parse: then equal bytes
+// hashQuestion returns a hash of the question section, 0 if it has compression pointers or does not parse: then equal bytes
 // need not mean equal names.
-func dnsQuestion(msg []byte, h *dnsHeader) uint64 {
+func hashQuestion(msg []byte, h *dnsHeader) uint64 {
 	if h.count[0] == 0 || h.count[0] > 4 {
 		return 0
 	}

@@ -2,6 +2,7 @@ package dissect
 
 import (
 	"encoding/binary"
+	"strconv"
 
 	"weir/wire"
 )
@@ -50,9 +51,8 @@ func (h *dnsHeader) usual() bool {
 func (x *dnsParser) header(h *dnsHeader) {
 	x.number(dnsID, uint64(h.id))
 	if x.wants(dnsFlags) {
-		const digits = "0123456789abcdef"
 		at := len(x.text)
-		x.text = append(x.text, digits[h.flags>>12], digits[h.flags>>8&15], digits[h.flags>>4&15], digits[h.flags&15])
+		x.text = strconv.AppendUint(x.text, uint64(h.flags), 16)
 		x.add(dnsFlags, x.text[at:])
 	}
 	x.number(dnsOpcode, uint64(h.opcode()))
@@ -123,7 +123,9 @@ func (x *dnsParser) question(c *wire.Cursor, known bool) bool {
 	if at == dnsHeaderLen && ok {
 		x.first = name
 	}
-	if !known {
+	if known {
+		x.add(dnsQuestion, name)
+	} else {
 		x.value++
 		x.add(dnsQuery, name)
 	}
@@ -133,9 +135,7 @@ func (x *dnsParser) question(c *wire.Cursor, known bool) bool {
 	}
 	typ := c.U16()
 	c.Skip(2)
-	if !known {
-		x.typeOf(dnsType, typ)
-	}
+	x.typeOf(dnsType, typ)
 	switch typ {
 	case typeAXFR, typeIXFR:
 		x.transfer = true

@@ -60,19 +60,19 @@ func TestDNSStream(t *testing.T) {
 		err    error
 	}{
 		{"two", dnsFramed(q, q[:]), []string{
-			`1/1 id#0="7" flags#0="0000" opcode#0="0" query#1="a" type#1="A" end`,
-			`2/1 id#0="7" flags#0="0000" opcode#0="0" end`,
+			`1/1 id#0="7" flags#0="0" opcode#0="0" query#1="a" type#1="A" end`,
+			`2/1 id#0="7" flags#0="0" opcode#0="0" question#1="a" type#1="A" end`,
 			`3/1 end txend`}, nil},
 		{"cut", dnsFramed(q)[:17], []string{
-			`1/1 id#0="7" flags#0="0000" opcode#0="0" query#1="a" rdata#2="\x01a\x00" !truncated end`,
+			`1/1 id#0="7" flags#0="0" opcode#0="0" query#1="a" rdata#2="\x01a\x00" !truncated end`,
 			`2/1 end txend`}, nil},
 		{"cut length", dnsFramed(q, q)[:len(q)+3], []string{
-			`1/1 id#0="7" flags#0="0000" opcode#0="0" query#1="a" type#1="A" end`,
+			`1/1 id#0="7" flags#0="0" opcode#0="0" query#1="a" type#1="A" end`,
 			`2/2 rdata#0="\x00" !truncated end txend`,
 			`3/1 end txend`}, nil},
 		{"no message", dnsFramed(bad, q), []string{
 			`1/1 rdata#0="\x00\a\x00\x00\x00\t\x00\x00\x00\x00\x00\x00\x99\x99" !malformed_message end txend`,
-			`2/2 id#0="7" flags#0="0000" opcode#0="0" query#1="a" type#1="A" end`,
+			`2/2 id#0="7" flags#0="0" opcode#0="0" query#1="a" type#1="A" end`,
 			`3/2 end txend`}, nil},
 		{"length 0", []byte("\x00\x00\x00"), nil, errDNSLength},
 	} {

@@ -114,11 +114,11 @@ func TestDNSExchange(t *testing.T) {
 		` authority.name#%d="example.com" authority.type#%[3]d="NS" authority.ttl#%[3]d="7" authority#%[3]d="ns.example.com"` +
 		` additional.name#%d="ns.example.com" additional.type#%[4]d="AAAA" additional.ttl#%[4]d="8" additional#%[4]d="2001:db8::1" rdata#%d="\x00\x03\x00\x01x" rcode#0="NOERROR"`
 	want := []string{
-		`1/1 id#0="4660" flags#0="0100" opcode#0="0" query#1="www.example.com" type#1="A" end`,
-		`2/1 id#0="4660" flags#0="0100" opcode#0="0" end`,
-		`3/1 id#0="4660" flags#0="8180" opcode#0="0"` + fmt.Sprintf(answer, 1, 2, 3, 4, 5) + ` end txend`,
+		`1/1 id#0="4660" flags#0="100" opcode#0="0" query#1="www.example.com" type#1="A" end`,
+		`2/1 id#0="4660" flags#0="100" opcode#0="0" question#1="www.example.com" type#1="A" end`,
+		`3/1 id#0="4660" flags#0="8180" opcode#0="0" question#0="www.example.com" type#0="A"` + fmt.Sprintf(answer, 1, 2, 3, 4, 5) + ` end txend`,
 		`4/2 id#0="4660" flags#0="8180" opcode#0="0" query#1="www.example.com" type#1="A"` + fmt.Sprintf(answer, 2, 3, 4, 5, 6) + ` !answer_without_query end txend`,
-		`5/3 id#0="4660" flags#0="0100" opcode#0="0" query#1="www.example.com" type#1="A" end`,
+		`5/3 id#0="4660" flags#0="100" opcode#0="0" query#1="www.example.com" type#1="A" end`,
 		`6/3 end txend`,
 	}
 	if got, want := strings.Join(e.lines, "\n"), strings.Join(want, "\n"); got != want {

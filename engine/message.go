@@ -22,16 +22,23 @@ func (l *Lane) onMessage(m *dissect.Message) {
 	}
 	if m.TxEnd {
 		a.txs++
-		for i, r := range a.records {
-			if r.tx == m.Tx {
-				l.tellRecord(r)
-				l.dropRecord(i)
-				break
-			}
-		}
+	}
+	if m.TxEnd || m.End && m.Protocol.PerMessage {
+		l.endRecord(m.Tx)
 	}
 	m.ID -= a.idBase
 	m.Tx -= a.idBase
+}
+
+// endRecord tells what was written down of an exchange, all of which has been seen.
+func (l *Lane) endRecord(tx uint64) {
+	for i, r := range l.a.records {
+		if r.tx == tx {
+			l.tellRecord(r)
+			l.dropRecord(i)
+			return
+		}
+	}
 }
 
 // inspect runs the rules over a message, and tells what they found.

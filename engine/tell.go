@@ -327,6 +327,10 @@ func (l *Lane) tellRecord(r *record) {
 	ev.AppProto = r.proto.Name
 	ev.TxID = r.tx
 	ev.App = r.app()
+	if r.proto.PerMessage && r.items[0].reply {
+		ev.Src, ev.Dst = ev.Dst, ev.Src
+		ev.Weir.Src, ev.Weir.Dst = ev.Weir.Dst, ev.Weir.Src
+	}
 	l.send(ev)
 }
 
@@ -343,6 +347,9 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 	ev.Flow = &alert.Flow{
 		PktsToServer: s.Packets, PktsToClient: c.Packets, BytesToServer: s.Bytes, BytesToClient: c.Bytes,
 		Start: fl.Start, End: fl.Last, State: flowStates[fl.State], Reason: flowReasons[why],
+	}
+	if fl.Key.Proto == wire.ProtoTCP {
+		ev.Flow.TCP = &alert.TCP{State: ev.Flow.State, ToServer: uint8(s.Flags), ToClient: uint8(c.Flags)}
 	}
 	ev.Weir.Gaps = s.Lost + c.Lost
 	if a := fl.S.app; a != nil {
