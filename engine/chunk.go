@@ -158,7 +158,7 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 		l.lose(a, dir)
 		return rest
 	case a.upgrade:
-		l.upgraded(a, dir)
+		l.upgraded(a)
 		return rest
 	}
 	a.need[dir] = 0
@@ -212,14 +212,13 @@ func (l *Lane) lose(a *app, dir wire.Dir) {
 }
 
 // upgraded begins anew: the flow carries another protocol from here on.
-func (l *Lane) upgraded(a *app, dir wire.Dir) {
+func (l *Lane) upgraded(a *app) {
 	a.upgrade = false
 	a.d.Close(wire.ToServer, l.emit)
 	a.d.Close(wire.ToClient, l.emit)
 	l.scanEnd(a)
 	a.d, a.alive, a.reprobes = nil, 0, 0
 	a.at = [2]place{fresh, fresh}
-	_ = dir
 }
 
 // unknown inspects bytes that nobody understands. After a loss, an error or a mid-stream start the beginning of a

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"weir/dissect"
 	"weir/dlp"
 	"weir/wire"
@@ -23,6 +25,8 @@ const (
 
 const (
 	maxReprobes  = 64      // chunks of raw bytes whose beginning is probed again, after a gap, an error or a mid-stream start
+	maxTold      = 64      // different notes told of a flow
+	maxCounted   = 64      // different rules whose findings are counted for a flow
 	maxDatagrams = 8       // datagrams of a flow that are probed before it is taken for unknown
 	rawID        = 1 << 48 // message IDs of raw bytes: beyond what a dissector counts up to
 )
@@ -44,8 +48,8 @@ type app struct {
 	raw       [2]rawState
 	dlp       dlp.State
 	records   []*record
-	counts    map[string]int  // findings per rule
-	told      map[string]bool // notes and losses already told, by code
+	counts    map[string]int // findings per rule
+	told      []string       // codes of notes and losses already told
 	txs       uint64
 	alerted   bool
 	skipped   uint64 // bytes that were not looked at
@@ -59,10 +63,8 @@ type rawState struct {
 }
 
 func (a *app) reset() {
-	counts, told := a.counts, a.told
-	clear(counts)
-	clear(told)
-	*a = app{records: a.records[:0], counts: counts, told: told}
+	clear(a.counts)
+	*a = app{records: a.records[:0], counts: a.counts, told: a.told[:0]}
 }
 
 // skip notes that n bytes were not looked at, and why.
@@ -75,17 +77,12 @@ func (a *app) skip(n int, why string) {
 
 // tell reports whether code is told for the first time in this flow.
 func (a *app) tell(code string) bool {
-	if a.told[code] || len(a.told) >= maxTold {
+	if len(a.told) >= maxTold || slices.Contains(a.told, code) {
 		return false
 	}
-	if a.told == nil {
-		a.told = make(map[string]bool, 4)
-	}
-	a.told[code] = true
+	a.told = append(a.told, code)
 	return true
 }
-
-const maxTold = 64 // different notes told per flow
 
 // candidates are the protocols that a flow over carrier may be, as a bit set.
 func candidates(c dissect.Carrier) uint64 {
@@ -137,10 +134,5 @@ func identify(alive *uint64, dir wire.Dir, head []byte, a, b uint16) (found *dis
 }
 
 func uses(p *dissect.Protocol, a, b uint16) bool {
-	for _, port := range p.Ports {
-		if port == a || port == b {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.Ports, a) || slices.Contains(p.Ports, b)
 }

@@ -86,7 +86,7 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 		if a.counts == nil {
 			a.counts = make(map[string]int, 2)
 		}
-		if _, ok := a.counts[h.Rule.ID]; (ok || len(a.counts) < maxTold) && !h.Grown {
+		if _, ok := a.counts[h.Rule.ID]; (ok || len(a.counts) < maxCounted) && !h.Grown {
 			a.counts[h.Rule.ID]++
 		}
 		var r *record

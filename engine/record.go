@@ -10,6 +10,7 @@ import (
 	"weir/alert"
 	"weir/dissect"
 	"weir/dlp"
+	"weir/wire"
 )
 
 // record is what is written down of one exchange for its event: copies of the values that have a
@@ -20,8 +21,6 @@ type record struct {
 	time  int64
 	items []item
 	buf   []byte
-	full  bool
-	done  bool
 }
 
 // item is one value in a record: buf[at:end].
@@ -60,12 +59,11 @@ func (l *Lane) record(m *dissect.Message) {
 		}
 		b = b[:min(len(b), maxValueSize)]
 		if len(r.buf)+len(b) > maxRecordSize {
-			r.full = true
 			continue
 		}
 		at := int32(len(r.buf))
 		r.buf = append(r.buf, b...)
-		r.items = append(r.items, item{at: at, end: int32(len(r.buf)), value: part.Value, field: part.Field, reply: m.Dir != 0})
+		r.items = append(r.items, item{at: at, end: int32(len(r.buf)), value: part.Value, field: part.Field, reply: m.Dir == wire.ToClient})
 	}
 }
 

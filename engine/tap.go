@@ -6,17 +6,15 @@ import (
 	"weir/flow"
 	"weir/pcapstore"
 	"weir/wire"
-	"weir/workload"
 )
 
 // TapConfig says what a Tap watches.
 type TapConfig struct {
 	// Interfaces returns the source's interfaces; wire.Frame.Iface indexes them. It may grow.
 	Interfaces func() []capture.Interface
-	Workload   *workload.Workload // behind the interface; nil: not known
-	Recent     int                // bytes of recent packets kept; 0: none
-	Flows      int                // flows at most; 0: as the Engine's configuration says
-	Drops      func() uint64      // frames that the source lost so far; nil: it cannot tell
+	Recent     int           // bytes of recent packets kept; 0: none
+	Flows      int           // flows at most; 0: as the Engine's configuration says
+	Drops      func() uint64 // frames that the source lost so far; nil: it cannot tell
 	// Number says that frames are numbered from 1, as events of a file are.
 	Number bool
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"strings"
 
 	"weir/alert"
 	"weir/dissect"
@@ -144,11 +145,19 @@ func (l *Lane) raise(ev *alert.Event, comment string) {
 	l.send(ev)
 }
 
+// metadata makes an alert's metadata of a rule's tags. Techniques of MITRE ATT&CK, as "attack.T1048", stand under the key too that
+// public rule sets have for them.
 func metadata(r *rules.Rule) map[string][]string {
 	if len(r.Tags) == 0 {
 		return nil
 	}
-	return map[string][]string{"tags": r.Tags}
+	out := map[string][]string{"tags": r.Tags}
+	for _, tag := range r.Tags {
+		if id, ok := strings.CutPrefix(tag, "attack.T"); ok {
+			out["mitre_technique_id"] = append(out["mitre_technique_id"], "T"+id)
+		}
+	}
+	return out
 }
 
 // notes tells what a dissector noticed: an anomaly each, and an alert for those that matter.
