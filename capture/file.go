@@ -148,9 +148,6 @@ func (f *File) Warning() error { return f.warn }
 // file's: do not change it, and call this from the goroutine that calls Next.
 func (f *File) Interfaces() []Interface { return f.ifaces }
 
-// Name returns the file's name as given.
-func (f *File) Name() string { return f.name }
-
 // Close ends reading. Frames of the last Next stay readable until garbage collection takes them, but may be overwritten.
 func (f *File) Close() error {
 	if f.closed.Swap(true) {

@@ -24,8 +24,7 @@ const (
 
 // pcapState is what reading records of a pcap file needs to know from its header.
 type pcapState struct {
-	big     bool // byte order
-	kuz     bool
+	big     bool  // byte order
 	mult    int64 // ns per unit of the fraction
 	header  int   // bytes of a record header
 	lengths int8  // -1: original length comes first; 0: whichever is greater is the original; 1: captured length comes first

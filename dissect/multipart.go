@@ -11,13 +11,12 @@ const (
 
 // multipart finds the file names in a multipart body (RFC 7578, RFC 2046) as it comes. The parts' bytes are the body's own; they are not copied.
 type multipart struct {
-	delim   [maxBoundary + 2]byte // "--" boundary
-	nDelim  int
-	inHead  bool // in a part's header lines
-	names   int
-	line    [maxPartLine]byte // the line in hand, as far as it is kept
-	nLine   int
-	scratch [maxPartLine]byte
+	delim  [maxBoundary + 2]byte // "--" boundary
+	nDelim int
+	inHead bool // in a part's header lines
+	names  int
+	line   [maxPartLine]byte // the line in hand, as far as it is kept
+	nLine  int
 }
 
 // newMultipart makes a scanner for the boundary that a Content-Type names; nil if it names none.

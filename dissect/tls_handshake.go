@@ -15,7 +15,7 @@ func (d *tls) handshake(s *tlsSide, b []byte) (used, need int, err error) {
 		return n, 0, nil
 	}
 	x := d.env.tlsScratch()
-	h, n, left, need, ok := x.gather(b, int(s.left), tlsMessage)
+	h, _, _, need, ok := x.gather(b, int(s.left), tlsMessage)
 	if need > 0 || !ok {
 		return d.unfinished(s, need, ok)
 	}
@@ -41,8 +41,8 @@ func (d *tls) handshake(s *tlsSide, b []byte) (used, need int, err error) {
 			d.note(s, noteTLSCertificate)
 		}
 	}
-	var m []byte
-	if m, n, left, need, ok = x.gather(b, int(s.left), want); need > 0 || !ok {
+	m, n, left, need, ok := x.gather(b, int(s.left), want)
+	if need > 0 || !ok {
 		return d.unfinished(s, need, ok)
 	}
 	s.left, s.skip = int32(left), int32(all-want)

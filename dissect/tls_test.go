@@ -108,8 +108,6 @@ type tlsTold struct {
 	ends, txEnds int
 	used, opaque int
 	err          error
-	id           uint64
-	sent         int
 }
 
 func (o *tlsTold) emit(m *Message) {

@@ -312,12 +312,6 @@ func (db *Database) Wants() dissect.Wants {
 	return w
 }
 
-// Set returns the rules that db was made of.
-func (db *Database) Set() *rules.Set { return db.set }
-
-// Databases returns how many different sets of rules fields have, hence Hyperscan databases of each kind.
-func (db *Database) Databases() int { return len(db.classes) }
-
 // Close gives up the owner's hold on db. Its C memory is freed once no Scanner and no open value needs it.
 func (db *Database) Close() { db.release() }
 

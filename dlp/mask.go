@@ -3,8 +3,6 @@ package dlp
 import (
 	"bytes"
 	"strconv"
-
-	"weir/rules"
 )
 
 // maskFunc writes what may be shown of a finding.
@@ -46,9 +44,6 @@ func maskNamed(name string) maskFunc {
 	}
 	return nil
 }
-
-// MaskOf returns the name of the mask that a rule's findings get: its own, or "text" for an attack and "secret" for all else.
-func MaskOf(r *rules.Rule) string { return maskOf(r) }
 
 // maskMany stands for a value that is not shown at all.
 const maskMany = "[hidden]"

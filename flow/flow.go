@@ -177,7 +177,4 @@ type Counters struct {
 	Doubted                  uint64 // segments that a receiver is likely to refuse: kept until it acknowledges them
 	Overlaps, OverlapsDiffer uint64
 	Midstream                uint64
-	Fragments, FragmentsOK   uint64
-	FragmentsDropped         uint64
-	FragmentOverlaps         uint64
 }

@@ -24,7 +24,6 @@ type player struct {
 	isn   [2]wire.Seq
 	swap  bool // the client is Key.B
 	now   time.Duration
-	csum  [2]bool
 	told  []string
 	flow  *Flow[int]
 }

@@ -24,7 +24,6 @@ type Slice struct {
 	name   string
 	ids    []ifaceID
 	wrote  int64 // bytes given to the store
-	lost   uint64
 	close  Closing
 	closed bool
 

@@ -119,7 +119,8 @@ func (s *Store) start() error {
 		return err
 	}
 	s.lock = d
-	if err := s.salvage(); err == nil {
+	err = s.salvage()
+	if err == nil {
 		_, err = s.scan()
 	}
 	if err != nil {
