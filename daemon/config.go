@@ -25,6 +25,7 @@ type Config struct {
 	File    string        `toml:"-"` // where it was read; "": nowhere, all defaults
 	Paths   PathsConfig   `toml:"paths"`
 	Capture CaptureConfig `toml:"capture"`
+	Flow    FlowConfig    `toml:"flow"`
 	Budget  BudgetConfig  `toml:"budget"`
 	Pcap    PcapConfig    `toml:"pcap"`
 	Metrics MetricsConfig `toml:"metrics"`
@@ -53,9 +54,14 @@ func (p *PathsConfig) EVE() string { return filepath.Join(p.Log, "eve.json") }
 type CaptureConfig struct {
 	Include  []string `toml:"include"`  // host-side interfaces, by pattern as path.Match has them
 	Exclude  []string `toml:"exclude"`  // wins over Include
-	Attach   Attach   `toml:"attach"`   //
-	Loopback bool     `toml:"loopback"` // with netns: `lo` of the workload too
+	Attach   Attach   `toml:"attach"`   // only the host's side is built so far: AttachNetns is a warning
+	Loopback bool     `toml:"loopback"` // with netns: `lo` of the workload too; without effect so far
 	Ring     Size     `toml:"ring"`     // all rings together
+}
+
+// FlowConfig is the table [flow].
+type FlowConfig struct {
+	Overlap Overlap `toml:"overlap"` // which bytes count where segments or fragments overlap with different ones
 }
 
 // BudgetConfig is the table [budget].
@@ -186,6 +192,11 @@ func (c *Config) validate(file string, data []byte) rules.Problems {
 	}
 	patterns("capture.include", c.Capture.Include)
 	patterns("capture.exclude", c.Capture.Exclude)
+	if c.Capture.Attach == AttachNetns {
+		out = append(out, rules.Problem{Pos: keyPos(file, data, "capture.attach"), Level: rules.Warning,
+			What: "capture.attach: taps inside network namespaces are not there yet: the host's side is watched",
+			Hint: `traffic within a pod is not seen; write "auto" to say that this is known`})
+	}
 	c.validateSizes(wrong)
 	if err := checkListen(c.Metrics.Listen); err != "" {
 		wrong("metrics.listen", err, `write HOST:PORT, as "127.0.0.1:9477", or "" for no metrics`)

@@ -63,9 +63,10 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 	defer db.Close()
 	queue, events := r.sink()
 	cfg := engine.Config{
-		Flow: flow.DefaultLimits, Checksum: r.Checksum, Dissect: dissect.DefaultLimits,
+		Flow: flow.DefaultLimits, Overlap: flow.Overlap(conf.Flow.Overlap), Checksum: r.Checksum, Dissect: dissect.DefaultLimits,
 		Events: events, Emit: queue.Put,
 	}
+	cfg.Flow.Flows = conf.Budget.Flows // one tap at a time
 	recent := 0
 	if r.Slices != "" {
 		store, err := pcapstore.Open(r.Slices, pcapstore.Options{Quota: int64(conf.Pcap.Quota), App: "weir " + Version()})

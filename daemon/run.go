@@ -109,7 +109,7 @@ func (d *Daemon) open() error {
 	limiter := alert.NewLimiter()
 	limiter.Burst, limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
 	d.engine = engine.New(engine.Config{
-		Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit,
+		Flow: flow.DefaultLimits, Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit,
 		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter,
 	})
 	d.engine.SetRules(d.db)

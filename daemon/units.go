@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"weir/flow"
 	"weir/rules"
 )
 
@@ -94,16 +96,35 @@ var attachNames = []string{"auto", "host", "netns"}
 func (a Attach) String() string { return attachNames[a] }
 
 // UnmarshalText reads one of the names.
-func (a *Attach) UnmarshalText(text []byte) error {
-	for i, n := range attachNames {
-		if n == string(text) {
-			*a = Attach(i)
-			return nil
-		}
+func (a *Attach) UnmarshalText(text []byte) (err error) {
+	*a, err = named[Attach](text, attachNames)
+	return err
+}
+
+// Overlap is a flow.Overlap, written as its name.
+type Overlap flow.Overlap
+
+var overlapNames = []string{
+	flow.Linux: "linux", flow.BSD: "bsd", flow.BSDRight: "bsd_right", flow.Windows: "windows", flow.Solaris: "solaris",
+	flow.First: "first", flow.Last: "last",
+}
+
+func (o Overlap) String() string { return overlapNames[o] }
+
+// UnmarshalText reads one of the names.
+func (o *Overlap) UnmarshalText(text []byte) (err error) {
+	*o, err = named[Overlap](text, overlapNames)
+	return err
+}
+
+// named returns the index of text in names.
+func named[T ~uint8](text []byte, names []string) (T, error) {
+	if i := slices.Index(names, string(text)); i >= 0 {
+		return T(i), nil
 	}
-	hint := "known are auto, host, netns"
-	if n := rules.Nearest(string(text), attachNames); n != "" {
+	hint := "known are " + strings.Join(names, ", ")
+	if n := rules.Nearest(string(text), names); n != "" {
 		hint = fmt.Sprintf("did you mean %q?", n)
 	}
-	return fmt.Errorf("%q is unknown (%s)", text, hint)
+	return 0, fmt.Errorf("%q is unknown (%s)", text, hint)
 }
