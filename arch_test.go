@@ -1,6 +1,7 @@
 package weir_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -10,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"weir/dissect"
+	"weir/dlp"
+	"weir/rules"
 )
 
 // imports is the design as a table: which of Weir's own packages each may import. Do not change it to
@@ -26,22 +31,29 @@ var imports = map[string][]string{
 	"alert":     {},
 	"engine":    {"wire", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert"},
 	"daemon":    {"wire", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert", "engine"},
-	"cmd/weir":  {"wire", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert", "engine", "daemon"},
+	"cmd/weir":  {"flow", "rules", "alert", "daemon"},
 }
 
 // only names imports that one package alone may have, and why.
 var only = map[string]struct {
-	in  []string
+	in  []string // none: tests alone
 	why string
 }{
 	"unsafe":                              {[]string{"capture", "dlp"}, "rings are mapped memory; dlp crosses to C"},
 	"C":                                   {[]string{"dlp"}, "Hyperscan is the only C in Weir"},
 	"github.com/flier/gohs":               {[]string{"dlp"}, "patterns are compiled and matched in one place"},
 	"github.com/mdlayher/packet":          {[]string{"capture"}, "sockets that see traffic are opened in one place"},
-	"github.com/vishvananda/netlink":      {[]string{"workload", "capture"}, "links are watched in one place"},
+	"github.com/vishvananda/netlink":      {[]string{"workload"}, "links are watched in one place"},
+	"github.com/vishvananda/netns":        {[]string{"workload"}, "threads change namespace in one place"},
 	"github.com/prometheus/client_golang": {[]string{"daemon"}, "metrics are counted on the way and named in one place"},
+	"github.com/coreos/go-systemd":        {[]string{"daemon"}, "systemd is told in one place"},
 	"github.com/spf13/cobra":              {[]string{"cmd/weir"}, "commands are thin and live in one place"},
+	"github.com/BurntSushi/toml":          {[]string{"rules"}, "one reader of TOML, so that all files have the same errors"},
+	"github.com/google/gopacket":          {nil, "tests compare with it"},
+	"golang.org/x/tools":                  {nil, "tests read their cases with it"},
+	"net/http":                            {[]string{"daemon"}, "the wire's HTTP is no client's or server's"},
 	"log/slog":                            {[]string{"daemon", "cmd/weir"}, "packages return errors, the daemon logs"},
+	"os/exec":                             {nil, "Weir starts no programs"},
 }
 
 // forbidden names directories that say nothing.
@@ -99,6 +111,49 @@ func TestDirectoryNames(t *testing.T) {
 				t.Errorf("%s: %q says nothing of what is in it", dir, part)
 			}
 		}
+	}
+}
+
+// TestTables looks for names that stand twice in a table: the later entry would never be found.
+func TestTables(t *testing.T) {
+	var protocols []string
+	for _, p := range dissect.Protocols {
+		for _, c := range []dissect.Carrier{dissect.Stream, dissect.Datagram} {
+			if p.Carrier&c != 0 {
+				protocols = append(protocols, fmt.Sprint(p.Name, " over carrier ", c))
+			}
+		}
+		var fields []string
+		for _, f := range p.Fields {
+			fields = append(fields, f.Name)
+		}
+		unique(t, "fields of "+p.Name, fields)
+	}
+	unique(t, "protocols", protocols)
+	unique(t, "validators", dlp.Validators())
+	unique(t, "masks", dlp.Masks())
+	set, problems := rules.Load(nil, rules.Options{Builtin: true})
+	if len(problems) > 0 { // of two rules with one id the later wins, with a warning
+		t.Fatal(problems)
+	}
+	var ids []string
+	for _, r := range set.Rules {
+		ids = append(ids, fmt.Sprint("signature_id ", r.SID))
+	}
+	unique(t, "rules", ids)
+}
+
+func unique(t *testing.T, table string, names []string) {
+	t.Helper()
+	if len(names) == 0 {
+		t.Errorf("%s: the table is empty", table)
+	}
+	seen := map[string]bool{}
+	for _, n := range names {
+		if n == "" || seen[n] {
+			t.Errorf("%s: %q stands there twice, or is no name", table, n)
+		}
+		seen[n] = true
 	}
 }
 
