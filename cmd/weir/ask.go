@@ -35,7 +35,7 @@ func (a *asker) dial(cmd *cobra.Command) (*daemon.Client, error) {
 
 func statusCommand() *cobra.Command {
 	var a asker
-	var output string
+	var output *choice
 	cmd := &cobra.Command{
 		Use:     "status",
 		Short:   "What is watched, what is lost, what is not looked at and why",
@@ -50,20 +50,20 @@ func statusCommand() *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			if output == "json" {
+			if output.word == "json" {
 				return failed(writeJSON(cmd.OutOrStdout(), s))
 			}
 			return failed(s.WriteTable(cmd.OutOrStdout(), time.Now()))
 		},
 	}
 	a.flags(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	output = choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
 	return cmd
 }
 
 func alertsCommand() *cobra.Command {
 	var a asker
-	var output string
+	var output *choice
 	var follow bool
 	cmd := &cobra.Command{
 		Use:     "alerts",
@@ -78,7 +78,7 @@ func alertsCommand() *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
 			show := showTable(cmd.OutOrStdout())
-			if output == "json" {
+			if output.word == "json" {
 				show = func(line []byte) error {
 					_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", line)
 					return err
@@ -97,7 +97,7 @@ func alertsCommand() *cobra.Command {
 	}
 	a.flags(cmd)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with those that come")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json (EVE lines)")
+	output = choiceFlag(cmd, "output", "o", "table", "table or json (EVE lines)", "table", "json")
 	return cmd
 }
 

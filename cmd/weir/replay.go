@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +11,12 @@ import (
 
 func replayCommand() *cobra.Command {
 	var (
-		r        daemon.Replay
-		config   string
-		output   string
-		events   string
-		checksum string
-		failOn   string
-		builtin  bool
+		r         daemon.Replay
+		config    string
+		events    string
+		noBuiltin bool
+
+		output, checksum, failOn *choice
 	)
 	cmd := &cobra.Command{
 		Use:   "replay [flags] FILE...",
@@ -33,22 +30,11 @@ have told. Files are taken in the order given; flows go on from one into the nex
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
-			if r.Checksum, err = checksumMode(checksum); err != nil {
-				return usage(err)
-			}
-			if failOn != "" && failOn != "alert" {
-				return usage(fmt.Errorf("--fail-on %s: unknown (the only choice is: alert)", failOn))
-			}
-			switch output {
-			case "table", "json", "none":
-				r.Output = output
-			default:
-				return usage(fmt.Errorf("-o %s: unknown (choose table, json or none)", output))
-			}
+			r.Output, r.Checksum = output.word, flow.ChecksumMode(checksum.index())
 			if r.Events, err = daemon.EventTypes(events); err != nil {
 				return usage(err)
 			}
-			r.Builtin = !builtin
+			r.Builtin = !noBuiltin
 			r.Stdout, r.Stderr = os.Stdout, os.Stderr
 			if config != "" {
 				conf, problems := daemon.LoadConfig(config, true)
@@ -65,7 +51,7 @@ have told. Files are taken in the order given; flows go on from one into the nex
 			if err != nil {
 				return failed(err)
 			}
-			if failOn == "alert" && alerts > 0 {
+			if failOn.word == "alert" && alerts > 0 {
 				return exit{code: exitFound}
 			}
 			return nil
@@ -73,27 +59,18 @@ have told. Files are taken in the order given; flows go on from one into the nex
 	}
 	f := cmd.Flags()
 	f.StringArrayVarP(&r.Rules, "rules", "r", nil, "rules file or folder (repeatable)")
-	f.BoolVar(&builtin, "no-builtin", false, "leave the built-in rules out")
+	f.BoolVar(&noBuiltin, "no-builtin", false, "leave the built-in rules out")
 	f.StringVar(&config, "config", "", "the daemon's configuration; none is needed")
-	f.StringVarP(&output, "output", "o", "table", "table, json (EVE lines) or none")
+	output = choiceFlag(cmd, "output", "o", "table", "table, json (EVE lines) or none", "table", "json", "none")
 	f.StringVar(&events, "events", "", "event types to tell, comma-separated (default: all)")
 	f.StringVar(&r.Slices, "slices", "", "write the packets of alerts into this folder")
-	f.StringVar(&checksum, "checksum", "auto", "auto, verify or ignore")
-	f.StringVar(&failOn, "fail-on", "", "alert: exit status 3 if anything was found")
+	checksum = choiceFlag(cmd, "checksum", "", "auto", "auto, verify or ignore", checksumModes[:]...)
+	failOn = choiceFlag(cmd, "fail-on", "", "", "alert: exit status 3 if anything was found", "alert")
 	f.BoolVar(&r.Stats, "stats", false, "counters on stderr at the end; with -o json the last line is a stats event")
 	f.StringVar(&r.Profile, "cpuprofile", "", "write a CPU profile of the run to this file")
 	_ = f.MarkHidden("cpuprofile")
 	return cmd
 }
 
-func checksumMode(word string) (flow.ChecksumMode, error) {
-	switch strings.ToLower(word) {
-	case "auto":
-		return flow.ChecksumAuto, nil
-	case "verify":
-		return flow.ChecksumVerify, nil
-	case "ignore":
-		return flow.ChecksumIgnore, nil
-	}
-	return 0, fmt.Errorf("--checksum %s: unknown (choose auto, verify or ignore)", word)
-}
+// checksumModes are the names of the modes.
+var checksumModes = [...]string{flow.ChecksumAuto: "auto", flow.ChecksumVerify: "verify", flow.ChecksumIgnore: "ignore"}

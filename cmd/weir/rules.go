@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -89,24 +88,28 @@ func rulesExplainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			i := slices.IndexFunc(set.Rules, func(r *rules.Rule) bool { return r.ID == args[0] })
-			if i < 0 {
-				ids := make([]string, len(set.Rules))
-				for i, r := range set.Rules {
-					ids[i] = r.ID
-				}
-				hint := "list them with: weir rules list"
-				if near := rules.Nearest(args[0], ids); near != "" {
-					hint = "did you mean " + near + "?"
-				}
-				return usage(fmt.Errorf("rules explain: no rule %q (%s)", args[0], hint))
+			r := set.Rule(args[0])
+			if r == nil {
+				return usage(noRule(set, args[0]))
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), rules.Explain(set.Rules[i]))
+			_, err = fmt.Fprint(cmd.OutOrStdout(), rules.Explain(r))
 			return failed(err)
 		},
 	}
 	src.flags(cmd)
 	return cmd
+}
+
+func noRule(set *rules.Set, id string) error {
+	ids := make([]string, len(set.Rules))
+	for i, r := range set.Rules {
+		ids[i] = r.ID
+	}
+	hint := "list them with: weir rules list"
+	if near := rules.Nearest(id, ids); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	return fmt.Errorf("rules explain: no rule %q (%s)", id, hint)
 }
 
 func rulesTestCommand() *cobra.Command {
