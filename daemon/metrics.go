@@ -30,6 +30,7 @@ type Snapshot struct {
 	Alerts         map[AlertLabels]uint64
 	Suppressed     uint64 // alerts that a rate limit held back
 	EventsDropped  uint64 // events that a sink had no room for
+	EventsFailed   uint64 // events that a sink could not write
 	Slices         uint64 // written
 	SlicesFailed   uint64
 	SliceBytes     int64 // that the store takes now
@@ -42,7 +43,7 @@ type Snapshot struct {
 // AlertLabels are the labels of an alert counter.
 type AlertLabels struct{ Engine, Action string }
 
-// Latency is a histogram of the time from a packet's arrival to its alert.
+// Latency is a histogram of the time from the arrival of the packet that raised an alert to its event.
 type Latency struct {
 	Count   uint64
 	Sum     float64            // s
@@ -57,8 +58,8 @@ type metric struct {
 	tell       func(s *Snapshot, put func(v float64, labels ...string))
 }
 
-// metrics lists all metrics but the histogram. To add one, add a line here and a field to Snapshot.
-var metrics = []metric{
+// metricTable lists all metrics but the histogram. To add one, add a line here and a field to Snapshot.
+var metricTable = []metric{
 	{"weir_capture_packets_total", "Frames read, by class of interface.", prometheus.CounterValue, []string{"iface_class"},
 		func(s *Snapshot, put func(float64, ...string)) { each(s.Packets, put) }},
 	{"weir_capture_drops_total", "Frames lost, by reason.", prometheus.CounterValue, []string{"reason"},
@@ -91,6 +92,8 @@ var metrics = []metric{
 		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.Suppressed)) }},
 	{"weir_events_dropped_total", "Events that a sink had no room for.", prometheus.CounterValue, nil,
 		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.EventsDropped)) }},
+	{"weir_events_failed_total", "Events that a sink could not write.", prometheus.CounterValue, nil,
+		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.EventsFailed)) }},
 	{"weir_slices_written_total", "Packet slices written.", prometheus.CounterValue, nil,
 		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.Slices)) }},
 	{"weir_slices_failed_total", "Packet slices given up: disk or quota.", prometheus.CounterValue, nil,
@@ -116,7 +119,7 @@ func each[N int64 | uint64](m map[string]N, put func(float64, ...string)) {
 // collector makes metrics of a Snapshot each time it is asked.
 type collector struct {
 	snapshot func() Snapshot
-	descs    []*prometheus.Desc // as metrics
+	descs    []*prometheus.Desc // as metricTable
 	latency  *prometheus.Desc
 }
 
@@ -125,7 +128,7 @@ func newCollector(snapshot func() Snapshot) *collector {
 		snapshot: snapshot,
 		latency:  prometheus.NewDesc("weir_detect_latency_seconds", "Time from a packet's arrival to its alert.", nil, nil),
 	}
-	for _, m := range metrics {
+	for _, m := range metricTable {
 		c.descs = append(c.descs, prometheus.NewDesc(m.name, m.help, m.labels, nil))
 	}
 	return c
@@ -142,7 +145,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 // Collect is prometheus.Collector's.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.snapshot()
-	for i, m := range metrics {
+	for i, m := range metricTable {
 		m.tell(&s, func(v float64, labels ...string) {
 			out <- prometheus.MustNewConstMetric(c.descs[i], m.kind, v, labels...)
 		})

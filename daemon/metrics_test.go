@@ -22,7 +22,7 @@ func testSnapshot() Snapshot {
 		AttachFailures: map[string]uint64{"permission": 1}, Flows: 5, Held: 6, Gaps: 7, Uninspected: map[string]uint64{"tls": 8},
 		Native: map[string]int64{"hyperscan": 9}, Recent: 10, Latency: Latency{3, 0.5, map[float64]uint64{0.001: 1, 0.1: 2}},
 		Alerts: map[AlertLabels]uint64{{"dlp", "allowed"}: 11}, Suppressed: 12, EventsDropped: 13, Slices: 14, SlicesFailed: 15,
-		SliceBytes: 16, SliceQuota: 17, Rules: 18, RulesLoaded: time.UnixMilli(1500), Panics: 19,
+		SliceBytes: 16, SliceQuota: 17, Rules: 18, RulesLoaded: time.UnixMilli(1500), Panics: 19, EventsFailed: 20,
 	}
 }
 
@@ -81,7 +81,7 @@ func TestMetrics(t *testing.T) {
 
 func TestMetricNames(t *testing.T) {
 	seen := map[string]bool{}
-	for _, m := range metrics {
+	for _, m := range metricTable {
 		if seen[m.name] || !regexp.MustCompile(`^weir_[a-z_]+$`).MatchString(m.name) || !strings.HasSuffix(m.help, ".") {
 			t.Errorf("%s: named twice, badly named, or without help", m.name)
 		}

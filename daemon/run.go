@@ -40,6 +40,7 @@ type Daemon struct {
 
 	control *Control       // nil until ready
 	metrics *MetricsServer // nil: none
+	latency latency
 
 	mu       sync.Mutex // guards what follows
 	db       *dlp.Database
@@ -127,6 +128,9 @@ func (d *Daemon) open() error {
 func (d *Daemon) emit(ev *alert.Event) {
 	if d.twice.seen(ev) {
 		return
+	}
+	if ev.Type == "alert" {
+		d.latency.observe(time.Since(time.Unix(0, ev.Time)))
 	}
 	d.queue.Put(ev)
 }

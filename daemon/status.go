@@ -40,12 +40,11 @@ type InterfaceStatus struct {
 
 // MemoryStatus is what memory is taken for, in bytes.
 type MemoryStatus struct {
-	Go         int64 `json:"go"` // from the system, Recent within it
-	Rings      int64 `json:"rings"`
-	Hyperscan  int64 `json:"hyperscan"`
-	Recent     int64 `json:"recent"`
-	Budget     int64 `json:"budget"`
-	BudgetFull bool  `json:"budget_full"` // the least valuable work is being shed
+	Go        int64 `json:"go"` // from the system, Recent within it
+	Rings     int64 `json:"rings"`
+	Hyperscan int64 `json:"hyperscan"`
+	Recent    int64 `json:"recent"`
+	Budget    int64 `json:"budget"`
 }
 
 // SlicesStatus is the pcap store.
@@ -59,7 +58,7 @@ type SlicesStatus struct {
 // NotInspected is traffic that was seen but not looked at.
 type NotInspected struct {
 	Reason string `json:"reason"`
-	Flows  uint64 `json:"flows"`
+	Count  uint64 `json:"count"` // frames, values or flows, as Reason says; 0: only bytes are known
 	Bytes  uint64 `json:"bytes"`
 }
 
@@ -116,9 +115,6 @@ func table(b *bytes.Buffer) *tabwriter.Writer { return tabwriter.NewWriter(b, 0,
 
 func (s *Status) warnings() []string {
 	out := s.Warnings
-	if s.Memory.BudgetFull {
-		out = append([]string{"the memory budget is used up, inspection is being shed (raise [budget] memory)"}, out...)
-	}
 	if len(s.Interfaces) == 0 && s.Ready {
 		out = append([]string{"no interface is watched (see [capture] include, and weir doctor)"}, out...)
 	}
@@ -143,9 +139,9 @@ func (s *Status) writeNotInspected(b *bytes.Buffer) {
 	}
 	t := table(b)
 	defer t.Flush()
-	fmt.Fprintln(t, "\nNOT INSPECTED\tFLOWS\tBYTES")
+	fmt.Fprintln(t, "\nNOT INSPECTED\tCOUNT\tBYTES")
 	for _, n := range s.NotInspected {
-		fmt.Fprintf(t, "%s\t%d\t%s\n", clean(n.Reason), n.Flows, Size(n.Bytes))
+		fmt.Fprintf(t, "%s\t%d\t%s\n", clean(n.Reason), n.Count, Size(n.Bytes))
 	}
 }
 

@@ -19,7 +19,7 @@ func testStatus() Status {
 			{Name: "vethevil", Workload: "x\x1b[2J\u009b", Packets: 5},
 			{Name: "veth0"},
 		},
-		Memory:       MemoryStatus{Go: 300 << 20, Rings: 24 << 20, Hyperscan: 1500 << 10, Recent: 64 << 20, Budget: 1 << 30, BudgetFull: true},
+		Memory:       MemoryStatus{Go: 300 << 20, Rings: 24 << 20, Hyperscan: 1500 << 10, Recent: 64 << 20, Budget: 1 << 30},
 		Slices:       SlicesStatus{Dir: "/var/lib/weir/pcap", Bytes: 12345678, Quota: 10 << 30},
 		NotInspected: []NotInspected{{"tls", 12, 9 << 20}, {"budget", 1, 100}},
 		Warnings:     []string{"veth9: no permission (run as root)"},

@@ -163,5 +163,9 @@ func (d *Daemon) nameWorkloads() {
 		}
 		entries = append(entries, workload.Entry{Workload: &t.who, Addresses: addresses})
 	}
-	d.engine.SetWorkloads(workload.NewTable(entries))
+	table := workload.NewTable(entries)
+	if n := table.Left(); n > 0 {
+		d.log.Warn("more addresses than are kept: events name no workload for the rest", "kept", table.Len(), "left", n)
+	}
+	d.engine.SetWorkloads(table)
 }

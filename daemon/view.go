@@ -1,7 +1,8 @@
 package daemon
 
 import (
-	runtimemetrics "runtime/metrics"
+	"fmt"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"time"
@@ -31,16 +32,22 @@ func (d *Daemon) Status() Status {
 	for name, why := range d.blind {
 		s.Warnings = append(s.Warnings, name+" is not watched: "+why)
 	}
+	if n := d.queue.Failed(); n > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events could not be written to %s (is the disk full?)", n, d.conf.Paths.EVE()))
+	}
+	if n := d.queue.Dropped(); n > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events found no room in the queue to %s (is the disk slow?)", n, d.conf.Paths.EVE()))
+	}
 	slices.Sort(s.Warnings)
 	c := d.total()
 	for _, x := range []NotInspected{
-		{Reason: "frames that could not be decoded", Flows: c.Undecoded},
+		{Reason: "frames that could not be decoded", Count: c.Undecoded},
 		{Reason: "bytes of streams that were never seen", Bytes: c.Flow.GapBytes},
 		{Reason: "bytes that detection gave up on", Bytes: c.Shed},
-		{Reason: "values with a coding that could not be undone", Flows: c.Undecodable},
-		{Reason: "flows evicted because the table was full", Flows: c.Flow.Evicted},
+		{Reason: "values with a coding that could not be undone", Count: c.Undecodable},
+		{Reason: "flows evicted because the table was full", Count: c.Flow.Evicted},
 	} {
-		if x.Flows+x.Bytes > 0 {
+		if x.Count+x.Bytes > 0 {
 			s.NotInspected = append(s.NotInspected, x)
 		}
 	}
@@ -80,7 +87,7 @@ func (d *Daemon) Snapshot() Snapshot {
 		Uninspected: map[string]uint64{"gap": c.Flow.GapBytes, "shed": c.Shed},
 		Native:      native, Recent: recent,
 		Alerts:     map[AlertLabels]uint64{{Engine: "all", Action: "allowed"}: c.Alerts},
-		Suppressed: c.HeldBack, EventsDropped: d.queue.Dropped(),
+		Suppressed: c.HeldBack, EventsDropped: d.queue.Dropped(), EventsFailed: d.queue.Failed(), Latency: d.latency.read(),
 		Slices: st.Written, SlicesFailed: st.Failed, SliceBytes: d.store.Usage(), SliceQuota: int64(d.conf.Pcap.Quota),
 		Rules: d.rules, RulesLoaded: d.loaded, Panics: c.Panics,
 	}
@@ -111,7 +118,7 @@ func (h hang) Error() string {
 }
 
 func goMemory() int64 {
-	s := []runtimemetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	runtimemetrics.Read(s)
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
 	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
 }

@@ -25,6 +25,7 @@ type Counters struct {
 	Panics                            uint64
 	Undecodable                       uint64 // values with a coding that could not be undone
 	Shed                              uint64 // bytes that detection gave up on, for its budget
+	TooBig                            uint64 // frames too big to be kept among the recent ones: slices lack them
 	Flow                              flow.Counters
 	Defrag                            flow.DefragCounters
 	Last                              int64 // time of the last frame, ns since the epoch
@@ -53,7 +54,7 @@ func (t *Tap) read() *Counters {
 		Frames: c.frames, Bytes: c.bytes, NoIP: c.noIP, Undecoded: c.undecoded,
 		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
 		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics,
-		Undecodable: t.env.Count.Undecodable, Shed: t.shed, Flow: *t.table.Counters(), Defrag: t.defrag.Counters, Last: t.now,
+		Undecodable: t.env.Count.Undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.defrag.Counters, Last: t.now,
 	}
 }
 
@@ -81,6 +82,7 @@ func (c *Counters) Add(d *Counters) {
 	c.Panics += d.Panics
 	c.Undecodable += d.Undecodable
 	c.Shed += d.Shed
+	c.TooBig += d.TooBig
 	c.Last = max(c.Last, d.Last)
 	f, g := &c.Flow, &d.Flow
 	f.Flows += g.Flows
@@ -92,7 +94,9 @@ func (c *Counters) Add(d *Counters) {
 	f.BudgetGaps += g.BudgetGaps
 	f.BadChecksums += g.BadChecksums
 	f.UnjudgedChecksums += g.UnjudgedChecksums
+	f.Late += g.Late
 	f.Rejected += g.Rejected
+	f.Doubted += g.Doubted
 	f.Overlaps += g.Overlaps
 	f.OverlapsDiffer += g.OverlapsDiffer
 	f.Midstream += g.Midstream
@@ -117,7 +121,7 @@ func (c *Counters) Stats() map[string]any {
 		"weir": map[string]any{
 			"no_ip": c.NoIP, "messages": c.Messages, "notes": c.Notes, "malformed": c.Malformed, "hits": c.Hits,
 			"anomalies": c.Anomalies, "panics": c.Panics, "undecodable": c.Undecodable, "shed_bytes": c.Shed,
-			"gap_bytes": c.Flow.GapBytes, "unjudged_checksums": c.Flow.UnjudgedChecksums,
+			"gap_bytes": c.Flow.GapBytes, "late_bytes": c.Flow.Late, "doubted": c.Flow.Doubted, "too_big_to_keep": c.TooBig, "unjudged_checksums": c.Flow.UnjudgedChecksums,
 		},
 	}
 }
