@@ -42,6 +42,8 @@ type Daemon struct {
 	metrics *MetricsServer // nil: none
 	latency latency
 
+	reloading sync.Mutex // one reload at a time, and none once the daemon ends
+
 	mu       sync.Mutex // guards what follows
 	db       *dlp.Database
 	rules    int
@@ -207,6 +209,8 @@ func (d *Daemon) ready() (err error) {
 
 // Reload puts the rules on disk in force. With an error among the problems the old ones stay.
 func (d *Daemon) Reload() rules.Problems {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
 	d.notify.Reloading()
 	defer d.notify.Ready("reloaded")
 	d.reopenLog()
@@ -223,9 +227,21 @@ func (d *Daemon) Reload() rules.Problems {
 	d.db, d.rules, d.loaded = db, len(set.Rules), time.Now()
 	d.mu.Unlock()
 	d.engine.SetRules(db)
+	d.passLanes()
 	d.log.Info("reloaded", "rules", len(set.Rules))
 	old.Close()
 	return problems
+}
+
+// passLanes returns once every lane has been idle: none is about to take up the old rules then.
+func (d *Daemon) passLanes() {
+	lanes := make([]*engine.Lane, cap(d.lanes))
+	for i := range lanes {
+		lanes[i] = <-d.lanes
+	}
+	for _, lane := range lanes {
+		d.lanes <- lane
+	}
 }
 
 func (d *Daemon) reopenLog() {
@@ -250,6 +266,7 @@ func (d *Daemon) close() error {
 	if d.metrics != nil {
 		err = errors.Join(err, d.metrics.Close())
 	}
+	d.reloading.Lock() // for good: a reload needs the lanes
 	for range cap(d.lanes) {
 		(<-d.lanes).Free()
 	}
