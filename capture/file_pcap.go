@@ -24,7 +24,7 @@ const (
 
 // pcapState is what reading records of a pcap file needs to know from its header.
 type pcapState struct {
-	big     bool  // byte order
+	order
 	mult    int64 // ns per unit of the fraction
 	header  int   // bytes of a record header
 	lengths int8  // -1: original length comes first; 0: whichever is greater is the original; 1: captured length comes first
@@ -49,22 +49,6 @@ func (p *pcapState) magic(head []byte) bool {
 		p.header = pcapRecordKuz
 	}
 	return true
-}
-
-func (p *pcapState) u16(b []byte) uint16 {
-	v := binary.LittleEndian.Uint16(b)
-	if p.big {
-		v = bits.ReverseBytes16(v)
-	}
-	return v
-}
-
-func (p *pcapState) u32(b []byte) uint32 {
-	v := binary.LittleEndian.Uint32(b)
-	if p.big {
-		v = bits.ReverseBytes32(v)
-	}
-	return v
 }
 
 func (f *File) openPcap() error {

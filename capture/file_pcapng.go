@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
 
 	"weir/wire"
 )
@@ -49,7 +48,7 @@ const (
 
 // section is what reading blocks needs to know from a pcapng file's current section.
 type section struct {
-	big   bool
+	order
 	first int     // index in File.ifaces of the section's interface 0
 	clock []clock // one per interface of the section
 	last  int64   // time of the last frame, for blocks that carry none
@@ -89,22 +88,6 @@ func (s *section) byteOrder(b []byte) error {
 		return errByteOrder
 	}
 	return nil
-}
-
-func (s *section) u16(b []byte) uint16 {
-	v := binary.LittleEndian.Uint16(b)
-	if s.big {
-		v = bits.ReverseBytes16(v)
-	}
-	return v
-}
-
-func (s *section) u32(b []byte) uint32 {
-	v := binary.LittleEndian.Uint32(b)
-	if s.big {
-		v = bits.ReverseBytes32(v)
-	}
-	return v
 }
 
 // parseNG takes whole blocks from the buffer and appends their frames. It returns the bytes that the next block needs. What breaks

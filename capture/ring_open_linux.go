@@ -68,7 +68,7 @@ func (r *Ring) open(c RingConfig) error {
 	var err error
 	r.conn, err = packet.Listen(&net.Interface{Index: c.Interface, Name: c.Name}, packet.Raw, 0, nil)
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%s: capture: %w: run as root or give CAP_NET_RAW", c.Name, err)
+		return fmt.Errorf("%s: capture: %w (run as root, or give CAP_NET_RAW)", c.Name, err)
 	} else if err != nil {
 		return fmt.Errorf("%s: capture: %w", c.Name, err)
 	}

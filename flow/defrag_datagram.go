@@ -73,13 +73,10 @@ func (g *datagram) add(f *fragment, proto uint8) FragAnomaly {
 	}
 	var told FragAnomaly
 	if v != fragFits {
-		var again bool
-		if told, again = g.compare(f); again && !g.overlapped {
+		var ignore bool
+		if told, ignore = g.overlap(f); ignore {
 			return 0
-		} else if !again {
-			told |= FragOverlap
 		}
-		g.overlapped = true
 	}
 	switch {
 	case v == fragFits:
@@ -102,6 +99,19 @@ func (g *datagram) add(f *fragment, proto uint8) FragAnomaly {
 	return told
 }
 
+// overlap notes that f overlaps what is there. It is ignored if it is a fragment once more, and nothing else overlapped so far.
+func (g *datagram) overlap(f *fragment) (told FragAnomaly, ignore bool) {
+	told, again := g.compare(f)
+	if again && !g.overlapped {
+		return 0, true
+	}
+	if !again {
+		told |= FragOverlap
+	}
+	g.overlapped = true
+	return told, false
+}
+
 // addLoose takes a fragment in under a policy other than Linux.
 func (g *datagram) addLoose(f *fragment) FragAnomaly {
 	if !g.whole.fits(f) {
@@ -109,13 +119,10 @@ func (g *datagram) addLoose(f *fragment) FragAnomaly {
 	}
 	var told FragAnomaly
 	if g.whole.overlaps(f) {
-		var again bool
-		if told, again = g.compare(f); again && !g.overlapped {
+		var ignore bool
+		if told, ignore = g.overlap(f); ignore {
 			return 0
-		} else if !again {
-			told |= FragOverlap
 		}
-		g.overlapped = true
 	}
 	g.hold(f, false)
 	return told
