@@ -75,7 +75,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	defer cancel()
 	links, err := workload.Watch(ctx, conf.Capture.Include, conf.Capture.Exclude)
 	if err != nil {
-		return errors.Join(fmt.Errorf("watch interfaces: %w", err), d.close())
+		return errors.Join(err, d.close())
 	}
 	go d.notify.Watchdog(ctx, d.healthy)
 	err = d.serve(ctx, links)

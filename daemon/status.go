@@ -116,7 +116,7 @@ func table(b *bytes.Buffer) *tabwriter.Writer { return tabwriter.NewWriter(b, 0,
 func (s *Status) warnings() []string {
 	out := s.Warnings
 	if len(s.Interfaces) == 0 && s.Ready {
-		out = append([]string{"no interface is watched (see [capture] include, and weir doctor)"}, out...)
+		out = append([]string{"no interface is watched (see [capture] include)"}, out...)
 	}
 	return out
 }

@@ -65,9 +65,10 @@ func (p *Protocol) EventType() string {
 // MaxProbe is the number of bytes of a direction after which nothing that still says Maybe is asked again.
 const MaxProbe = 2048 // bytes
 
-// Progress is a parser's answer: Used bytes of the data are done with; call again once at least
-// Need bytes beyond Used are there (0: any). Used <= len(data). What was not used is given again,
-// at the front of the next call's data. Opaque of the Used bytes are ciphertext that cannot be looked into.
+// Progress is a parser's answer: Used bytes of the data are done with; call again once at least Need bytes more than
+// were given are there (0: any). Used <= len(data). What was not used is given again, at the front of the next call's
+// data. A call before Need bytes came is allowed, and tells nothing else. Opaque of the Used bytes are ciphertext that
+// cannot be looked into.
 type Progress struct{ Used, Need, Opaque int }
 
 // Dissector parses one flow.
@@ -76,13 +77,13 @@ type Progress struct{ Used, Need, Opaque int }
 // that direction left over. What it emits borrows from data, or from the Dissector's own buffers, until emit
 // returns. An error means that these bytes cannot be this protocol: the Dissector is dropped and
 // the rest of the flow is inspected as raw. A violation that parsing survives is no error but a
-// Note on the message. For a Datagram, what is left over is dropped. End of a direction is told by Feed with data empty
-// or whatever was left over, after Close(dir).
+// Note on the message. For a Datagram, what is left over is dropped.
 //
-// Gap tells that n bytes of dir were lost after all that was fed (what was left over is gone too); it reports whether parsing can go
-// on, having found its place again by itself.
+// Gap tells that n bytes of dir were lost after all that was fed (what was left over is gone too); it reports whether
+// parsing can go on, having found its place again by itself.
 //
-// Close tells that dir will bring no more bytes: values that end with the connection end here.
+// Close tells that dir will bring no more bytes: values that end with the connection end here. What was left over, if
+// anything, is given to Feed once more after that.
 type Dissector interface {
 	Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, error)
 	Gap(dir wire.Dir, n int, emit func(*Message)) bool

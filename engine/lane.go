@@ -80,7 +80,7 @@ func (l *Lane) useRules(r *ruleset) {
 		err = l.scan.Use(r.db)
 	}
 	if err != nil {
-		l.t.tellOnce("engine.scanner", "no memory for the scanner of the new rules: "+err.Error())
+		l.t.tellOnce("engine", "engine.scanner", "no memory for the scanner of the new rules: "+err.Error())
 		return
 	}
 	l.rules = r
@@ -122,7 +122,7 @@ func (l *Lane) panicked(r any) {
 		l.OnPanic(fmt.Sprintf("%T\n%s", r, debug.Stack()))
 	}
 	if l.fl == nil || l.a == nil {
-		l.t.tellOnce("engine.panic", "an internal error was survived; please report it")
+		l.t.tellOnce("engine", "engine.panic", "an internal error was survived; please report it")
 		return
 	}
 	l.a.d, l.a.panicked = nil, true

@@ -49,7 +49,7 @@ func (l *Lane) openSlice(ev *alert.Event, comment string) {
 	}
 	out, err := store.Begin(meta)
 	if err != nil {
-		t.tellOnce("evidence.refused", "no slice for an alert: "+err.Error())
+		t.tellOnce("engine", "evidence.refused", "no slice for an alert: "+err.Error())
 		return
 	}
 	if len(t.slices) >= maxOpenSlices {
@@ -71,7 +71,7 @@ func (t *Tap) interfaces() []capture.Interface {
 
 func (t *Tap) add(s *slice, f *wire.Frame, comment string) {
 	if err := s.out.Add(f, comment); err != nil {
-		t.tellOnce("evidence.lost", "packets of a slice could not be stored: "+err.Error())
+		t.tellOnce("engine", "evidence.lost", "packets of a slice could not be stored: "+err.Error())
 	}
 }
 
@@ -115,7 +115,7 @@ func (t *Tap) endSlice(s *slice) {
 		s.out.Lost(0, n)
 	}
 	if err := s.out.Close(); err != nil {
-		t.tellOnce("evidence.lost", "a slice could not be finished: "+err.Error())
+		t.tellOnce("engine", "evidence.lost", "a slice could not be finished: "+err.Error())
 	}
 	s.fl.S.slice = nil
 	if i := slices.Index(t.slices, s); i >= 0 {

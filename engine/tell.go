@@ -206,6 +206,7 @@ func (l *Lane) anomaly(typ, code, detail string) {
 	l.send(ev)
 }
 
+// layerOf are the types of anomalies, and the layer that EVE names with each.
 var layerOf = map[string]string{"decode": "l2-l4", "stream": "l4", "applayer": "proto_parser", "engine": "engine"}
 
 // flowOddities tells what the flow table noticed, once per flow and kind.
@@ -240,13 +241,13 @@ var oddities = []struct {
 }
 
 // tellOnce tells an oddity that belongs to no flow, the first time; later ones are counted.
-func (t *Tap) tellOnce(code, detail string) {
+func (t *Tap) tellOnce(typ, code, detail string) {
 	t.told[code]++ // codes are constants: bounded
 	if t.told[code] > 1 || t.lane == nil || !t.e.listens("anomaly") {
 		return
 	}
 	ev := t.lane.event("anomaly")
-	ev.Anomaly = &alert.Anomaly{Type: "decode", Event: code, Layer: layerOf["decode"], Detail: detail}
+	ev.Anomaly = &alert.Anomaly{Type: typ, Event: code, Layer: layerOf[typ], Detail: detail}
 	t.lane.send(ev)
 }
 
@@ -256,13 +257,13 @@ func (l *Lane) undecoded(r wire.Result) {
 	switch r {
 	case wire.Malformed:
 		c.undecoded++
-		l.t.tellOnce("decode.malformed", "a frame whose lengths or versions lie: kept, not inspected")
+		l.t.tellOnce("decode", "decode.malformed", "a frame whose lengths or versions lie: kept, not inspected")
 	case wire.Truncated:
 		c.undecoded++
-		l.t.tellOnce("decode.truncated", "a frame that the capture cut before its transport header: kept, not inspected")
+		l.t.tellOnce("decode", "decode.truncated", "a frame that the capture cut before its transport header: kept, not inspected")
 	case wire.UnknownLink:
 		c.undecoded++
-		l.t.tellOnce("decode.unknown_link", "frames of a link type that is not read: kept, not inspected")
+		l.t.tellOnce("decode", "decode.unknown_link", "frames of a link type that is not read: kept, not inspected")
 	default:
 		c.noIP++
 	}
@@ -272,7 +273,7 @@ func (l *Lane) undecoded(r wire.Result) {
 func (l *Lane) fragmentOddities(odd flow.FragAnomaly) {
 	for _, o := range fragmentOddities {
 		if odd&o.bit != 0 {
-			l.t.tellOnce(o.code, o.detail)
+			l.t.tellOnce("decode", o.code, o.detail)
 		}
 	}
 }

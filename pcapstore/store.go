@@ -16,7 +16,7 @@ import (
 // Errors of a Store.
 var (
 	ErrTooManyOpen = errors.New("too many slices are open")
-	ErrFull        = errors.New("pcap store is full of pinned and open slices (unpin or remove some: weir pcap ls; or raise [pcap] quota)")
+	ErrFull        = errors.New("pcap store is full of pinned and open slices (raise [pcap] quota, or remove some of them)")
 	ErrNoSpace     = errors.New("too little space is left on the file system for a slice (free some, or move [paths] state)")
 	ErrInUse       = errors.New("another weir writes to this folder (stop it, or give another folder)")
 	ErrNotFound    = errors.New("no such slice")
