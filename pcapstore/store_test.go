@@ -362,6 +362,27 @@ func TestSalvage(t *testing.T) {
 	}
 }
 
+// What cannot be put in order is told: a store that goes on without it would count wrong.
+func TestSalvageFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pcap")
+	s, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, _ := s.Begin(testMeta(1))
+	for i := range 2000 {
+		l.Add(frame(udp, second+int64(i)), "")
+	}
+	s.Close()
+	if err := os.Mkdir(filepath.Join(dir, l.name), 0o700); err != nil { // its name is taken
+		t.Fatal(err)
+	}
+	if s, err := Open(dir, Options{}); err == nil {
+		s.Close()
+		t.Error("got no error")
+	}
+}
+
 // An existing folder is closed to others only if nobody can be using it for something else.
 func TestFolderMode(t *testing.T) {
 	for _, c := range []struct {
