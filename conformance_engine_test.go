@@ -24,7 +24,8 @@ import (
 	"weir/rules"
 )
 
-// replayFile takes a capture through an engine and gives every event to emit. It returns a panic's stack, if there was one.
+// replayFile takes a capture through an engine and gives every event to emit. It returns a panic's stack, if there was
+// one.
 func replayFile(t testing.TB, path string, db *dlp.Database, mode flow.ChecksumMode, events []string, emit func(*alert.Event)) (panicked string) {
 	t.Helper()
 	src, err := capture.OpenFile(path)
@@ -239,7 +240,8 @@ func table(t testing.TB, path string) (rows []map[string]string) {
 // hangs is how long one capture of the corpus may take; the largest has some megabytes.
 const hangs = 30 * time.Second
 
-// TestConformanceMalformed takes every capture of the corpus through everything: no crash, no hang, nothing held at the end.
+// TestConformanceMalformed takes every capture of the corpus through everything: no crash, no hang, nothing held at the
+// end.
 func TestConformanceMalformed(t *testing.T) {
 	dir := corpus(t)
 	set, problems := rules.Load(nil, rules.Options{Builtin: true})

@@ -27,7 +27,8 @@ var policies = map[string]flow.Overlap{
 	"last":      flow.Last,
 }
 
-// TestTCPOverlap plays segments that overlap with different bytes, and compares what is told with what each system keeps.
+// TestTCPOverlap plays segments that overlap with different bytes, and compares what is told with what each system
+// keeps.
 func TestConformanceTCPOverlap(t *testing.T) {
 	dir := corpus(t)
 	raw, err := os.ReadFile(dir + "/reassembly/tcp_overlap.json")
@@ -68,7 +69,8 @@ func TestConformanceTCPOverlap(t *testing.T) {
 	}
 }
 
-// toServer returns what is told of the client's direction of a file with one flow: runs of bytes, each after its offset.
+// toServer returns what is told of the client's direction of a file with one flow: runs of bytes, each after its
+// offset.
 func toServer(t *testing.T, file string, policy flow.Overlap) string {
 	t.Helper()
 	src, err := capture.OpenFile(file)

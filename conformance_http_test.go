@@ -313,8 +313,8 @@ type libhtpCase struct {
 	}
 }
 
-// libhtpTurns reads a transcript: lines ">>>" and "<<<" begin what client and server send. The line end before them belongs to
-// them.
+// libhtpTurns reads a transcript: lines ">>>" and "<<<" begin what client and server send. The line end before them
+// belongs to them.
 func libhtpTurns(b []byte) []httpTurn {
 	var out []httpTurn
 	for len(b) > 0 {

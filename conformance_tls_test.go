@@ -101,8 +101,9 @@ func tlsAgrees(values map[string][]string, column, field string, row map[string]
 // tlsLegacy are versions as JA3's string has them.
 var tlsLegacy = map[string]string{"768": "ssl3", "769": "tls10", "770": "tls11", "771": "tls12"}
 
-// ja4Alike blanks what nDPI wrote otherwise than FoxIO's text says when it made the table: the letter for the server name was about
-// any name known for the address, the last character of ALPN was its second, a GREASE version was 00, an empty list was hashed.
+// ja4Alike blanks what nDPI wrote otherwise than FoxIO's text says when it made the table: the letter for the server
+// name was about any name known for the address, the last character of ALPN was its second, a GREASE version was 00, an
+// empty list was hashed.
 func ja4Alike(v string) string {
 	if len(v) < 10 {
 		return v

@@ -12,8 +12,8 @@ import (
 	"github.com/google/gopacket/layers"
 )
 
-// A dialogue is a conversation written as text, one line an action; testdata/cases/README.md has the language. It is played into
-// frames in several ways, and must be understood equally in all of them.
+// A dialogue is a conversation written as text, one line an action; testdata/cases/README.md has the language. It is
+// played into frames in several ways, and must be understood equally in all of them.
 type dialogue struct {
 	udp         bool
 	client, srv uint16

@@ -28,9 +28,9 @@ var protoNames = [256]string{
 	51: "AH", protoICMPv6: "IPv6-ICMP", 89: "OSPF", 94: "IPIP", 103: "PIM", 112: "VRRP", protoSCTP: "SCTP", 136: "UDPLite",
 }
 
-// AppendEVE appends e to dst as one JSON object without a newline, in the format of Suricata's EVE, and returns the longer
-// slice. Strings may hold any bytes. An error means that a value of Stats or App is of a type that has no form there; dst is then
-// returned as it was.
+// AppendEVE appends e to dst as one JSON object without a newline, in the format of Suricata's EVE, and returns the
+// longer slice. Strings may hold any bytes. An error means that a value of Stats or App is of a type that has no form
+// there; dst is then returned as it was.
 func AppendEVE(dst []byte, e *Event) ([]byte, error) {
 	o := object{b: append(dst, '{')}
 	o.head(e)
@@ -234,8 +234,8 @@ func has(fields []KV, key string) bool {
 	return false
 }
 
-// member writes one member. What should be a number and is none - the wire may say anything - is written as a string, under another name: an
-// index that knows the name as a number would refuse the whole event, and with it an alert.
+// member writes one member. What should be a number and is none - the wire may say anything - is written as a string,
+// under another name: an index that knows the name as a number would refuse the whole event, and with it an alert.
 func (o *object) member(key string, v any) {
 	switch v := v.(type) {
 	case string:

@@ -216,7 +216,8 @@ func BenchmarkAppendEVE(b *testing.B) {
 	}
 }
 
-// FuzzAppendEVE puts any strings wherever one may stand: the line is JSON, holds no byte that a terminal obeys, and reads back.
+// FuzzAppendEVE puts any strings wherever one may stand: the line is JSON, holds no byte that a terminal obeys, and
+// reads back.
 func FuzzAppendEVE(f *testing.F) {
 	f.Add("http", "a\x00\xff\"", "7", uint8(6), uint64(1), int64(noon))
 	f.Add("dns", "ja3/hash", "1e5", uint8(58), uint64(0), int64(math.MinInt64))

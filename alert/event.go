@@ -45,7 +45,8 @@ type App struct {
 	Fields []KV
 }
 
-// KV is one member of an App. "object/key" is the key in a nested object. Value is string, json.Number, bool, []string or [][]KV.
+// KV is one member of an App. "object/key" is the key in a nested object. Value is string, json.Number, bool, []string
+// or [][]KV.
 type KV struct {
 	Key   string
 	Value any

@@ -15,8 +15,9 @@ const (
 	flushInterval = 500 * time.Millisecond // events that are no alerts reach the file within this
 )
 
-// File is a Sink that appends EVE lines to a file and rotates it by size: eve.json becomes eve.json.1, that eve.json.2, and so on.
-// Alerts and anomalies are in the file when Write returns, others soon after. Its methods may be called from any goroutine.
+// File is a Sink that appends EVE lines to a file and rotates it by size: eve.json becomes eve.json.1, that eve.json.2,
+// and so on. Alerts and anomalies are in the file when Write returns, others soon after. Its methods may be called from
+// any goroutine.
 type File struct {
 	path string
 	max  int64 // bytes; 0: no limit
@@ -33,8 +34,8 @@ type File struct {
 	timer   *time.Timer
 }
 
-// NewFile opens the file at path for appending; it is made if it is not there, mode 0640. Before it would grow over maxBytes
-// it is rotated, and keep older ones are kept; maxBytes <= 0: never.
+// NewFile opens the file at path for appending; it is made if it is not there, mode 0640. Before it would grow over
+// maxBytes it is rotated, and keep older ones are kept; maxBytes <= 0: never.
 func NewFile(path string, maxBytes int64, keep int) (*File, error) {
 	f := &File{path: path, max: maxBytes, keep: max(0, keep)}
 	if err := f.open(); err != nil {
@@ -64,8 +65,8 @@ func (f *File) open() error {
 	return nil
 }
 
-// prepare sets the mode whatever the umask is, never wider than it was if the file was there; and ends a line that a crash left
-// without an end.
+// prepare sets the mode whatever the umask is, never wider than it was if the file was there; and ends a line that a
+// crash left without an end.
 func prepare(file *os.File, st fs.FileInfo) error {
 	mode := st.Mode().Perm() & fileMode
 	if st.Size() == 0 {
@@ -87,8 +88,8 @@ func prepare(file *os.File, st fs.FileInfo) error {
 	return nil
 }
 
-// Write implements Sink. After an error (a full disk) the lines are kept, as far as there is room, and tried again; those for
-// which there is none are counted, and an anomaly "output.lost" tells of them.
+// Write implements Sink. After an error (a full disk) the lines are kept, as far as there is room, and tried again;
+// those for which there is none are counted, and an anomaly "output.lost" tells of them.
 func (f *File) Write(e *Event) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -173,7 +174,8 @@ func (f *File) rotate(end int) error {
 	if f.size == 0 || !f.full() {
 		return err
 	}
-	// Only the file in use is moved on: if it has gone already, renaming the others again would push out old ones for nothing.
+	// Only the file in use is moved on: if it has gone already, renaming the others again would push out old ones for
+	// nothing.
 	if there, serr := os.Stat(f.path); serr == nil && os.SameFile(st, there) {
 		err = errors.Join(err, f.shift())
 	}

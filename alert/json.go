@@ -165,8 +165,8 @@ func sorted[V any](into []string, m map[string]V) []string {
 	return into
 }
 
-// isNumber reports whether s is a number as JSON writes them (RFC 8259 §6) that every reader can hold: no more than
-// 18 digits before the point, so that an index whose field is a 64-bit integer does not refuse the event, and no exponent.
+// isNumber reports whether s is a number as JSON writes them (RFC 8259 §6) that every reader can hold: no more than 18
+// digits before the point, so that an index whose field is a 64-bit integer does not refuse the event, and no exponent.
 func isNumber(s string) bool {
 	if len(s) > 0 && s[0] == '-' {
 		s = s[1:]

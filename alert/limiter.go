@@ -13,8 +13,8 @@ const (
 	limitBack  = 60e9 // ns that a clock may run behind another's; more: it was set back, or another recording has begun
 )
 
-// Limiter holds back floods of equal alerts, so that they do not push out others and their evidence: one token bucket for each
-// rule and workload. Its methods may be called from any goroutine.
+// Limiter holds back floods of equal alerts, so that they do not push out others and their evidence: one token bucket
+// for each rule and workload. Its methods may be called from any goroutine.
 type Limiter struct {
 	Burst     int // alerts of one rule and workload at once; set before use
 	PerSecond int // alerts per second after that; set before use
@@ -38,8 +38,9 @@ func NewLimiter() *Limiter {
 	return &Limiter{Burst: limitBurst, PerSecond: limitRate, buckets: map[limitKey]*list.Element{}}
 }
 
-// Allow reports whether an alert of rule, concerning who, may be told at now (ns since the epoch, the time of the event), and if so how many
-// were held back since the last that was. Beyond 4096 pairs the least recently used one is forgotten, and its bucket full again.
+// Allow reports whether an alert of rule, concerning who, may be told at now (ns since the epoch, the time of the
+// event), and if so how many were held back since the last that was. Beyond 4096 pairs the least recently used one is
+// forgotten, and its bucket full again.
 func (l *Limiter) Allow(rule, who string, now int64) (ok bool, heldBack uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -45,7 +45,8 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
-// TestLimiterClock: times that go back and forth give nothing; a clock that was set back does not hold alerts back for ever.
+// TestLimiterClock: times that go back and forth give nothing; a clock that was set back does not hold alerts back for
+// ever.
 func TestLimiterClock(t *testing.T) {
 	l := NewLimiter()
 	told(l, "r", "w", noon, 0, 100)

@@ -12,8 +12,8 @@ const (
 	maxBacklog = 1 << 20  // bytes of lines kept while they cannot be written; further ones are lost, and counted
 )
 
-// lines is a buffer of whole lines on their way to w. After an error it keeps what was not written, the line that was written in part
-// too, and goes on from there: nothing is torn or told twice.
+// lines is a buffer of whole lines on their way to w. After an error it keeps what was not written, the line that was
+// written in part too, and goes on from there: nothing is torn or told twice.
 type lines struct {
 	w       io.Writer
 	buf     []byte // begins with the first line that is not written whole
@@ -60,7 +60,8 @@ func (l *lines) shed(n int) {
 	}
 }
 
-// tell adds an event that says how many events were lost, once lines are taken again. Its time is that of the event that came through.
+// tell adds an event that says how many events were lost, once lines are taken again. Its time is that of the event
+// that came through.
 func (l *lines) tell(now int64) error {
 	if l.lost == 0 {
 		return nil
@@ -75,7 +76,8 @@ func (l *lines) tell(now int64) error {
 // writer is the Sink of NewWriter.
 type writer struct{ lines }
 
-// NewWriter returns a Sink that writes events to w as EVE lines. It is buffered; a Queue flushes it. Close does not close w.
+// NewWriter returns a Sink that writes events to w as EVE lines. It is buffered; a Queue flushes it. Close does not
+// close w.
 func NewWriter(w io.Writer) Sink { return &writer{lines{w: w}} }
 
 // Write implements Sink. After an error the lines are kept, as far as there is room, and tried again with the next.

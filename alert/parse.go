@@ -113,8 +113,9 @@ type eveSkipped struct {
 // common names the members of the root that are no protocol's own object.
 var common = map[string]bool{"alert": true, "flow": true, "anomaly": true, "stats": true, "weir": true}
 
-// ParseEVE reads one line that AppendEVE has written. Times come back in whole microseconds; numbers in Stats as json.Number; strings as they
-// are shown, so a byte that was no UTF-8 as the text \xNN. Members that it does not know are passed over.
+// ParseEVE reads one line that AppendEVE has written. Times come back in whole microseconds; numbers in Stats as
+// json.Number; strings as they are shown, so a byte that was no UTF-8 as the text \xNN. Members that it does not know
+// are passed over.
 func ParseEVE(line []byte) (*Event, error) {
 	var in eveLine
 	d := json.NewDecoder(bytes.NewReader(line))
@@ -211,10 +212,12 @@ func parseApp(line []byte) (*App, error) {
 	return nil, nil
 }
 
-// maxDepth is the number of objects in objects that are read of a protocol's own; AppendEVE writes two. What is deeper is left out.
+// maxDepth is the number of objects in objects that are read of a protocol's own; AppendEVE writes two. What is deeper
+// is left out.
 const maxDepth = 4
 
-// parseMembers reads an object's members in their order; those of objects in it get prefix and a slash before their names.
+// parseMembers reads an object's members in their order; those of objects in it get prefix and a slash before their
+// names.
 func parseMembers(raw []byte, prefix string, depth int) ([]KV, error) {
 	if depth > maxDepth {
 		return nil, nil

@@ -28,8 +28,8 @@ type Queue struct {
 	err error // the first that the sink returned; the goroutine's until done is closed
 }
 
-// NewQueue starts a queue in front of s. If wait is set, Put waits for room: a file is replayed without loss. Else an event that finds no
-// room is dropped and counted, and an anomaly "output.dropped" tells of it. A nil s takes nothing.
+// NewQueue starts a queue in front of s. If wait is set, Put waits for room: a file is replayed without loss. Else an
+// event that finds no room is dropped and counted, and an anomaly "output.dropped" tells of it. A nil s takes nothing.
 func NewQueue(s Sink, wait bool) *Queue { return newQueue(s, wait, queueSize) }
 
 func newQueue(s Sink, wait bool, size int) *Queue {
@@ -42,7 +42,8 @@ func newQueue(s Sink, wait bool, size int) *Queue {
 	return q
 }
 
-// Put hands e over; it must not be changed any more. It may be called from any goroutine. After Close events are counted as dropped.
+// Put hands e over; it must not be changed any more. It may be called from any goroutine. After Close events are
+// counted as dropped.
 func (q *Queue) Put(e *Event) {
 	if q.sink == nil {
 		return
@@ -69,7 +70,8 @@ func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 // Failed returns the number of calls in which the sink returned an error.
 func (q *Queue) Failed() uint64 { return q.failed.Load() }
 
-// Close writes what waits and closes the sink. It returns the first error that the sink ever returned; called again, the same.
+// Close writes what waits and closes the sink. It returns the first error that the sink ever returned; called again,
+// the same.
 func (q *Queue) Close() error {
 	if q.sink == nil {
 		return nil

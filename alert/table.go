@@ -32,7 +32,8 @@ type Table struct {
 	begun    bool
 }
 
-// NewTable returns a Table that writes to w, with colours if terminal is set. It is buffered: see Flush. Close does not close w.
+// NewTable returns a Table that writes to w, with colours if terminal is set. It is buffered: see Flush. Close does not
+// close w.
 func NewTable(w io.Writer, terminal bool) *Table {
 	return &Table{l: lines{w: w}, terminal: terminal}
 }
@@ -97,8 +98,8 @@ func pad(b []byte, n int) []byte {
 	return b
 }
 
-// appendShown appends s with everything that is not printable escaped: control characters, ESC above all, characters that turn the direction
-// of writing or have no width, and bytes that are not UTF-8.
+// appendShown appends s with everything that is not printable escaped: control characters, ESC above all, characters
+// that turn the direction of writing or have no width, and bytes that are not UTF-8.
 func appendShown(b []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])

@@ -19,8 +19,8 @@ const (
 	maxEmptyReads = 100      // reads in a row that yield neither bytes nor an error
 )
 
-// File reads a capture file: pcap or pcapng, plain, gzip or zstd. It is a Source; Next must be called from one goroutine
-// at a time. Frames come in the file's order and point into the read buffer. Memory is bounded by maxRecord.
+// File reads a capture file: pcap or pcapng, plain, gzip or zstd. It is a Source; Next must be called from one
+// goroutine at a time. Frames come in the file's order and point into the read buffer. Memory is bounded by maxRecord.
 //
 // A file that is cut short or goes wrong in the middle yields what could be read, then io.EOF; Warning then says what
 // happened and where.
@@ -47,8 +47,8 @@ type File struct {
 	sect   section
 }
 
-// Next returns the next frames, at most 512, valid until the next call of Next or Close. At the end it returns io.EOF, and after
-// Close net.ErrClosed.
+// Next returns the next frames, at most 512, valid until the next call of Next or Close. At the end it returns io.EOF,
+// and after Close net.ErrClosed.
 func (f *File) Next() ([]wire.Frame, error) {
 	f.frames = f.frames[:0]
 	for !f.closed.Load() {
@@ -140,15 +140,17 @@ func (f *File) warning(err error) {
 // offset is where the next unread byte is in the uncompressed file.
 func (f *File) offset() int64 { return f.base + int64(f.lo) }
 
-// Warning returns what was wrong with the file as far as it was read, nil if nothing was: that it ends in the middle of a
-// record, that bytes in it make no sense, that packets name an interface that is not described. Call it from the goroutine that calls Next.
+// Warning returns what was wrong with the file as far as it was read, nil if nothing was: that it ends in the middle of
+// a record, that bytes in it make no sense, that packets name an interface that is not described. Call it from the
+// goroutine that calls Next.
 func (f *File) Warning() error { return f.warn }
 
 // Interfaces returns the interfaces described so far; a pcapng file may describe more of them later. The slice is the
 // file's: do not change it, and call this from the goroutine that calls Next.
 func (f *File) Interfaces() []Interface { return f.ifaces }
 
-// Close ends reading. Frames of the last Next stay readable until garbage collection takes them, but may be overwritten.
+// Close ends reading. Frames of the last Next stay readable until garbage collection takes them, but may be
+// overwritten.
 func (f *File) Close() error {
 	if f.closed.Swap(true) {
 		return net.ErrClosed

@@ -35,7 +35,8 @@ func (c *clock) resolution(v byte) {
 	}
 }
 
-// nanos converts a count. What does not fit is held at the end of the range: absurd times stay absurd, and stay in order.
+// nanos converts a count. What does not fit is held at the end of the range: absurd times stay absurd, and stay in
+// order.
 func (c *clock) nanos(count uint64) int64 {
 	hi, lo := bits.Mul64(count, c.mult)
 	if s := c.shift; s >= 64 {

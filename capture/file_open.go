@@ -25,8 +25,8 @@ const (
 	maxZstdWindow = 128 << 20 // bytes of history that a zstd stream may ask us to keep; zstd --ultra writes up to this
 )
 
-// OpenFile opens the capture file at path; "-" is standard input. Compression and format are told by content, never by name.
-// The error names what was found and what can be read. Closing the File closes it.
+// OpenFile opens the capture file at path; "-" is standard input. Compression and format are told by content, never by
+// name. The error names what was found and what can be read. Closing the File closes it.
 func OpenFile(path string) (*File, error) {
 	in, err := openInput(path)
 	if err != nil {
@@ -49,7 +49,8 @@ func openInput(path string) (*os.File, error) {
 	if path != "-" {
 		return os.Open(path)
 	}
-	// Reads of os.Stdin do not end when it is closed. A pipe opened anew is waited for by the runtime's poller, and they do.
+	// Reads of os.Stdin do not end when it is closed. A pipe opened anew is waited for by the runtime's poller, and
+	// they do.
 	if st, err := os.Stdin.Stat(); err == nil && st.Mode()&os.ModeNamedPipe != 0 {
 		if p, err := os.Open("/dev/stdin"); err == nil {
 			return p, nil
@@ -58,8 +59,8 @@ func openInput(path string) (*os.File, error) {
 	return os.Stdin, nil
 }
 
-// NewFile reads a capture file from r; name is used in messages. It reads the file's header before it returns. r stays the
-// caller's to close.
+// NewFile reads a capture file from r; name is used in messages. It reads the file's header before it returns. r stays
+// the caller's to close.
 func NewFile(r io.Reader, name string) (*File, error) {
 	f := &File{name: name, in: r, buf: make([]byte, readBuffer), frames: make([]wire.Frame, 0, batchFrames)}
 	if err := f.open(); err != nil {
@@ -89,7 +90,8 @@ func (f *File) open() error {
 	return f.notCapture(nil)
 }
 
-// decompress puts a decompressor before the input if its first bytes ask for one, and reads the first decompressed bytes.
+// decompress puts a decompressor before the input if its first bytes ask for one, and reads the first decompressed
+// bytes.
 func (f *File) decompress() error {
 	head := f.buf[:f.hi]
 	switch {

@@ -90,8 +90,9 @@ func (s *section) byteOrder(b []byte) error {
 	return nil
 }
 
-// parseNG takes whole blocks from the buffer and appends their frames. It returns the bytes that the next block needs. What breaks
-// the chain of blocks ends the file; a packet that makes no sense inside its block is left out, with a warning.
+// parseNG takes whole blocks from the buffer and appends their frames. It returns the bytes that the next block needs.
+// What breaks the chain of blocks ends the file; a packet that makes no sense inside its block is left out, with a
+// warning.
 func (f *File) parseNG() int {
 	s := &f.sect
 	for len(f.frames) < batchFrames {
@@ -274,8 +275,8 @@ func (s *section) packetFlags(b []byte) (flag wire.Flag) {
 	return flag
 }
 
-// blockSimple appends the frame of a simple packet block: interface 0, no time. The frame gets the time of the one before it, so that the
-// clock does not jump.
+// blockSimple appends the frame of a simple packet block: interface 0, no time. The frame gets the time of the one
+// before it, so that the clock does not jump.
 func (f *File) blockSimple(body []byte) error {
 	s := &f.sect
 	if len(body) < simpleFixed {

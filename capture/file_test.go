@@ -67,7 +67,8 @@ func (m *maker) sectionHead() *maker {
 
 func ngHead(o binary.AppendByteOrder) *maker { return (&maker{AppendByteOrder: o}).sectionHead() }
 
-// show reads a whole file and prints what came, one frame per line: data, time, length, link, interface and flags where they are not 1, 0, 0.
+// show reads a whole file and prints what came, one frame per line: data, time, length, link, interface and flags where
+// they are not 1, 0, 0.
 func show(t *testing.T, r io.Reader) string {
 	t.Helper()
 	f, err := NewFile(r, "x")

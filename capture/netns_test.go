@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// space is a network namespace of a test's own, without a name: it is gone when the last file, socket and thread in it are.
+// space is a network namespace of a test's own, without a name: it is gone when the last file, socket and thread in it
+// are.
 type space struct{ f *os.File }
 
 // newSpace makes a namespace with its loopback up. It skips the test where that is not allowed.

@@ -26,11 +26,12 @@ const (
 	defaultTPID       = 0x8100  // of a tag without TP_STATUS_VLAN_TPID_VALID
 )
 
-// Ring captures from one interface through a TPACKET_V3 ring, memory that the kernel writes frames into and that is mapped here. It is a
-// Source. Frames point into the ring.
+// Ring captures from one interface through a TPACKET_V3 ring, memory that the kernel writes frames into and that is
+// mapped here. It is a Source. Frames point into the ring.
 //
-// Close may come from any goroutine. Because frames point into mapped memory, that memory is given back only once the reader cannot be
-// reading it any more: the reader goes on calling Next until it returns an error, and then the ring is freed.
+// Close may come from any goroutine. Because frames point into mapped memory, that memory is given back only once the
+// reader cannot be reading it any more: the reader goes on calling Next until it returns an error, and then the ring is
+// freed.
 type Ring struct {
 	conn  *packet.Conn
 	raw   syscall.RawConn
@@ -67,9 +68,10 @@ type Stats struct {
 	Freezes uint64 // times the ring was found full
 }
 
-// Next returns frames of one block, at most 512; they are valid until the next call of Next, which gives the block back to the kernel once
-// all of it was returned. It waits for a block no longer than the tick, then returns no frames and no error. io.EOF says that the interface is
-// gone and everything captured from it was returned; net.ErrClosed comes after Close. Call it from one goroutine at a time.
+// Next returns frames of one block, at most 512; they are valid until the next call of Next, which gives the block back
+// to the kernel once all of it was returned. It waits for a block no longer than the tick, then returns no frames and
+// no error. io.EOF says that the interface is gone and everything captured from it was returned; net.ErrClosed comes
+// after Close. Call it from one goroutine at a time.
 func (r *Ring) Next() ([]wire.Frame, error) {
 	r.mu.Lock()
 	r.lent = false
@@ -238,8 +240,8 @@ func (r *Ring) wake(fd uintptr) bool {
 	return true
 }
 
-// removed reports whether the interface is gone or was moved to another namespace: the kernel then takes it off the socket. An interface that is
-// merely down is not: capture goes on when it is up again.
+// removed reports whether the interface is gone or was moved to another namespace: the kernel then takes it off the
+// socket. An interface that is merely down is not: capture goes on when it is up again.
 func (r *Ring) removed() (gone bool) {
 	r.raw.Control(func(fd uintptr) {
 		sa, err := unix.Getsockname(int(fd))

@@ -221,7 +221,8 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
-// TestRingOverflow sends more than a ring holds while nobody reads it: the loss is counted, and the first frame after it says so.
+// TestRingOverflow sends more than a ring holds while nobody reads it: the loss is counted, and the first frame after
+// it says so.
 func TestRingOverflow(t *testing.T) {
 	host, pod, index := pair(t)
 	r := openRing(t, host, RingConfig{Interface: index, Bytes: 2 * minBlock, Block: minBlock, Tick: 100 * time.Millisecond})

@@ -38,8 +38,8 @@ type RingConfig struct {
 	Promiscuous    bool          // ask a network card for frames to other addresses; a veth needs no asking
 }
 
-// OpenRing begins to capture from an interface. It needs CAP_NET_RAW in the interface's network namespace. No frame from before the ring stood is
-// ever returned. An interface that is down may be opened: frames come once it is up.
+// OpenRing begins to capture from an interface. It needs CAP_NET_RAW in the interface's network namespace. No frame
+// from before the ring stood is ever returned. An interface that is down may be opened: frames come once it is up.
 func OpenRing(c RingConfig) (*Ring, error) {
 	if c.Name == "" {
 		c.Name = fmt.Sprintf("interface %d", c.Interface)
@@ -64,7 +64,8 @@ func OpenRing(c RingConfig) (*Ring, error) {
 }
 
 func (r *Ring) open(c RingConfig) error {
-	// Protocol 0 receives nothing: what came before the ring stands would wait in the socket's queue for good. setUp binds once more.
+	// Protocol 0 receives nothing: what came before the ring stands would wait in the socket's queue for good. setUp
+	// binds once more.
 	var err error
 	r.conn, err = packet.Listen(&net.Interface{Index: c.Interface, Name: c.Name}, packet.Raw, 0, nil)
 	if errors.Is(err, fs.ErrPermission) {
@@ -194,8 +195,8 @@ func (r *Ring) readStats() error {
 	return nil
 }
 
-// Close ends capture and makes Next return net.ErrClosed. The last frames stay readable until that next call of Next, which frees the ring; if there are none,
-// Close itself frees it.
+// Close ends capture and makes Next return net.ErrClosed. The last frames stay readable until that next call of Next,
+// which frees the ring; if there are none, Close itself frees it.
 func (r *Ring) Close() error {
 	r.readStats()
 	r.mu.Lock()

@@ -12,8 +12,8 @@ const (
 	followQueue   = 256     // lines that may wait for one follower; more are missed, and that is told
 )
 
-// AlertLog holds the last events, as EVE lines, for those who ask over the control socket. Its methods may be called from any goroutine;
-// none of them waits for a follower.
+// AlertLog holds the last events, as EVE lines, for those who ask over the control socket. Its methods may be called
+// from any goroutine; none of them waits for a follower.
 type AlertLog struct {
 	mu        sync.Mutex
 	lines     [][]byte // oldest first

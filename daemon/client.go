@@ -53,17 +53,17 @@ func (c *Client) Status() (*Status, error) {
 	return &s, nil
 }
 
-// Reload has the daemon read its configuration and rules again, and returns what is wrong with them. With an error among the problems the
-// old ones stay in force.
+// Reload has the daemon read its configuration and rules again, and returns what is wrong with them. With an error
+// among the problems the old ones stay in force.
 func (c *Client) Reload() (rules.Problems, error) {
 	var a reloadAnswer
 	_, err := c.ask(http.MethodPost, "/reload", &a)
 	return a.Problems, err
 }
 
-// Alerts calls fn with each of the last events, an EVE line without its newline, oldest first; if follow, also with those that come, until
-// ctx ends, the daemon ends or fn returns an error, which comes back. The line is borrowed. A line with event_type "missed" says how many
-// lines the caller was too slow for.
+// Alerts calls fn with each of the last events, an EVE line without its newline, oldest first; if follow, also with
+// those that come, until ctx ends, the daemon ends or fn returns an error, which comes back. The line is borrowed. A
+// line with event_type "missed" says how many lines the caller was too slow for.
 func (c *Client) Alerts(ctx context.Context, follow bool, fn func(line []byte) error) error {
 	path := "/alerts"
 	if follow {

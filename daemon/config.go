@@ -1,5 +1,5 @@
-// Package daemon wires everything together: configuration, taps, signals, sd_notify, the control socket and metrics; and replay, the
-// same pipeline over files. It is the only package that logs.
+// Package daemon wires everything together: configuration, taps, signals, sd_notify, the control socket and metrics;
+// and replay, the same pipeline over files. It is the only package that logs.
 package daemon
 
 import (
@@ -82,7 +82,8 @@ type MetricsConfig struct {
 	Listen string `toml:"listen"` // host:port; "": no metrics
 }
 
-// AlertsConfig is the table [alerts]: the rate limit of each rule and workload. What it holds back is counted, and told with the next alert.
+// AlertsConfig is the table [alerts]: the rate limit of each rule and workload. What it holds back is counted, and told
+// with the next alert.
 type AlertsConfig struct {
 	Burst     int `toml:"burst"`      // alerts at once
 	PerSecond int `toml:"per_second"` // in the long run
@@ -111,8 +112,8 @@ func DefaultConfig() *Config {
 	}
 }
 
-// LoadConfig reads weir.toml; "" stands for DefaultConfigPath. That a file is missing is a problem only where it was named explicitly.
-// The Config is nil iff the problems have an error among them.
+// LoadConfig reads weir.toml; "" stands for DefaultConfigPath. That a file is missing is a problem only where it was
+// named explicitly. The Config is nil iff the problems have an error among them.
 func LoadConfig(file string, explicit bool) (*Config, rules.Problems) {
 	if file == "" {
 		file = DefaultConfigPath
@@ -251,8 +252,8 @@ func checkListen(addr string) string {
 	return ""
 }
 
-// keyPos finds the line on which "table.key" is set, for problems that are found after decoding. Where it is not found, the file alone
-// is named: then the value is a default, or written in an unusual way.
+// keyPos finds the line on which "table.key" is set, for problems that are found after decoding. Where it is not found,
+// the file alone is named: then the value is a default, or written in an unusual way.
 func keyPos(file string, data []byte, key string) rules.Pos {
 	table, name, _ := strings.Cut(key, ".")
 	in := ""

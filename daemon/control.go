@@ -47,8 +47,8 @@ type Control struct {
 	h      ControlHandlers
 }
 
-// ServeControl opens the control socket at path. Call it once the daemon is ready: that the socket is there says so. It appears with its final
-// mode at once; a dead daemon's is replaced, a living one's is an error.
+// ServeControl opens the control socket at path. Call it once the daemon is ready: that the socket is there says so. It
+// appears with its final mode at once; a dead daemon's is replaced, a living one's is an error.
 func ServeControl(path string, h ControlHandlers) (*Control, error) {
 	c, l, err := listenControl(path)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 
 const keySize = 32 // bytes
 
-// fingerprintKey returns the key for fingerprints of what was found: HMACs, so that the same card in three places can be told
-// without the card. It is kept in dir and made at first use. If it can be neither read nor made, and need not be kept, it is a
-// new one: fingerprints then compare within the run only.
+// fingerprintKey returns the key for fingerprints of what was found: HMACs, so that the same card in three places can
+// be told without the card. It is kept in dir and made at first use. If it can be neither read nor made, and need not
+// be kept, it is a new one: fingerprints then compare within the run only.
 func fingerprintKey(dir string, keep bool) ([]byte, error) {
 	path := filepath.Join(dir, "fingerprint.key")
 	key, err := os.ReadFile(path)

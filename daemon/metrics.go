@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Snapshot is what is counted, at one moment. Maps are keyed by the label's value; its values are from fixed lists, never names of pods,
-// addresses or URLs: a label must not grow with traffic.
+// Snapshot is what is counted, at one moment. Maps are keyed by the label's value; its values are from fixed lists,
+// never names of pods, addresses or URLs: a label must not grow with traffic.
 type Snapshot struct {
 	Packets        map[string]uint64 // by class of interface: veth, lo, other
 	Drops          map[string]uint64 // frames, by reason: ring, queue, budget, disk
@@ -168,7 +168,8 @@ type MetricsServer struct {
 	done   chan struct{}
 }
 
-// ServeMetrics listens on an address, HOST:PORT. snapshot and healthy are called from any goroutine; healthy returns why not, else nil.
+// ServeMetrics listens on an address, HOST:PORT. snapshot and healthy are called from any goroutine; healthy returns
+// why not, else nil.
 func ServeMetrics(listen string, snapshot func() Snapshot, healthy func() error) (*MetricsServer, error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {

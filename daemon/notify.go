@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Notifier tells systemd how the daemon is (sd_notify). Where it was not started by systemd, nothing is told and nothing fails.
+// Notifier tells systemd how the daemon is (sd_notify). Where it was not started by systemd, nothing is told and
+// nothing fails.
 type Notifier struct {
 	send func(state string) // replaced in tests
 }
@@ -40,9 +41,9 @@ func (n *Notifier) Stopping() { n.send(sd.SdNotifyStopping) }
 // Status sets the line that systemctl status shows.
 func (n *Notifier) Status(text string) { n.send(statusLine(text)) }
 
-// Watchdog keeps systemd's watchdog quiet until ctx ends, for as long as working returns nil: it says what hangs, and is called from one
-// goroutine, every half of the interval. Once it does not, systemd kills and restarts the daemon. It returns at once
-// where the unit has no WatchdogSec.
+// Watchdog keeps systemd's watchdog quiet until ctx ends, for as long as working returns nil: it says what hangs, and
+// is called from one goroutine, every half of the interval. Once it does not, systemd kills and restarts the daemon. It
+// returns at once where the unit has no WatchdogSec.
 func (n *Notifier) Watchdog(ctx context.Context, working func() error) {
 	interval, err := sd.SdWatchdogEnabled(false)
 	if err != nil || interval <= 0 {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerListener accepts a bounded number of connections at once and notes who is at the other end of each. Its own type, since
-// netutil.LimitListener hides the connection that the kernel could be asked about.
+// peerListener accepts a bounded number of connections at once and notes who is at the other end of each. Its own type,
+// since netutil.LimitListener hides the connection that the kernel could be asked about.
 type peerListener struct {
 	*net.UnixListener
 	slots chan struct{}

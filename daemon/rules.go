@@ -19,8 +19,8 @@ func LoadRules(paths []string, builtin bool) (*rules.Set, rules.Problems) {
 	})
 }
 
-// CompileRules makes a database of set. dir is where the compiled patterns and the fingerprint key are kept; keep says that
-// it must be possible to.
+// CompileRules makes a database of set. dir is where the compiled patterns and the fingerprint key are kept; keep says
+// that it must be possible to.
 func CompileRules(set *rules.Set, dir string, keep bool) (*dlp.Database, error) {
 	key, err := fingerprintKey(filepath.Join(dir, "state"), keep)
 	if err != nil {

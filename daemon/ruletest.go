@@ -66,7 +66,8 @@ func (t *RuleTest) check(r *rules.Rule, list string, i int, want, got bool) {
 	t.Failures = append(t.Failures, fmt.Sprintf("%s:%d: rule %s: %s[%d] %s (weir rules explain %s)", r.Pos.File, r.Pos.Line, r.ID, list, i, what, r.ID))
 }
 
-// raises reports whether text, as a message with one value, raises r. The value stands in the first field that the rule names.
+// raises reports whether text, as a message with one value, raises r. The value stands in the first field that the rule
+// names.
 func raises(scan *dlp.Scanner, r *rules.Rule, text string) bool {
 	p, f := fieldOf(r)
 	m := dissect.Message{Protocol: p, ID: 1, Tx: 1, Parts: []dissect.Part{{Field: f, Bytes: []byte(text)}}, End: true}

@@ -62,8 +62,8 @@ const (
 	storeQueue  = 64 << 20 // bytes of evidence that may wait for the disk
 )
 
-// Run runs the daemon until ctx is done or a signal says stop. Problems with the rules at the start are returned as an error; later
-// ones leave the old rules in force.
+// Run runs the daemon until ctx is done or a signal says stop. Problems with the rules at the start are returned as an
+// error; later ones leave the old rules in force.
 func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	d := &Daemon{conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, blind: map[string]string{},
 		twice: newTwice(), notify: NewNotifier(), alerts: NewAlertLog()}

@@ -127,7 +127,8 @@ func (d *Daemon) follow(t *tap) {
 	}
 }
 
-// readStats returns the ring's statistics. The ring reads them from the kernel under a lock of its own: any goroutine may ask.
+// readStats returns the ring's statistics. The ring reads them from the kernel under a lock of its own: any goroutine
+// may ask.
 func (t *tap) readStats() capture.Stats {
 	s, _ := t.ring.Stats() // on an error, as they were read last
 	return s

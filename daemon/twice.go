@@ -7,8 +7,8 @@ import (
 	"weir/alert"
 )
 
-// twice knows the alerts of the last seconds, so that a conversation of two local workloads, which two taps see, raises each alert
-// once. What the first tap told stands; nothing is held back that was not told.
+// twice knows the alerts of the last seconds, so that a conversation of two local workloads, which two taps see, raises
+// each alert once. What the first tap told stands; nothing is held back that was not told.
 type twice struct {
 	seed maphash.Seed
 	mu   sync.Mutex

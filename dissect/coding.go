@@ -345,8 +345,8 @@ func (h *http) inflate(c *codings, i int, b []byte) []byte {
 	}
 }
 
-// streamEnd goes on after the end of a compressed stream. What has no magic number and ends before its body does was likely no
-// stream at all.
+// streamEnd goes on after the end of a compressed stream. What has no magic number and ends before its body does was
+// likely no stream at all.
 func (h *http) streamEnd(c *codings, i int, rest []byte) []byte {
 	l := &c.layers[i]
 	switch {

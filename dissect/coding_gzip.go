@@ -6,8 +6,8 @@ import (
 	"weir/wire"
 )
 
-// gzipHead reads a gzip member's header from the layer's head: RFC 1952 section 2.3. Reserved flags and a wrong header checksum are passed over,
-// as receivers do.
+// gzipHead reads a gzip member's header from the layer's head: RFC 1952 section 2.3. Reserved flags and a wrong header
+// checksum are passed over, as receivers do.
 func (h *http) gzipHead(c *codings, i int) (rest []byte) {
 	l := &c.layers[i]
 	b := wire.Cut(l.head)

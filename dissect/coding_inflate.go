@@ -39,8 +39,8 @@ const (
 	inflated
 )
 
-// inflater undoes DEFLATE (RFC 1951) as input comes: it stops at any bit for lack of input and goes on later, and gives out all that can be
-// known so far. That is what a reader that pulls its input cannot do. About 80 KiB; it is reused.
+// inflater undoes DEFLATE (RFC 1951) as input comes: it stops at any bit for lack of input and goes on later, and gives
+// out all that can be known so far. That is what a reader that pulls its input cannot do. About 80 KiB; it is reused.
 type inflater struct {
 	hold   uint64 // bits not used yet, the next one lowest
 	nhold  uint   // how many
@@ -60,7 +60,8 @@ type inflater struct {
 	out    [2 * windowSize]byte
 }
 
-// huffman decodes a canonical code. An entry of first is symbol<<4|length for codes that fit, else 0; longer ones are found bit by bit through counts.
+// huffman decodes a canonical code. An entry of first is symbol<<4|length for codes that fit, else 0; longer ones are
+// found bit by bit through counts.
 type huffman struct {
 	first  [1 << litBits]uint16
 	mask   uint64
@@ -74,8 +75,8 @@ func (f *inflater) reset() {
 	f.hold, f.nhold, f.state, f.final, f.pos, f.from, f.full = 0, 0, blockHead, false, 0, 0, false
 }
 
-// build makes the code with these lengths: RFC 1951 section 3.2.2. Incomplete codes are allowed, as other decoders do for one code;
-// oversubscribed ones are not.
+// build makes the code with these lengths: RFC 1951 section 3.2.2. Incomplete codes are allowed, as other decoders do
+// for one code; oversubscribed ones are not.
 func (h *huffman) build(lens []uint8, root uint) bool {
 	h.bits, h.mask = root, 1<<root-1
 	clear(h.first[:1<<root])
@@ -114,8 +115,8 @@ func (h *huffman) build(lens []uint8, root uint) bool {
 	return true
 }
 
-// decode finds the symbol at the front of hold, of which n bits are valid. size is 0 if there are not enough bits, and more than 15 if no code
-// begins like this.
+// decode finds the symbol at the front of hold, of which n bits are valid. size is 0 if there are not enough bits, and
+// more than 15 if no code begins like this.
 func (h *huffman) decode(hold uint64, n uint) (sym, size uint) {
 	if e := h.first[hold&h.mask]; e != 0 {
 		if size = uint(e & 15); size > n {
@@ -163,9 +164,9 @@ func (f *inflater) drop(n uint) {
 	f.nhold -= n
 }
 
-// push takes input and puts output at f.out[f.from:f.pos]. It stops when the input is used up, when the output buffer is full (f.full: take the output and
-// push the rest), or at the end of the stream (done). rest is the input that was not used; whole bytes that were looked at too early
-// are given back.
+// push takes input and puts output at f.out[f.from:f.pos]. It stops when the input is used up, when the output buffer
+// is full (f.full: take the output and push the rest), or at the end of the stream (done). rest is the input that was
+// not used; whole bytes that were looked at too early are given back.
 func (f *inflater) push(in []byte) (rest []byte, done bool, err error) {
 	f.makeRoom()
 	whole := in
@@ -184,7 +185,8 @@ func (f *inflater) push(in []byte) (rest []byte, done bool, err error) {
 	}
 }
 
-// unread takes whole bytes back out of hold. They are of this push: what was held before it was too little for one step, and one was done.
+// unread takes whole bytes back out of hold. They are of this push: what was held before it was too little for one
+// step, and one was done.
 func (f *inflater) unread(whole []byte, used int) []byte {
 	back := min(int(f.nhold/8), used)
 	f.nhold -= uint(back) * 8
@@ -400,8 +402,8 @@ var (
 	distExtra = [30]uint8{0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13}
 )
 
-// data decodes literals and matches. A match needs at most 48 bits, which hold has unless the input is used up; then a match that is not whole yet is left
-// in hold.
+// data decodes literals and matches. A match needs at most 48 bits, which hold has unless the input is used up; then a
+// match that is not whole yet is left in hold.
 func (f *inflater) data(in *[]byte) (wait bool, err error) {
 	pos, b := f.pos, *in
 	defer func() { f.pos, *in = pos, b }()

@@ -2,7 +2,8 @@ package dissect
 
 import "bytes"
 
-// codingName names a coding by its letters and digits alone, as lenient receivers do; exact reports whether that is how it was spelled.
+// codingName names a coding by its letters and digits alone, as lenient receivers do; exact reports whether that is how
+// it was spelled.
 func codingName(b []byte) (k codingKind, exact bool) {
 	var buf [16]byte
 	n := 0

@@ -23,8 +23,8 @@ var errMoreInput = errors.New("coding: needs more input")
 type puller interface {
 	// push gives input, which is borrowed until more reports that it is used up.
 	push(in []byte)
-	// more decodes into a buffer of the puller's, valid until the next call. It returns errMoreInput when input is used up, io.EOF at
-	// the end of the stream.
+	// more decodes into a buffer of the puller's, valid until the next call. It returns errMoreInput when input is used
+	// up, io.EOF at the end of the stream.
 	more() ([]byte, error)
 	// close tells that no more input comes; more gives the rest.
 	close()
@@ -153,8 +153,8 @@ func (p *brotliPuller) stop(x *httpScratch) {
 	}
 }
 
-// zstdPuller decodes Zstandard (RFC 8878). Its reader does not go on after an error of its source, so it runs as a coroutine that waits
-// inside its Read.
+// zstdPuller decodes Zstandard (RFC 8878). Its reader does not go on after an error of its source, so it runs as a
+// coroutine that waits inside its Read.
 type zstdPuller struct {
 	src   input
 	r     *zstd.Decoder

@@ -135,8 +135,8 @@ type Note struct {
 	Detail string // constant, for people; never bytes from the wire
 }
 
-// Env is what the Dissectors of a tap share: which fields are asked for, buffers and budgets. It belongs to one goroutine at a
-// time.
+// Env is what the Dissectors of a tap share: which fields are asked for, buffers and budgets. It belongs to one
+// goroutine at a time.
 type Env struct {
 	Want   Wants
 	Limits Limits

@@ -10,8 +10,8 @@ import (
 
 // DNS is the Domain Name System over UDP (RFC 1035), and what shares its messages: mDNS (RFC 6762), LLMNR (RFC 4795).
 //
-// An answer that repeats its query's question byte for byte tells it as dns.question: the same bytes are not found twice. A query without answer ends its
-// exchange when it is the oldest of too many, or when the flow ends.
+// An answer that repeats its query's question byte for byte tells it as dns.question: the same bytes are not found
+// twice. A query without answer ends its exchange when it is the oldest of too many, or when the flow ends.
 var DNS = Protocol{Name: "dns", Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, PerMessage: true, New: newDNS}
 
 // DNSTCP is the Domain Name System over TCP, RFC 1035 section 4.2.2 and RFC 7766.
@@ -41,8 +41,8 @@ var dnsFields = []FieldSpec{
 	dnsQuestion:       {Name: "dns.question", EVE: "queries.rrname", Derived: true},
 }
 
-// Fields of DNS, in the order of dnsFields. Those of the sections answer, authority and additional follow each other in the
-// same order.
+// Fields of DNS, in the order of dnsFields. Those of the sections answer, authority and additional follow each other in
+// the same order.
 const (
 	dnsID             Field = iota // decimal digits
 	dnsFlags                       // the header's second 16 bits, hexadecimal: "8180"
@@ -253,8 +253,8 @@ func (d *dns) unanswered(q dnsAsked, emit func(*Message)) {
 	emit(m)
 }
 
-// hashQuestion returns a hash of the question section, 0 if it has compression pointers or does not parse: then equal bytes
-// need not mean equal names.
+// hashQuestion returns a hash of the question section, 0 if it has compression pointers or does not parse: then equal
+// bytes need not mean equal names.
 func hashQuestion(msg []byte, h *dnsHeader) uint64 {
 	if h.count[0] == 0 || h.count[0] > 4 {
 		return 0

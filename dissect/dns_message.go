@@ -179,7 +179,8 @@ func (x *dnsParser) record(c *wire.Cursor, f Field) bool {
 	return true
 }
 
-// transferEnds reports whether a message is the last of a zone transfer, RFC 5936 2.2; begun says that it is not the first.
+// transferEnds reports whether a message is the last of a zone transfer, RFC 5936 2.2; begun says that it is not the
+// first.
 func (x *dnsParser) transferEnds(h *dnsHeader, begun bool) bool {
 	return h.rcode() != 0 || h.count[1] == 0 || x.last == typeSOA && (begun || h.count[1] > 1) || x.records > dnsMaxRecords
 }

@@ -2,9 +2,9 @@ package dissect
 
 import "weir/wire"
 
-// name reads a name and returns it as text: labels with dots between, any byte that is a dot, a backslash or not printable
-// as \DDD; "." for the root. end is the offset in the message of the end of c. It reports false if the end of the name
-// cannot be found; the text is then what could be read.
+// name reads a name and returns it as text: labels with dots between, any byte that is a dot, a backslash or not
+// printable as \DDD; "." for the root. end is the offset in the message of the end of c. It reports false if the end of
+// the name cannot be found; the text is then what could be read.
 //
 // What stands in place is read to its end, however long. What pointers lead to stands elsewhere too: it is
 // followed no further than a name can be long.

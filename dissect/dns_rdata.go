@@ -7,8 +7,8 @@ import (
 	"weir/wire"
 )
 
-// rdata tells what a record says: as text in field f, as bytes where no text stands for all of them. end is the offset in
-// the message of b's end.
+// rdata tells what a record says: as text in field f, as bytes where no text stands for all of them. end is the offset
+// in the message of b's end.
 func (x *dnsParser) rdata(b []byte, end int, typ, class uint16, f Field) {
 	if typ == typeNULL {
 		x.note(dnsNoteNull)
@@ -39,8 +39,8 @@ func (x *dnsParser) rdata(b []byte, end int, typ, class uint16, f Field) {
 	}
 }
 
-// rdataText appends the text of rdata that stands for all of it (whole) or for what comes first. known is false if rdata of this
-// type is not looked into.
+// rdataText appends the text of rdata that stands for all of it (whole) or for what comes first. known is false if
+// rdata of this type is not looked into.
 func (x *dnsParser) rdataText(c *wire.Cursor, end int, typ, class uint16) (whole, known bool) {
 	switch typ {
 	case typeA:
@@ -121,8 +121,8 @@ func (x *dnsParser) numbers(c *wire.Cursor, n2, n4 int) bool {
 	return true
 }
 
-// strings appends the character-strings that fill c: joined, as one text that was cut into pieces of 255 bytes is meant, or
-// apart.
+// strings appends the character-strings that fill c: joined, as one text that was cut into pieces of 255 bytes is
+// meant, or apart.
 func (x *dnsParser) strings(c *wire.Cursor, apart bool) bool {
 	for i := 0; c.Len() > 0; i++ {
 		v := c.Vec8()

@@ -210,8 +210,8 @@ func (h *http) Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, e
 	return Progress{Used: used}, nil
 }
 
-// step parses from the front of b, which is not empty. It returns what it used, and whether to go on: more is false when it waits for
-// bytes beyond b.
+// step parses from the front of b, which is not empty. It returns what it used, and whether to go on: more is false
+// when it waits for bytes beyond b.
 func (h *http) step(dir wire.Dir, s *httpSide, b []byte) (n int, more bool, err error) {
 	switch s.state {
 	case atStart:

@@ -7,8 +7,9 @@ import (
 	"weir/wire"
 )
 
-// HTTP2 is HTTP/2 over cleartext (RFC 9113), with prior knowledge, after an upgrade, or picked up midway. A stream is an exchange. Fields have
-// the names of HTTP/1's where they mean the same; what has no place in HTTP/1, but could carry something past an inspection, is http2.payload.
+// HTTP2 is HTTP/2 over cleartext (RFC 9113), with prior knowledge, after an upgrade, or picked up midway. A stream is
+// an exchange. Fields have the names of HTTP/1's where they mean the same; what has no place in HTTP/1, but could carry
+// something past an inspection, is http2.payload.
 //
 // A header block whose beginnings were never seen is read as far as it goes: see hpackTable.
 var HTTP2 = Protocol{
@@ -96,7 +97,8 @@ type http2 struct {
 	resets  int // of them, cancelled before they were answered
 }
 
-// http2Scratch is what the http2 dissectors of an Env share, beside httpScratch: nothing in it outlives a call, but for the free list.
+// http2Scratch is what the http2 dissectors of an Env share, beside httpScratch: nothing in it outlives a call, but for
+// the free list.
 type http2Scratch struct {
 	list   hpackList
 	text   []byte // header lists written anew
@@ -154,7 +156,8 @@ func (d *http2) Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, 
 	return Progress{Used: used}, nil
 }
 
-// step parses from the front of b, which is not empty. It returns what it used, and how many more bytes it needs to go on.
+// step parses from the front of b, which is not empty. It returns what it used, and how many more bytes it needs to go
+// on.
 func (d *http2) step(dir wire.Dir, s *http2Side, b []byte) (n, need int) {
 	switch s.state {
 	case atPreface:
@@ -187,7 +190,8 @@ func (d *http2) step(dir wire.Dir, s *http2Side, b []byte) (n, need int) {
 	return n, 0
 }
 
-// preface takes the client's connection preface: section 3.4. Without it the connection was picked up midway, or it is the server's direction.
+// preface takes the client's connection preface: section 3.4. Without it the connection was picked up midway, or it is
+// the server's direction.
 func (d *http2) preface(dir wire.Dir, s *http2Side, b []byte) (n, need int) {
 	switch n := min(len(b), len(http2Preface)); {
 	case string(b[:n]) != http2Preface[:n]:

@@ -7,8 +7,8 @@ import (
 	"weir/wire"
 )
 
-// h2loop is a connection on which the same exchange comes again and again. Header blocks are those that an encoder sends once its table
-// holds everything.
+// h2loop is a connection on which the same exchange comes again and again. Header blocks are those that an encoder
+// sends once its table holds everything.
 type h2loop struct {
 	d        Dissector
 	req, ans []byte

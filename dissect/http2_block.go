@@ -50,7 +50,8 @@ func (d *http2) continuation(dir wire.Dir, s *http2Side, f http2Frame, b []byte)
 	d.fragment(dir, s, f, b)
 }
 
-// fragment takes a piece of the header block in hand. The block is taken when it is whole, or in pieces if it is too large for that.
+// fragment takes a piece of the header block in hand. The block is taken when it is whole, or in pieces if it is too
+// large for that.
 func (d *http2) fragment(dir wire.Dir, s *http2Side, f http2Frame, b []byte) {
 	k := &s.block
 	last := f.flags&flagEndHeaders != 0
@@ -104,8 +105,8 @@ func (d *http2) endBlock(dir wire.Dir, s *http2Side) {
 	}
 }
 
-// take decodes b, the next piece of the block in hand, and gives its fields to the message they belong to. It returns what is left of an
-// unfinished field.
+// take decodes b, the next piece of the block in hand, and gives its fields to the message they belong to. It returns
+// what is left of an unfinished field.
 func (d *http2) take(dir wire.Dir, s *http2Side, b []byte, last bool) (rest []byte) {
 	k, l := &s.block, &d.x.list
 	s.taken += int64(len(b)) + http2HeadSize
@@ -139,8 +140,8 @@ func (d *http2) take(dir wire.Dir, s *http2Side, b []byte, last bool) (rest []by
 	return rest
 }
 
-// listBudget returns how many bytes the next header list may have: an entry of the table that is named by one byte stands for up to the whole
-// table, again and again.
+// listBudget returns how many bytes the next header list may have: an entry of the table that is named by one byte
+// stands for up to the whole table, again and again.
 func (d *http2) listBudget(s *http2Side) int {
 	lim := &d.h.env.Limits
 	left := int64(lim.DecodeFree) + listRatio*int64(lim.DecodeRatio)*s.taken - s.listed
@@ -232,7 +233,8 @@ func (d *http2) newStream(dir wire.Dir, s *http2Side, k *http2Block) {
 	d.opened++
 }
 
-// wasOpen reports whether a stream may be one that was begun and is over, by a reset that its sender did not know of yet.
+// wasOpen reports whether a stream may be one that was begun and is over, by a reset that its sender did not know of
+// yet.
 func (d *http2) wasOpen(id uint32) bool {
 	dir := d.client
 	if id%2 == 0 {

@@ -242,8 +242,8 @@ func (d *http2) paddingBytes(dir wire.Dir, s *http2Side, b []byte) {
 	}
 }
 
-// http2Conn is the message of a direction for what belongs to no stream. It is begun when there is something to say, and ends with the
-// direction.
+// http2Conn is the message of a direction for what belongs to no stream. It is begun when there is something to say,
+// and ends with the direction.
 type http2Conn struct {
 	http2Noted
 	id, tx uint64

@@ -45,7 +45,8 @@ func FuzzHTTP2(f *testing.F) {
 	})
 }
 
-// FuzzHpack: what the library decodes, the table decodes to the same list; two blocks show that it is kept the same, too.
+// FuzzHpack: what the library decodes, the table decodes to the same list; two blocks show that it is kept the same,
+// too.
 func FuzzHpack(f *testing.F) {
 	p := newH2Peer()
 	first := p.list(":method", "GET", "x", "y", "cookie", "abc")

@@ -43,7 +43,8 @@ type pseudos struct {
 	shown bool               // some of them have no field of their own: the header value needs them
 }
 
-// firstFields takes the header list that begins a message. partial says that headers are missing because they could not be read.
+// firstFields takes the header list that begins a message. partial says that headers are missing because they could not
+// be read.
 func (d *http2) firstFields(st *http2Stream, m *http2Message, partial bool) {
 	p := d.pseudos(m, false)
 	if m.kind == request {
@@ -218,7 +219,8 @@ func (d *http2) regular(m *http2Message, p *pseudos) {
 	}
 }
 
-// headText returns the list as text. If pseudo-headers are shown in it, then all but the method and path that have fields of their own.
+// headText returns the list as text. If pseudo-headers are shown in it, then all but the method and path that have
+// fields of their own.
 func (d *http2) headText(p *pseudos) []byte {
 	l := &d.x.list
 	if !p.shown {

@@ -45,9 +45,9 @@ const (
 // hpackEntry is an entry of the dynamic table: name and value stand one behind the other in its memory.
 type hpackEntry struct{ at, name, value int32 }
 
-// hpackTable is the dynamic table of one direction. New entries have the lowest indices, so a table that was begun midway or
-// after a loss never says anything wrong: it only lacks the older entries. That is why it is not the library's, which gives up
-// for good.
+// hpackTable is the dynamic table of one direction. New entries have the lowest indices, so a table that was begun
+// midway or after a loss never says anything wrong: it only lacks the older entries. That is why it is not the
+// library's, which gives up for good.
 type hpackTable struct {
 	mem     []byte
 	ents    []hpackEntry // ents[first:] are in force, the oldest first
@@ -140,7 +140,8 @@ func (t *hpackTable) resize(size uint64) {
 	t.evict(t.max)
 }
 
-// hpackNumberAt reads a number with a prefix of n bits: section 5.1. used is 0 if it is cut short, -1 if it is too great.
+// hpackNumberAt reads a number with a prefix of n bits: section 5.1. used is 0 if it is cut short, -1 if it is too
+// great.
 func hpackNumberAt(b []byte, n uint) (v uint64, used int) {
 	if len(b) == 0 {
 		return 0, 0
@@ -234,8 +235,8 @@ func (l *hpackList) put(name int, unknown bool) {
 	l.fields = append(l.fields, hpackField{int32(at), int32(name), int32(len(l.tmp) - name), unknown})
 }
 
-// decode lists the fields of a header block, or of the front of one. It returns what is left of an unfinished field, nil if the block cannot
-// be read on; the table is begun anew then.
+// decode lists the fields of a header block, or of the front of one. It returns what is left of an unfinished field,
+// nil if the block cannot be read on; the table is begun anew then.
 func (t *hpackTable) decode(l *hpackList, b []byte) (rest []byte) {
 	for len(b) > 0 {
 		var used int

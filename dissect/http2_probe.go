@@ -13,7 +13,8 @@ const (
 	enoughEvidence   = 3       // see frameEvidence
 )
 
-// probeHTTP2 says Yes to the client's preface, and to frames that follow one another as only frames do; Maybe to what may become either.
+// probeHTTP2 says Yes to the client's preface, and to frames that follow one another as only frames do; Maybe to what
+// may become either.
 func probeHTTP2(_ wire.Dir, head []byte) Guess {
 	if n := min(len(head), len(http2Preface)); string(head[:n]) == http2Preface[:n] {
 		if n == len(http2Preface) {
@@ -53,7 +54,8 @@ func probeRest(b []byte) Guess {
 	return Maybe
 }
 
-// frameEvidence weighs a frame of which the front of the payload is there: 0 if it is none, 1 if it may be, 2 if it hardly is anything else.
+// frameEvidence weighs a frame of which the front of the payload is there: 0 if it is none, 1 if it may be, 2 if it
+// hardly is anything else.
 func frameEvidence(f http2Frame, top uint8, payload []byte) int {
 	flags := [...]uint8{
 		frameData: flagEndStream | flagPadded, frameHeaders: flagEndStream | flagEndHeaders | flagPadded | flagPriority,

@@ -410,7 +410,8 @@ func TestHTTP2Probe(t *testing.T) {
 	}
 }
 
-// TestHTTP2ListBudget: one byte that stands for a whole table is not paid for without end, and later requests are found.
+// TestHTTP2ListBudget: one byte that stands for a whole table is not paid for without end, and later requests are
+// found.
 func TestHTTP2ListBudget(t *testing.T) {
 	p := newH2Peer()
 	in := h2hello + p.get(1, "/", "x-big", strings.Repeat("v", 3900))

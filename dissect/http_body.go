@@ -51,8 +51,8 @@ func (h *http) bodyBytes(dir wire.Dir, s *httpSide, b []byte) int {
 	return len(b)
 }
 
-// sparedBody decides whether a body comes although the answer to "Expect: 100-continue" was final: not if another request does
-// (RFC 9110 section 10.1.1).
+// sparedBody decides whether a body comes although the answer to "Expect: 100-continue" was final: not if another
+// request does (RFC 9110 section 10.1.1).
 func (h *http) sparedBody(dir wire.Dir, s *httpSide, b []byte) (more bool) {
 	switch startsMessage(request, b) {
 	case Maybe:
@@ -172,8 +172,8 @@ const (
 	longExt     = 256 // bytes of a chunk extension from which on it is noted
 )
 
-// chunkSize reads a chunk's size up to the byte after its digits: RFC 9112 section 7.1. What a lenient receiver skips is skipped, and
-// noted.
+// chunkSize reads a chunk's size up to the byte after its digits: RFC 9112 section 7.1. What a lenient receiver skips
+// is skipped, and noted.
 func (h *http) chunkSize(dir wire.Dir, s *httpSide, b []byte) (int, bool) {
 	i := 0
 	for i < len(b) && i < maxSizeLine && (b[i] <= ' ' || b[i] == '+' || b[i] == '-') {
@@ -261,8 +261,8 @@ func (h *http) chunkRest(dir wire.Dir, s *httpSide, rest []byte) {
 	h.endBody(dir, s)
 }
 
-// chunkExt takes what stands between a chunk's size and its line end. Extensions mean nothing to anybody, which makes them a hiding
-// place: they are a value of the header field.
+// chunkExt takes what stands between a chunk's size and its line end. Extensions mean nothing to anybody, which makes
+// them a hiding place: they are a value of the header field.
 func (h *http) chunkExt(s *httpSide, b []byte) int {
 	e := bytes.IndexByte(b, '\n')
 	piece := b

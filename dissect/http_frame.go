@@ -290,8 +290,8 @@ func (h *http) headDone(dir wire.Dir, s *httpSide, b []byte, clean bool) {
 	}
 }
 
-// hidden looks in an oddly spelled head for codings that others may find there. What is assumed wrongly does no harm: chunks and
-// codings are only undone where they are found.
+// hidden looks in an oddly spelled head for codings that others may find there. What is assumed wrongly does no harm:
+// chunks and codings are only undone where they are found.
 func (h *http) hidden(s *httpSide, b []byte) {
 	f := &s.frame
 	if f.chunks == 0 && indexFold(b, "chunked") >= 0 && indexFold(b, "encoding") >= 0 {

@@ -27,8 +27,9 @@ func (h *http) head(dir wire.Dir, s *httpSide, b []byte) (int, bool) {
 	return next, true
 }
 
-// findEnd looks for the empty line that ends a header block. The block is b[:end], its line ends are put into
-// h.x.ends, what follows begins at next. first says that b begins with a start line. It goes on where it stopped for lack of bytes.
+// findEnd looks for the empty line that ends a header block. The block is b[:end], its line ends are put into h.x.ends,
+// what follows begins at next. first says that b begins with a start line. It goes on where it stopped for lack of
+// bytes.
 func (h *http) findEnd(s *httpSide, b []byte, first bool) (end, next int, ok bool) {
 	ends := h.x.ends[:0]
 	resumed := s.lineAt > 0
@@ -79,8 +80,9 @@ func (h *http) lineEnds(b []byte) {
 
 func emptyLine(l []byte) bool { return len(l) == 0 || len(l) == 1 && l[0] == '\r' }
 
-// blankLine reports whether the line b[p:e] ends the header block. An empty one does. One of only white space does for some receivers
-// and continues a header for others: it does here unless another header, an empty line or a continuation follows.
+// blankLine reports whether the line b[p:e] ends the header block. An empty one does. One of only white space does for
+// some receivers and continues a header for others: it does here unless another header, an empty line or a continuation
+// follows.
 func blankLine(b []byte, p, e int, closed bool) Guess {
 	if emptyLine(b[p:e]) {
 		return Yes
@@ -157,8 +159,8 @@ const (
 	highs = 0x8080808080808080
 )
 
-// checkBytes looks at every byte of a head, eight at a time, and reports whether there is nothing to look into: no control bytes
-// but the line ends' CRLF, none outside ASCII.
+// checkBytes looks at every byte of a head, eight at a time, and reports whether there is nothing to look into: no
+// control bytes but the line ends' CRLF, none outside ASCII.
 func (h *http) checkBytes(s *httpSide, b []byte) (clean bool) {
 	lines := len(h.x.ends)
 	ctl, odd := 0, uint64(0)

@@ -6,7 +6,8 @@ import (
 	"weir/wire"
 )
 
-// ordinary takes a header that does not decide on framing. Names are compared by length first: most headers are of no interest.
+// ordinary takes a header that does not decide on framing. Names are compared by length first: most headers are of no
+// interest.
 func (h *http) ordinary(s *httpSide, name, v []byte) {
 	req := s.kind == request
 	switch len(name) {

@@ -148,7 +148,8 @@ func TestHTTPPending(t *testing.T) {
 	}
 }
 
-// TestHTTPDecoders: more coded bodies at once than allowed are given as they came, and decoders are given back however a body ends.
+// TestHTTPDecoders: more coded bodies at once than allowed are given as they came, and decoders are given back however
+// a body ends.
 func TestHTTPDecoders(t *testing.T) {
 	before := runtime.NumGoroutine()
 	env := newEnv()
@@ -212,7 +213,8 @@ func TestHTTPLinear(t *testing.T) {
 	}
 }
 
-// TestViews compares views of random bodies with a plain decoder: every part stands where it should, and shifts lead back.
+// TestViews compares views of random bodies with a plain decoder: every part stands where it should, and shifts lead
+// back.
 func TestViews(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for round := range 400 {
@@ -267,7 +269,8 @@ func TestViews(t *testing.T) {
 	}
 }
 
-// decodeAll decodes src at once; back leads from each byte to its source, -1 where it is the inside of an escape's output.
+// decodeAll decodes src at once; back leads from each byte to its source, -1 where it is the inside of an escape's
+// output.
 func decodeAll(form uint8, src string) (out string, back []int) {
 	var b []byte
 	for i := 0; i < len(src); {

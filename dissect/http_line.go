@@ -15,7 +15,8 @@ func (h *http) startLine(s *httpSide, line []byte) {
 	}
 }
 
-// requestLine parses "method SP target SP version": RFC 9112 section 3. White space inside the target is taken for a part of it.
+// requestLine parses "method SP target SP version": RFC 9112 section 3. White space inside the target is taken for a
+// part of it.
 func (h *http) requestLine(s *httpSide, line []byte) {
 	h.add(s, httpRequestLine, line)
 	method, target, version := h.splitRequest(s, line)
@@ -283,8 +284,8 @@ func (h *http) statusLine(s *httpSide, line []byte) {
 	}
 }
 
-// oldRequest takes a request line without version, which is a whole request of HTTP/0.9. Header lines that follow it nevertheless
-// belong to it.
+// oldRequest takes a request line without version, which is a whole request of HTTP/0.9. Header lines that follow it
+// nevertheless belong to it.
 func (h *http) oldRequest(dir wire.Dir, s *httpSide, b []byte) (int, bool) {
 	if s.lineAt > 0 || s.scan > len(b) {
 		return 0, false

@@ -223,7 +223,8 @@ func startsMessage(k httpKind, b []byte) Guess {
 	return No
 }
 
-// knownMethod reports whether m is a method in use: the IANA registry's, and what caches, WebDAV, UPnP and streaming add.
+// knownMethod reports whether m is a method in use: the IANA registry's, and what caches, WebDAV, UPnP and streaming
+// add.
 func knownMethod(m []byte) bool {
 	switch string(m) {
 	case "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE",

@@ -10,7 +10,8 @@ import (
 	"weir/wire"
 )
 
-// heard collects what an HTTP dissector says: a line for each value and note, in the order in which their messages began.
+// heard collects what an HTTP dissector says: a line for each value and note, in the order in which their messages
+// began.
 type heard struct {
 	values map[string]string
 	keys   []string
@@ -217,7 +218,8 @@ func FuzzHTTP(f *testing.F) {
 	})
 }
 
-// gapped plays both directions with a gap in the middle of each: what is heard is not compared, but nothing may be kept.
+// gapped plays both directions with a gap in the middle of each: what is heard is not compared, but nothing may be
+// kept.
 func gapped(t *testing.T, env *Env, req, ans []byte, n int) {
 	d, e := HTTP.New(&HTTP, env), newHeard()
 	for dir, b := range [][]byte{req, ans} {

@@ -9,7 +9,8 @@ const (
 	maxFileNames = 256 // file names of one body; more are not told apart from the body
 )
 
-// multipart finds the file names in a multipart body (RFC 7578, RFC 2046) as it comes. The parts' bytes are the body's own; they are not copied.
+// multipart finds the file names in a multipart body (RFC 7578, RFC 2046) as it comes. The parts' bytes are the body's
+// own; they are not copied.
 type multipart struct {
 	delim  [maxBoundary + 2]byte // "--" boundary
 	nDelim int
@@ -72,7 +73,8 @@ func parameter(v []byte, name string) []byte {
 	}
 }
 
-// push takes the next bytes of the body, line by line. Of a line in a part's content only the front is kept, enough to know a delimiter.
+// push takes the next bytes of the body, line by line. Of a line in a part's content only the front is kept, enough to
+// know a delimiter.
 func (m *multipart) push(h *http, s *httpSide, b []byte) {
 	for len(b) > 0 {
 		e := bytes.IndexByte(b, '\n')

@@ -7,8 +7,8 @@ import (
 )
 
 // TLS is Transport Layer Security and its forerunners over a stream: RFC 8446, 5246, 4346, 2246, 6101 (SSL 3.0) and the
-// SSL 2.0 ClientHello of RFC 5246 appendix E.2. What both ends say in the clear becomes one exchange; all that follows is
-// ciphertext, which is walked over record by record and never held.
+// SSL 2.0 ClientHello of RFC 5246 appendix E.2. What both ends say in the clear becomes one exchange; all that follows
+// is ciphertext, which is walked over record by record and never held.
 var TLS = Protocol{
 	Name:    "tls",
 	Carrier: Stream,
@@ -221,8 +221,8 @@ func (d *tls) clear(s *tlsSide, b []byte) (used, need int, err error) {
 	return tlsHeader, 0, nil
 }
 
-// notRecord is what clear answers to bytes that are no record. Once there was ciphertext, raw inspection of what follows would be
-// of no use.
+// notRecord is what clear answers to bytes that are no record. Once there was ciphertext, raw inspection of what
+// follows would be of no use.
 func (d *tls) notRecord(s *tlsSide) (used, need int, err error) {
 	if d.side[0].state == tlsClear && d.side[1].state == tlsClear {
 		return 0, 0, errTLSRecord
@@ -263,7 +263,8 @@ func (d *tls) body(s *tlsSide, b []byte) (used, need int, err error) {
 	return n, 0, nil
 }
 
-// changeCipher deals with ChangeCipherSpec: up to TLS 1.2 the direction is ciphertext from here on; in TLS 1.3 it means nothing.
+// changeCipher deals with ChangeCipherSpec: up to TLS 1.2 the direction is ciphertext from here on; in TLS 1.3 it means
+// nothing.
 func (d *tls) changeCipher(s *tlsSide) {
 	if d.retry || tls13(d.version) || d.version == 0 && tls13(d.offer) {
 		s.ccs = !d.retry

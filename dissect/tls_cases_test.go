@@ -190,8 +190,8 @@ func TestTLSFingerprints(t *testing.T) {
 
 func hashOf(s string) string { return string(appendShort(nil, []byte(s))) }
 
-// TestTLSGaps loses bytes at every place of a conversation: parsing goes on, and bytes after a loss are never taken for a handshake
-// that they are not.
+// TestTLSGaps loses bytes at every place of a conversation: parsing goes on, and bytes after a loss are never taken for
+// a handshake that they are not.
 func TestTLSGaps(t *testing.T) {
 	list := handshake(t, &gotls.Config{ServerName: "example.org", MaxVersion: gotls.VersionTLS12}, &gotls.Config{}, 3000)
 	for at := range list {

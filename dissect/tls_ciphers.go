@@ -1,7 +1,7 @@
 package dissect
 
-// cipherNames are the names of cipher suites without their "TLS_" (IANA TLS Cipher Suites; 0xcc13 to 0xcc15 are what came
-// before RFC 7905).
+// cipherNames are the names of cipher suites without their "TLS_" (IANA TLS Cipher Suites; 0xcc13 to 0xcc15 are what
+// came before RFC 7905).
 var cipherNames = map[uint16]string{
 	0x0000: "NULL_WITH_NULL_NULL",
 	0x0001: "RSA_WITH_NULL_MD5",

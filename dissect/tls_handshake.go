@@ -6,7 +6,8 @@ import (
 	"weir/wire"
 )
 
-// handshake parses handshake messages from the front of b, which begins at the start of a message, or inside one that is passed over.
+// handshake parses handshake messages from the front of b, which begins at the start of a message, or inside one that
+// is passed over.
 func (d *tls) handshake(s *tlsSide, b []byte) (used, need int, err error) {
 	if s.skip > 0 {
 		n := min(int(s.skip), int(s.left), len(b))
@@ -65,9 +66,10 @@ func (d *tls) malformed(s *tlsSide) {
 	s.state, s.skip, s.left = tlsOpaque, 0, 0
 }
 
-// gather returns the first want bytes of handshake data at the front of b, of which left belong to the record in hand. used counts the
-// bytes of b that they take, headers of further records among them, and after what is left of the last record. With too few
-// bytes need is how many more it takes at least. ok is false if another record comes in between. The bytes are borrowed from b or x.
+// gather returns the first want bytes of handshake data at the front of b, of which left belong to the record in hand.
+// used counts the bytes of b that they take, headers of further records among them, and after what is left of the last
+// record. With too few bytes need is how many more it takes at least. ok is false if another record comes in between.
+// The bytes are borrowed from b or x.
 func (x *tlsScratch) gather(b []byte, left, want int) (msg []byte, used, after, need int, ok bool) {
 	if want <= left {
 		if len(b) < want {
@@ -119,8 +121,8 @@ func (d *tls) message(s *tlsSide, typ uint8, m []byte) {
 	}
 }
 
-// clientHello tells a ClientHello. A second one, after a HelloRetryRequest, repeats the first and is not told, unless it names another
-// server.
+// clientHello tells a ClientHello. A second one, after a HelloRetryRequest, repeats the first and is not told, unless
+// it names another server.
 func (d *tls) clientHello(s *tlsSide, b []byte) {
 	x := d.env.tlsScratch()
 	h := &x.hello

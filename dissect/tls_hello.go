@@ -40,7 +40,8 @@ var retryRandom = [32]byte{
 	0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 }
 
-// parseClient takes a ClientHello apart. It reports whether it is well formed; what came before a fault is there all the same.
+// parseClient takes a ClientHello apart. It reports whether it is well formed; what came before a fault is there all
+// the same.
 func (h *tlsHello) parseClient(b []byte) bool {
 	*h = tlsHello{}
 	c := wire.Cut(b)

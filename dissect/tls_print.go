@@ -153,7 +153,8 @@ func (x *tlsScratch) appendJA4Ciphers(b []byte) []byte {
 	return appendShort(b, x.hexList(x.sorted))
 }
 
-// appendJA4Extensions writes the hash of the sorted extensions but server_name and ALPN, and of the signature algorithms as they come.
+// appendJA4Extensions writes the hash of the sorted extensions but server_name and ALPN, and of the signature
+// algorithms as they come.
 func (x *tlsScratch) appendJA4Extensions(b []byte) []byte {
 	x.sorted = x.sorted[:0]
 	for c := wire.Cut(x.hello.exts); c.Len() > 0; {

@@ -15,7 +15,8 @@ type escape struct {
 	out     [4]byte
 }
 
-// percentEscape reads the escape at the front of b: %XX, IIS's %uXXXX, '+'. size is 0 for none, -1 if more bytes are needed to tell.
+// percentEscape reads the escape at the front of b: %XX, IIS's %uXXXX, '+'. size is 0 for none, -1 if more bytes are
+// needed to tell.
 func percentEscape(b []byte, end bool) (e escape) {
 	if b[0] == '+' {
 		return escape{size: 1, n: 1, out: [4]byte{' '}}
@@ -67,7 +68,8 @@ func hexRune(b []byte, end bool) (r rune, ok int) {
 	return r, 1
 }
 
-// runeEscape is an escape of size bytes that stands for r, in UTF-8; full-width forms of ASCII are taken for the ASCII, as IIS does.
+// runeEscape is an escape of size bytes that stands for r, in UTF-8; full-width forms of ASCII are taken for the ASCII,
+// as IIS does.
 func runeEscape(size int, r rune) (e escape) {
 	if r >= 0xff01 && r <= 0xff5e {
 		r -= 0xff01 - '!'
@@ -157,8 +159,8 @@ func unicodeEscape(b []byte, end bool) escape {
 	return e
 }
 
-// viewer makes the decoded view of a body that comes in pieces. It gives out only what is near escapes: view offsets run on through what is left out, so that a
-// part's Off jumps there.
+// viewer makes the decoded view of a body that comes in pieces. It gives out only what is near escapes: view offsets
+// run on through what is left out, so that a part's Off jumps there.
 type viewer struct {
 	form  bodyForm
 	begun bool
@@ -344,7 +346,8 @@ func (v *viewer) put(x *httpScratch, f Field, value uint32, e escape) {
 	}
 }
 
-// part returns the part that the next byte of the view goes to: the one collected last if it goes on there and is not too big.
+// part returns the part that the next byte of the view goes to: the one collected last if it goes on there and is not
+// too big.
 func (v *viewer) part(x *httpScratch, f Field, value uint32) *Part {
 	if n := len(x.parts); n > 0 {
 		p := &x.parts[n-1]

@@ -27,8 +27,8 @@ func (h *http) addURI(s *httpSide, t []byte, escaped bool) {
 	}
 }
 
-// unescape decodes percent escapes of b into the scratch buffer. If b is a view itself, under holds its shifts. any reports
-// whether there was an escape at all.
+// unescape decodes percent escapes of b into the scratch buffer. If b is a view itself, under holds its shifts. any
+// reports whether there was an escape at all.
 func (h *http) unescape(b []byte, under []Shift) (out []byte, shifts []Shift, any bool) {
 	x := h.x
 	at, first := len(x.text), len(x.shifts)

@@ -14,8 +14,8 @@ import (
 	"github.com/flier/gohs/hyperscan"
 )
 
-// A compiled database is a program for Hyperscan's machines, and loading a forged one is running the forger's. So a cache file is read only if
-// it and its folder are ours and nobody else may write them, and only if its MAC holds.
+// A compiled database is a program for Hyperscan's machines, and loading a forged one is running the forger's. So a
+// cache file is read only if it and its folder are ours and nobody else may write them, and only if its MAC holds.
 
 // ours
 const (

@@ -176,7 +176,8 @@ func (run *ruleRun) grows(e *ends, t *text, dataEnd int64) bool {
 	return !t.final && e.last == dataEnd && e.first == run.seen+1 && e.n == e.last-e.first+1
 }
 
-// patient reports whether a match that grows need not be looked at yet: it has been told, or it is long and has not become twice as long.
+// patient reports whether a match that grows need not be looked at yet: it has been told, or it is long and has not
+// become twice as long.
 func (run *ruleRun) patient(dataEnd int64) bool {
 	n := dataEnd - run.start
 	return run.told || n > close64 && n < 2*(run.end-run.start)
@@ -239,7 +240,8 @@ func (s *Scanner) settle(at *site, t *text, r *rule, run *ruleRun, m *match, sto
 // maxShorter bounds the shorter matches that are tried.
 const maxShorter = 32
 
-// shorter judges the matches with m's start that are shorter than m, the longest first: one of them may be what validates. It leaves the one that passed in m.
+// shorter judges the matches with m's start that are shorter than m, the longest first: one of them may be what
+// validates. It leaves the one that passed in m.
 func (s *Scanner) shorter(at *site, t *text, r *rule, m *match, again bool, hits []Hit) (verdict, []Hit) {
 	s.m.all, s.m.collect = s.m.all[:0], true
 	s.spendSteps(at, func() { s.m.find(r.prog, t, int(m.start), int(m.start)+1, int(m.end)-1, true) })

@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// An expression is a rule's regex over bytes. Hyperscan without UTF-8 mode counts bytes where RE2 counts characters; both
-// the Hyperscan pattern and the confirming machine are made from one tree in which characters beyond ASCII have become their
-// UTF-8 bytes, so that the two agree on every input, valid UTF-8 or not.
+// An expression is a rule's regex over bytes. Hyperscan without UTF-8 mode counts bytes where RE2 counts characters;
+// both the Hyperscan pattern and the confirming machine are made from one tree in which characters beyond ASCII have
+// become their UTF-8 bytes, so that the two agree on every input, valid UTF-8 or not.
 type expression struct {
 	tree  *syntax.Regexp
 	lazy  bool // it has a lazy operator: its author asked for the shortest, so it is leftmost-first, not leftmost-longest
@@ -57,7 +57,8 @@ func hasLazy(re *syntax.Regexp) bool {
 	return false
 }
 
-// bytewise rewrites a tree over characters into one over bytes: every rune that is left in it is below 0x100 and is a byte.
+// bytewise rewrites a tree over characters into one over bytes: every rune that is left in it is below 0x100 and is a
+// byte.
 func bytewise(re *syntax.Regexp) *syntax.Regexp {
 	switch re.Op {
 	case syntax.OpLiteral:
@@ -118,8 +119,9 @@ func bytewiseLiteral(re *syntax.Regexp) *syntax.Regexp {
 	return concat(sub)
 }
 
-// bytewiseClass keeps the ASCII part of a class. What lies beyond becomes: any byte from 0x80 on if the class excludes rather
-// than lists ("[^,]"); the listed characters if they are few; else any one to four such bytes, which is more than was asked.
+// bytewiseClass keeps the ASCII part of a class. What lies beyond becomes: any byte from 0x80 on if the class excludes
+// rather than lists ("[^,]"); the listed characters if they are few; else any one to four such bytes, which is more
+// than was asked.
 func bytewiseClass(pairs []rune) *syntax.Regexp {
 	var low []rune
 	high := 0
@@ -327,8 +329,8 @@ func writeByte(b *strings.Builder, r rune) {
 	}
 }
 
-// implies reports whether every match of the expression holds one of the words (lower case), in any case, so that a keyword
-// need not be looked for on its own.
+// implies reports whether every match of the expression holds one of the words (lower case), in any case, so that a
+// keyword need not be looked for on its own.
 func (e *expression) implies(words []string) bool {
 	if len(words) == 0 {
 		return true

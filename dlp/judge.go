@@ -48,7 +48,8 @@ const (
 	sureMost      = 99
 )
 
-// judge decides whether a match is a finding, and if so tells it. again says that the match was told before and has grown since.
+// judge decides whether a match is a finding, and if so tells it. again says that the match was told before and has
+// grown since.
 func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits []Hit) (verdict, []Hit) {
 	f := t.found(r, m)
 	test := publishedTest(f.secret)
@@ -200,8 +201,8 @@ const (
 	maxLineWait    = 256 // bytes after a match that are waited for, for an allow-list to see the line
 )
 
-// hasWord reports whether one of the words (lower case) stands in b as a word, in any case: "card" does in "card_number", "cardNumber" and "cards", and
-// "pan" does not in "company".
+// hasWord reports whether one of the words (lower case) stands in b as a word, in any case: "card" does in
+// "card_number", "cardNumber" and "cards", and "pan" does not in "company".
 func hasWord(b []byte, words []string) bool {
 	for _, w := range words {
 		if w == "" {

@@ -5,7 +5,8 @@ import (
 	"math/bits"
 )
 
-// from the specification (the Keccak reference, version 3.0); Ethereum kept the padding that FIPS 202 changed, so crypto/sha3 will not do.
+// from the specification (the Keccak reference, version 3.0); Ethereum kept the padding that FIPS 202 changed, so
+// crypto/sha3 will not do.
 const (
 	keccakRate   = 136 // bytes absorbed at once, for 256 bits
 	keccakRounds = 24

@@ -171,8 +171,9 @@ func (q *queue) has(pc uint32) bool {
 	return int(i) < len(q.dense) && q.dense[i].pc == pc
 }
 
-// machine runs programs: Thompson's simulation with groups, in time linear in the text. It is scratch; one goroutine owns it. Unlike package
-// regexp it is told what stands before the place it starts at, works on bytes, and stops when steps are used up.
+// machine runs programs: Thompson's simulation with groups, in time linear in the text. It is scratch; one goroutine
+// owns it. Unlike package regexp it is told what stands before the place it starts at, works on bytes, and stops when
+// steps are used up.
 type machine struct {
 	run, next queue
 	stack     []frame
@@ -196,8 +197,9 @@ func (m *machine) grow(n int) {
 	}
 }
 
-// find looks for the first match of p that starts at or after from and before until, and ends at or before stop. It is the leftmost-longest one, or for a
-// lazy program the leftmost-first. If anchored, it starts at from. ok is false if there is none, or if the machine gave up.
+// find looks for the first match of p that starts at or after from and before until, and ends at or before stop. It is
+// the leftmost-longest one, or for a lazy program the leftmost-first. If anchored, it starts at from. ok is false if
+// there is none, or if the machine gave up.
 func (m *machine) find(p *program, t *text, from, until, stop int, anchored bool) (best match, ok bool) {
 	m.grow(len(p.code))
 	m.run.dense, m.next.dense = m.run.dense[:0], m.next.dense[:0]
@@ -240,7 +242,8 @@ func (m *machine) find(p *program, t *text, from, until, stop int, anchored bool
 
 var noGroups = [2 * maxGroups]int32{noMatch, noMatch, noMatch, noMatch, noMatch, noMatch, noMatch, noMatch}
 
-// step moves all threads over the byte at pos. alive tells that some thread could have gone on were there more text; cut that one was too long.
+// step moves all threads over the byte at pos. alive tells that some thread could have gone on were there more text;
+// cut that one was too long.
 func (m *machine) step(p *program, t *text, pos, stop int, best *match, ok *bool) (alive, cut bool) {
 	m.steps -= len(m.run.dense) + 1
 	alive = m.blocked

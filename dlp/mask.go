@@ -175,7 +175,8 @@ func excerpt(f *found, masked string) string {
 	return escape(left) + masked + escape(right)
 }
 
-// hideRuns overwrites what might be another secret: long runs of digits, separators inside them or not, and long tokens.
+// hideRuns overwrites what might be another secret: long runs of digits, separators inside them or not, and long
+// tokens.
 func hideRuns(b []byte) {
 	for i := 0; i < len(b); {
 		if !tokenByte(b[i]) {

@@ -10,7 +10,8 @@ import (
 	"weir/wire"
 )
 
-// message is what was found in a message so far. It is made with the first finding or keyword and ends with the message.
+// message is what was found in a message so far. It is made with the first finding or keyword and ends with the
+// message.
 type message struct {
 	next  *message
 	id    uint64

@@ -10,8 +10,8 @@ import (
 // scanPiece is how much of a file is read at once.
 const scanPiece = 64 << 10 // bytes
 
-// ScanReader looks for the rules' patterns in all that r yields, as if it were the bytes of a flow that nobody recognises. It appends what it found; the
-// error is r's own.
+// ScanReader looks for the rules' patterns in all that r yields, as if it were the bytes of a flow that nobody
+// recognises. It appends what it found; the error is r's own.
 func (s *Scanner) ScanReader(r io.Reader, hits []Hit) ([]Hit, error) {
 	var st State
 	buf := make([]byte, scanPiece)

@@ -66,7 +66,8 @@ func (c *candidate) iin() bool {
 	return false
 }
 
-// boundary holds unless the value is part of something longer: a run of digits, a hexadecimal or base64 string, a UUID, a fraction.
+// boundary holds unless the value is part of something longer: a run of digits, a hexadecimal or base64 string, a UUID,
+// a fraction.
 func (c *candidate) boundary() bool {
 	if n := len(c.before); n > 0 {
 		p := c.before[n-1]

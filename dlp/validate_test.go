@@ -9,7 +9,8 @@ func check(name, value string) bool {
 	return v.ok(&c)
 }
 
-// TestValidators: numbers that authorities or their documentation publish as examples, and the same with one digit changed.
+// TestValidators: numbers that authorities or their documentation publish as examples, and the same with one digit
+// changed.
 func TestValidators(t *testing.T) {
 	for _, c := range []struct{ name, good, bad string }{
 		{"luhn", "4111 1111 1111 1111", "4111 1111 1111 1112"},

@@ -1,7 +1,7 @@
 package dlp
 
-// ssn is the Social Security Administration's structure: no area 000, 666 or 9xx, no group 00, no serial 0000. Samples in wide use pass: they
-// are reported as tests.
+// ssn is the Social Security Administration's structure: no area 000, 666 or 9xx, no group 00, no serial 0000. Samples
+// in wide use pass: they are reported as tests.
 func (c *candidate) ssn() bool {
 	if !c.digits(9) {
 		return false

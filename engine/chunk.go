@@ -114,7 +114,8 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 	return l.notIt(a, dir, head, data)
 }
 
-// notIt deals with bytes that were held because they might have been the beginning of something: what came now may be one.
+// notIt deals with bytes that were held because they might have been the beginning of something: what came now may be
+// one.
 func (l *Lane) notIt(a *app, dir wire.Dir, head, data []byte) []byte {
 	held := len(head) - len(data)
 	if held > 0 {
@@ -172,8 +173,8 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	return nil
 }
 
-// keep holds bytes for the next chunk of dir. Of a flow that is ending the table keeps nothing any more: the lane does, until the last
-// chunks have been dealt with.
+// keep holds bytes for the next chunk of dir. Of a flow that is ending the table keeps nothing any more: the lane does,
+// until the last chunks have been dealt with.
 func (l *Lane) keep(dir wire.Dir, rest []byte) bool {
 	if l.closing {
 		l.tail[dir] = bytes.Clone(rest)

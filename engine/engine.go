@@ -79,7 +79,8 @@ func (e *Engine) SetRules(db *dlp.Database) {
 // SetWorkloads puts a new table of addresses and their workloads in force.
 func (e *Engine) SetWorkloads(t *workload.Table) { e.where.Store(t) }
 
-// recorded reports whether the exchanges of a protocol are written down: for its own event, or as what stands around an alert.
+// recorded reports whether the exchanges of a protocol are written down: for its own event, or as what stands around an
+// alert.
 func (e *Engine) recorded(event string) bool {
 	return e.cfg.Events[event] || e.cfg.Events["alert"]
 }

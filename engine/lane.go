@@ -35,7 +35,8 @@ type Lane struct {
 	index    int // of the frame in its block
 	comments []string
 
-	// OnPanic is told of a recovered panic with its stack, which holds no packet bytes; nil: nobody. It is set before use.
+	// OnPanic is told of a recovered panic with its stack, which holds no packet bytes; nil: nobody. It is set before
+	// use.
 	OnPanic func(stack string)
 	// Poison overwrites every frame after its block, so that a borrowed byte that was kept shows. For tests.
 	Poison bool

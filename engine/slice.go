@@ -22,8 +22,8 @@ type slice struct {
 // maxOpenSlices bounds the slices of one tap that are open at once; then the oldest ends early.
 const maxOpenSlices = 128
 
-// openSlice begins the slice of an alert, or prolongs the one that its flow has open. The present packet, which did it, is
-// added with its comment once all of it has been looked at.
+// openSlice begins the slice of an alert, or prolongs the one that its flow has open. The present packet, which did it,
+// is added with its comment once all of it has been looked at.
 func (l *Lane) openSlice(ev *alert.Event, comment string) {
 	t, store := l.t, l.e.cfg.Store
 	if store == nil || l.fl == nil {

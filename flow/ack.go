@@ -6,7 +6,8 @@ import (
 	"weir/wire"
 )
 
-// Ours: when a hole is given up. The receiver's ACK beyond it says that the bytes arrived and were not captured; one such ACK may be forged.
+// Ours: when a hole is given up. The receiver's ACK beyond it says that the bytes arrived and were not captured; one
+// such ACK may be forged.
 const (
 	proofs     = 2                     // ACKs beyond the hole
 	proofTime  = 50 * time.Millisecond // between the first and the last of them,
@@ -17,8 +18,9 @@ const (
 	quietBytes = 4 << 20               // bytes held while the other end was silent, who should have asked for the missing ones
 )
 
-// proof collects ACKs for bytes that were not seen. One for bytes before others that were seen is to be believed: whoever lies there is never
-// sent them again. One for bytes beyond all that was seen costs a liar nothing: the sender ignores it.
+// proof collects ACKs for bytes that were not seen. One for bytes before others that were seen is to be believed:
+// whoever lies there is never sent them again. One for bytes beyond all that was seen costs a liar nothing: the sender
+// ignores it.
 type proof struct {
 	n, lone  int      // ACKs: to be believed, and beyond what was seen
 	ack, far wire.Seq // the highest of each
@@ -100,7 +102,8 @@ func (s *side) raise(a, edge wire.Seq) {
 	}
 }
 
-// ackAhead takes an ACK of bytes in direction d that have not been delivered: they are in doubt, or a hole is before them, or they were never seen.
+// ackAhead takes an ACK of bytes in direction d that have not been delivered: they are in doubt, or a hole is before
+// them, or they were never seen.
 func (c *core) ackAhead(f *Info, d wire.Dir, a, edge wire.Seq) {
 	s := &f.side[d]
 	known := c.sent(f, d, a)
@@ -194,7 +197,8 @@ func (c *core) gap(f *Info, d wire.Dir, n int) {
 	c.out = append(c.out, Chunk{Dir: d, Gap: n})
 }
 
-// rst takes a segment with RST: RFC 5961 section 3.2. Data in it is not looked at. What follows a valid one is in doubt until it is acknowledged.
+// rst takes a segment with RST: RFC 5961 section 3.2. Data in it is not looked at. What follows a valid one is in doubt
+// until it is acknowledged.
 func (c *core) rst(f *Info, d wire.Dir, p *wire.Packet) {
 	if !c.validRST(f, d, p) {
 		c.n.Rejected++

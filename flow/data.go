@@ -39,9 +39,10 @@ func (c *core) data(f *Info, d wire.Dir, p *wire.Packet, t trust) {
 	c.outOfOrder(f, d, p, seq, data, fin, t)
 }
 
-// skipUrgent delivers what is before the urgent byte of a segment and returns what is after it. The byte itself is not in the stream that an application
-// reads unless it has set SO_OOBINLINE, which hardly any does: delivered in its place, it would hide what stands around it. The pointer is read
-// as every stack reads it: to the byte after the urgent one (RFC 6093). Of a segment that comes out of order the byte stays in.
+// skipUrgent delivers what is before the urgent byte of a segment and returns what is after it. The byte itself is not
+// in the stream that an application reads unless it has set SO_OOBINLINE, which hardly any does: delivered in its
+// place, it would hide what stands around it. The pointer is read as every stack reads it: to the byte after the urgent
+// one (RFC 6093). Of a segment that comes out of order the byte stays in.
 func (c *core) skipUrgent(f *Info, d wire.Dir, p *wire.Packet, seq wire.Seq, data []byte) []byte {
 	at := int(p.TCP.Urgent) - 1 - seq.Sub(p.TCP.Seq)
 	if p.TCP.Flags&wire.URG == 0 || at < 0 || at >= len(data) {
@@ -223,7 +224,8 @@ func (c *core) drain(f *Info, d wire.Dir) {
 	}
 }
 
-// confirm takes the first n bytes of the first piece, which was in doubt, as accepted by the receiver, and delivers them.
+// confirm takes the first n bytes of the first piece, which was in doubt, as accepted by the receiver, and delivers
+// them.
 func (c *core) confirm(f *Info, d wire.Dir, h *hold, n int) {
 	s := &f.side[d]
 	s.bits &^= stamped // what was taken for the sender's clock may be why it was doubted

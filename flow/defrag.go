@@ -49,10 +49,10 @@ type DefragCounters struct {
 // Defrag puts IP fragments back together (RFC 791, RFC 8200 section 4.5). It is owned by one goroutine and its clock is
 // the frames' time. Bytes held are bounded: at the limit the oldest datagram is dropped and counted.
 //
-// Overlaps: for policy Linux, a datagram that today's kernels complete is what they make of it: a fragment that lies within
-// what is there is ignored, any other overlap restarts the datagram (RFC 5722, applied to IPv4 since Linux 4.19). If
-// restarted fragments still make a whole, it is delivered as older kernels, and Novak and Sturges, have it. The other
-// policies are theirs throughout. IPv6 with an overlap is discarded under every policy, as RFC 5722 demands.
+// Overlaps: for policy Linux, a datagram that today's kernels complete is what they make of it: a fragment that lies
+// within what is there is ignored, any other overlap restarts the datagram (RFC 5722, applied to IPv4 since Linux
+// 4.19). If restarted fragments still make a whole, it is delivered as older kernels, and Novak and Sturges, have it.
+// The other policies are theirs throughout. IPv6 with an overlap is discarded under every policy, as RFC 5722 demands.
 type Defrag struct {
 	Counters DefragCounters
 
@@ -86,9 +86,10 @@ func NewDefrag(limitBytes int, overlap Overlap) *Defrag {
 // Held returns the bytes held now for incomplete datagrams.
 func (d *Defrag) Held() int { return d.held }
 
-// Push takes a fragment, a packet with Fragmented set. When it completes its datagram, Push returns the whole payload, borrowed until
-// the next Push, and sets p.Key.Proto to the first fragment's; go on with wire.Decoder's Resume, and push again if that
-// finds a fragment inside. Else it returns nil. p is not kept. The anomalies are those that this fragment showed.
+// Push takes a fragment, a packet with Fragmented set. When it completes its datagram, Push returns the whole payload,
+// borrowed until the next Push, and sets p.Key.Proto to the first fragment's; go on with wire.Decoder's Resume, and
+// push again if that finds a fragment inside. Else it returns nil. p is not kept. The anomalies are those that this
+// fragment showed.
 func (d *Defrag) Push(p *wire.Packet) (whole []byte, told FragAnomaly) {
 	d.Counters.Fragments++
 	d.Tick(p.Frame.Time)

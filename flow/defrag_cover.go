@@ -37,8 +37,8 @@ const (
 	fragConflicts             // its end cannot be
 )
 
-// fragQueue is a datagram as today's Linux has it (inet_frag_queue_insert): fragments that do not overlap, in runs. A run grows only at
-// the datagram's end, as there, since a fragment is ignored iff it lies within one run.
+// fragQueue is a datagram as today's Linux has it (inet_frag_queue_insert): fragments that do not overlap, in runs. A
+// run grows only at the datagram's end, as there, since a fragment is ignored iff it lies within one run.
 type fragQueue struct {
 	fragExtent
 	runs []fragRun // by offset

@@ -99,7 +99,8 @@ func (g *datagram) add(f *fragment, proto uint8) FragAnomaly {
 	return told
 }
 
-// overlap notes that f overlaps what is there. It is ignored if it is a fragment once more, and nothing else overlapped so far.
+// overlap notes that f overlaps what is there. It is ignored if it is a fragment once more, and nothing else overlapped
+// so far.
 func (g *datagram) overlap(f *fragment) (told FragAnomaly, ignore bool) {
 	told, again := g.compare(f)
 	if again && !g.overlapped {
@@ -218,7 +219,8 @@ func (g *datagram) join(out []byte) []byte {
 // fragBlock is what overlaps are decided by: all but a datagram's last bytes come in multiples of 8.
 const fragBlock = 8 // bytes
 
-// paint appends to out the datagram that policy makes of all pieces. owner is scratch: per block the piece that holds it, from 1.
+// paint appends to out the datagram that policy makes of all pieces. owner is scratch: per block the piece that holds
+// it, from 1.
 func (g *datagram) paint(out []byte, owner []uint16) ([]byte, []uint16) {
 	out = ofSize(out, g.whole.end)
 	n := (len(out) + fragBlock - 1) / fragBlock

@@ -7,8 +7,8 @@ import (
 	"weir/wire"
 )
 
-// FuzzPush plays packets made of the input, 12 bytes each and payload. Nothing panics; no more is told than was sent; limits hold; and the books
-// are even.
+// FuzzPush plays packets made of the input, 12 bytes each and payload. Nothing panics; no more is told than was sent;
+// limits hold; and the books are even.
 func FuzzPush(f *testing.F) {
 	f.Add([]byte("\x00\x02\x00\x00\x00\x00\x10\x00\x00\x01\x00\x00\x01\x12\x00\x00\x00\x01\x10\x00\x00\x01\x00\x00\x00\x10\x00\x01\x00\x01\x10\x00\x00\x01\x00\x09"))
 	f.Add([]byte("\x00\x10\x00\x05\x00\x01\x10\x00\x00\x01\x00\x09\x01\x10\x00\x01\x00\x0e\x10\x00\x00\x41\x00\x00\x01\x10\x00\x01\x00\x0e\x10\x00\x00\x41\x00\x00"))

@@ -1,7 +1,7 @@
 package flow
 
-// index finds flows by the hash of their key: open addressing with linear probing, in a power of two of slots. It holds no keys, so
-// it is small; flows are numbered from 1.
+// index finds flows by the hash of their key: open addressing with linear probing, in a power of two of slots. It holds
+// no keys, so it is small; flows are numbered from 1.
 type index struct {
 	slots []slot
 	n     int

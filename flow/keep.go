@@ -2,14 +2,15 @@ package flow
 
 import "weir/wire"
 
-// Join returns what Keep kept of direction d, followed by data, in one piece; data itself if nothing is kept. Nothing is kept any more
-// afterwards. The result is borrowed as a Chunk's Data is; until then, or until Keep, it may be over the budget by the length of data.
+// Join returns what Keep kept of direction d, followed by data, in one piece; data itself if nothing is kept. Nothing
+// is kept any more afterwards. The result is borrowed as a Chunk's Data is; until then, or until Keep, it may be over
+// the budget by the length of data.
 func (t *Table[S]) Join(f *Flow[S], d wire.Dir, data []byte) []byte {
 	return t.c.join(&f.Info, d, data)
 }
 
-// Keep keeps rest, which may be part of what Join returned, for the next Join of direction d, in place of what was kept. False: the
-// budget of the flow or the table is reached, and nothing is kept (BudgetReached).
+// Keep keeps rest, which may be part of what Join returned, for the next Join of direction d, in place of what was
+// kept. False: the budget of the flow or the table is reached, and nothing is kept (BudgetReached).
 func (t *Table[S]) Keep(f *Flow[S], d wire.Dir, rest []byte) bool {
 	return t.c.keep(&f.Info, d, rest)
 }
@@ -89,7 +90,8 @@ func (c *core) unjoin() {
 	c.settle(f)
 }
 
-// within returns where in the block rest begins if it is part of what was joined last, else -1. A slice of a slice ends its capacity where that one does.
+// within returns where in the block rest begins if it is part of what was joined last, else -1. A slice of a slice ends
+// its capacity where that one does.
 func (h *hold) within(rest []byte) int {
 	n := cap(rest)
 	if h.joined == 0 || n > h.joined || &rest[:n][n-1] != &h.kept[h.joined-1] {

@@ -18,8 +18,8 @@ const (
 
 var timeout = [timeouts]time.Duration{IdleOpening, IdleTCP, IdleClosing, IdleUDP, IdleOther}
 
-// early is the part of its timeout that a flow's packets may be younger than its place in the queue, so that most packets need not
-// move it.
+// early is the part of its timeout that a flow's packets may be younger than its place in the queue, so that most
+// packets need not move it.
 const early = 16
 
 // queue lists the flows of one class, the one idle longest first.
@@ -74,7 +74,8 @@ func (t *Table[S]) dequeue(f *Flow[S]) {
 	q.n--
 }
 
-// evict ends the flow idle longest; of a class that fills more than half of the table, so that a flood pushes out itself.
+// evict ends the flow idle longest; of a class that fills more than half of the table, so that a flood pushes out
+// itself.
 func (t *Table[S]) evict() {
 	var old *Flow[S]
 	for i := range t.queue {

@@ -59,7 +59,8 @@ func noise(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// TestAnyOrder cuts a stream into segments that overlap with equal bytes, mixes and repeats them, and expects the stream.
+// TestAnyOrder cuts a stream into segments that overlap with equal bytes, mixes and repeats them, and expects the
+// stream.
 func TestAnyOrder(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -10,7 +10,8 @@ import (
 // Ours.
 const slab = 128 // flows that are made at once: more than 32 KiB, so that the allocator rounds up to pages and not to its classes
 
-// Table holds the flows of one tap. It belongs to one goroutine. S is what its owner keeps with each flow; a new flow's is zero.
+// Table holds the flows of one tap. It belongs to one goroutine. S is what its owner keeps with each flow; a new flow's
+// is zero.
 type Table[S any] struct {
 	c     core
 	index index
@@ -30,13 +31,14 @@ func New[S any](limits Limits, overlap Overlap, mode ChecksumMode) *Table[S] {
 	return t
 }
 
-// OnEnd sets what is called when a flow ends, by Push, Tick or Close: once per flow, before its memory is used again. last is what was still held
-// behind holes, told as gaps and data, and the End of each direction that had none; it is borrowed until end returns. end
-// must call none of the table's methods but Join and Counters.
+// OnEnd sets what is called when a flow ends, by Push, Tick or Close: once per flow, before its memory is used again.
+// last is what was still held behind holes, told as gaps and data, and the End of each direction that had none; it is
+// borrowed until end returns. end must call none of the table's methods but Join and Counters.
 func (t *Table[S]) OnEnd(end func(f *Flow[S], last []Chunk, why Reason)) { t.onEnd = end }
 
-// Push takes a packet. It returns its flow and what can be told of it now, in order: chunks, and the data in them, are borrowed until the next Push, Tick or Close. A packet without
-// addresses (IP is 0) has no flow. Other than TCP, each datagram with a payload is one Chunk; fragments have none: see Defrag.
+// Push takes a packet. It returns its flow and what can be told of it now, in order: chunks, and the data in them, are
+// borrowed until the next Push, Tick or Close. A packet without addresses (IP is 0) has no flow. Other than TCP, each
+// datagram with a payload is one Chunk; fragments have none: see Defrag.
 func (t *Table[S]) Push(p *wire.Packet) (*Flow[S], []Chunk) {
 	if p.IP == 0 {
 		return nil, nil
@@ -92,8 +94,8 @@ func (t *Table[S]) again(f *Flow[S], p *wire.Packet, hash uint32, o outcome) *Fl
 	return f
 }
 
-// Tick ends the flows whose time is over at now, ns since the epoch. It costs nothing when none is due. A flow ends at most a sixteenth of its
-// timeout late.
+// Tick ends the flows whose time is over at now, ns since the epoch. It costs nothing when none is due. A flow ends at
+// most a sixteenth of its timeout late.
 func (t *Table[S]) Tick(now int64) {
 	t.c.begin(now)
 	now = t.c.now
@@ -131,7 +133,8 @@ func (t *Table[S]) Counters() *Counters {
 	return &t.c.n
 }
 
-// Range calls yield with every flow until it returns false. The order is none; yield must call none of the table's methods.
+// Range calls yield with every flow until it returns false. The order is none; yield must call none of the table's
+// methods.
 func (t *Table[S]) Range(yield func(*Flow[S]) bool) {
 	for i := range t.queue {
 		for n := t.queue[i].head; n != 0; {

@@ -9,10 +9,10 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Decode reads TOML strictly into the struct that into points to, by its `toml` tags. It tells all that is wrong: syntax,
-// types, values out of range and keys that are not known, each where it stands. What data does not name keeps the value
-// that it has, so defaults are set before. A time.Duration is written as "5s"; a type with UnmarshalText is written as a
-// string. file is for the positions only.
+// Decode reads TOML strictly into the struct that into points to, by its `toml` tags. It tells all that is wrong:
+// syntax, types, values out of range and keys that are not known, each where it stands. What data does not name keeps
+// the value that it has, so defaults are set before. A time.Duration is written as "5s"; a type with UnmarshalText is
+// written as a string. file is for the positions only.
 func Decode(file string, data []byte, into any) Problems {
 	_, problems := decode(file, data, into)
 	return problems

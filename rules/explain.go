@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Explain tells people what a rule does: what it finds and where, how that is confirmed, what it ignores, what follows, and where
-// it is defined. Lines end with a newline.
+// Explain tells people what a rule does: what it finds and where, how that is confirmed, what it ignores, what follows,
+// and where it is defined. Lines end with a newline.
 func Explain(r *Rule) string {
 	var e explainer
 	e.line("rule", r.ID)

@@ -13,7 +13,8 @@ type expression struct {
 	matchesEmpty bool
 }
 
-// parseExpression parses RE2 syntax. what is empty iff the regex is right; else it says what is wrong with it and where.
+// parseExpression parses RE2 syntax. what is empty iff the regex is right; else it says what is wrong with it and
+// where.
 func parseExpression(re string) (e expression, what, hint string) {
 	tree, err := syntax.Parse(re, syntax.Perl)
 	if err != nil {

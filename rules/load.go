@@ -28,9 +28,9 @@ const (
 	maxExtend = 8     // files that extend each other in a row
 )
 
-// Load reads rule files, and of folders the files named *.toml that do not begin with a dot, in name order. Of two rules with one
-// id the later one wins. All problems of all files are returned; the Set is nil iff one of them is an error.
-// A path that does not exist is an error: whoever asks for rules is not served by none.
+// Load reads rule files, and of folders the files named *.toml that do not begin with a dot, in name order. Of two
+// rules with one id the later one wins. All problems of all files are returned; the Set is nil iff one of them is an
+// error. A path that does not exist is an error: whoever asks for rules is not served by none.
 func Load(paths []string, opt Options) (*Set, Problems) {
 	l := loader{opt: opt, byID: map[string]*Rule{}, seen: map[string]bool{}}
 	if opt.Builtin {

@@ -76,7 +76,8 @@ type problemsError string
 
 func (e problemsError) Error() string { return string(e) }
 
-// maxProblems is how many problems are listed of one file, ours: nobody reads more, and finding what was meant costs time.
+// maxProblems is how many problems are listed of one file, ours: nobody reads more, and finding what was meant costs
+// time.
 const maxProblems = 1000
 
 // add appends p. Beyond maxProblems only one more is there, which says so; it is an error iff one of those left out is.

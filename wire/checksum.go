@@ -8,8 +8,8 @@ import (
 // tunnels are the encapsulations whose inside the kernel may not have verified when it says that it verified a packet.
 const tunnels = EncapVXLAN | EncapGeneve | EncapGRE | EncapIPIP | EncapGTP | EncapPPPoE | EncapMPLS
 
-// Checksum judges the packet's checksum: TCP, UDP, ICMP or ICMPv6 over its pseudo header (RFC 1071), and every IPv4 header
-// above it, since a receiver drops a packet for either. It looks at the payload once, at the first call.
+// Checksum judges the packet's checksum: TCP, UDP, ICMP or ICMPv6 over its pseudo header (RFC 1071), and every IPv4
+// header above it, since a receiver drops a packet for either. It looks at the payload once, at the first call.
 func (p *Packet) Checksum() Csum {
 	if p.csum == CsumUnknown {
 		p.csum = p.checksum()
@@ -68,8 +68,9 @@ func headerValid(b []byte) bool {
 	return fold(acc+c) == 0xffff // no wrap: what was added last is far below 2^64
 }
 
-// ones reports whether the one's complement sum of acc and b is all ones. The sum of 16-bit words is independent of their
-// byte order (RFC 1071 section 2) and may be taken 64 bits at a time, so whole words are added as the machine loads them.
+// ones reports whether the one's complement sum of acc and b is all ones. The sum of 16-bit words is independent of
+// their byte order (RFC 1071 section 2) and may be taken 64 bits at a time, so whole words are added as the machine
+// loads them.
 func ones(acc uint64, b []byte) bool {
 	var c uint64
 	for len(b) >= 64 {

@@ -54,9 +54,9 @@ func counterpart(proto, typ uint8) (uint8, bool) {
 	return 0, false
 }
 
-// CommunityID returns the Community ID, version 1, of a flow: "1:" and the base64 of a SHA-1, the same for both directions, Scope
-// left out. ICMP types that nobody answers are ordered as all else, as the specification's text, Suricata and Arkime
-// have it; its reference script keeps the sender of those first.
+// CommunityID returns the Community ID, version 1, of a flow: "1:" and the base64 of a SHA-1, the same for both
+// directions, Scope left out. ICMP types that nobody answers are ordered as all else, as the specification's text,
+// Suricata and Arkime have it; its reference script keeps the sender of those first.
 func CommunityID(k *Key, seed uint16) string {
 	var b [2 + 28]byte
 	return string(AppendCommunityID(b[:0], k, seed))

@@ -131,8 +131,8 @@ func (p *Packet) tag(tci uint16) {
 	p.Key.Scope = mix(p.Key.Scope, EncapVLAN, uint32(id))
 }
 
-// enter notes an encapsulation that tells its inside apart by id. Even without an id the inside has a scope of its own: else
-// a sender could slip bytes into another flow's stream by wrapping them up for somebody who will not unwrap them.
+// enter notes an encapsulation that tells its inside apart by id. Even without an id the inside has a scope of its own:
+// else a sender could slip bytes into another flow's stream by wrapping them up for somebody who will not unwrap them.
 func (p *Packet) enter(e Encap, id uint32) {
 	p.Encap |= e
 	p.Key.Scope = mix(p.Key.Scope, e, id)

@@ -23,8 +23,8 @@ const (
 	maxExtensions = 200
 )
 
-// ipv4 decodes an IPv4 header (RFC 791). A total length of 0 is an offloaded packet beyond 64 KiB or one that the sender's
-// card has yet to cut up: all of the frame belongs to it.
+// ipv4 decodes an IPv4 header (RFC 791). A total length of 0 is an offloaded packet beyond 64 KiB or one that the
+// sender's card has yet to cut up: all of the frame belongs to it.
 func (d *Decoder) ipv4(p *Packet, b []byte, left int) Result {
 	if len(b) < ipv4Len {
 		return p.short()
@@ -66,8 +66,8 @@ func (d *Decoder) ipv4(p *Packet, b []byte, left int) Result {
 	return d.upper(p, b[head:], proto, left)
 }
 
-// ipv6 decodes an IPv6 header (RFC 8200). A payload length of 0 is a jumbogram (RFC 2675) or an offloaded packet without
-// that option: all of the frame belongs to it.
+// ipv6 decodes an IPv6 header (RFC 8200). A payload length of 0 is a jumbogram (RFC 2675) or an offloaded packet
+// without that option: all of the frame belongs to it.
 func (d *Decoder) ipv6(p *Packet, b []byte, left int) Result {
 	if len(b) < ipv6Len {
 		return p.short()
@@ -152,8 +152,8 @@ func (d *Decoder) upper(p *Packet, b []byte, proto uint8, left int) Result {
 	return Malformed
 }
 
-// extension reads the extension header proto at the start of b: what follows it and its length in bytes, which may be more
-// than b holds. known is false if proto is none.
+// extension reads the extension header proto at the start of b: what follows it and its length in bytes, which may be
+// more than b holds. known is false if proto is none.
 func (p *Packet) extension(b []byte, proto uint8) (next uint8, n int, known bool) {
 	const least = 8
 	switch proto {

@@ -18,7 +18,8 @@ const (
 	gtpGPDU = 0xff // 3GPP TS 29.281: a message that carries a user's packet
 )
 
-// tunnel decodes what p, already filled as a plain packet, carries. If the inside is no whole IP packet, p stays what it is.
+// tunnel decodes what p, already filled as a plain packet, carries. If the inside is no whole IP packet, p stays what
+// it is.
 func (d *Decoder) tunnel(p *Packet, e Encap, id uint32, typ uint16, b []byte, left int) Result {
 	outer := *p
 	p.enter(e, id)
@@ -70,7 +71,8 @@ func (d *Decoder) geneve(p *Packet, left int) Result {
 	return d.tunnel(p, EncapGeneve, vni, typ, c.Rest(), left)
 }
 
-// gtp decodes a GTP-U header (3GPP TS 29.281 section 5.1). Tunnel endpoint identifiers differ by direction: they are no scope.
+// gtp decodes a GTP-U header (3GPP TS 29.281 section 5.1). Tunnel endpoint identifiers differ by direction: they are no
+// scope.
 func (d *Decoder) gtp(p *Packet, left int) Result {
 	c := Cut(p.Payload)
 	flags, kind := c.U8(), c.U8()
@@ -160,8 +162,8 @@ func (d *Decoder) pptp(p *Packet, c Cursor, flags uint16, left int) Result {
 	return d.tunnel(p, EncapGRE, 0, typePPP, c.Bytes(min(n, c.Len())), left)
 }
 
-// ppp decodes a PPP frame (RFC 1661) with or without address and control (RFC 1662) and a compressed protocol field, or a
-// Cisco HDLC frame, which shares its link type.
+// ppp decodes a PPP frame (RFC 1661) with or without address and control (RFC 1662) and a compressed protocol field, or
+// a Cisco HDLC frame, which shares its link type.
 func (d *Decoder) ppp(p *Packet, b []byte, left int) Result {
 	c := Cut(b)
 	if len(b) >= 4 {

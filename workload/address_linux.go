@@ -13,8 +13,8 @@ import (
 // maxPerSpace is how many addresses are taken from one network namespace; ours.
 const maxPerSpace = 1024
 
-// Addresses returns the addresses in the workload's network namespace. It has to enter that, which takes CAP_SYS_ADMIN, and for a process's namespace
-// CAP_SYS_PTRACE too; without them it returns an error.
+// Addresses returns the addresses in the workload's network namespace. It has to enter that, which takes CAP_SYS_ADMIN,
+// and for a process's namespace CAP_SYS_PTRACE too; without them it returns an error.
 func Addresses(w *Workload) ([]netip.Addr, error) {
 	if w.NetNS == "" {
 		return nil, nil
@@ -43,8 +43,8 @@ func Addresses(w *Workload) ([]netip.Addr, error) {
 	return out, nil
 }
 
-// inSpace runs fn in the network namespace that path opens, on an OS thread of its own. The thread ends with fn: even if fn fails or panics, no other
-// goroutine ever runs in that namespace.
+// inSpace runs fn in the network namespace that path opens, on an OS thread of its own. The thread ends with fn: even
+// if fn fails or panics, no other goroutine ever runs in that namespace.
 func inSpace(path string, fn func() error) error {
 	f, err := os.Open(path)
 	if err != nil {

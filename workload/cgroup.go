@@ -13,8 +13,9 @@ const (
 	staticUIDLen = 32 // hexadecimal digits of a static pod's
 )
 
-// fromCgroup takes the container's id and the pod's unique id from the text of /proc/PID/cgroup; empty if there are none. The unified
-// hierarchy's line decides if it has an id; nested containers name the outer one first, so the last id of a line is the one.
+// fromCgroup takes the container's id and the pod's unique id from the text of /proc/PID/cgroup; empty if there are
+// none. The unified hierarchy's line decides if it has an id; nested containers name the outer one first, so the last
+// id of a line is the one.
 func fromCgroup(text []byte) (id, podUID string) {
 	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 		_, rest, _ := strings.Cut(s.Text(), ":")
@@ -48,8 +49,8 @@ func lastID(s string) string {
 	return ""
 }
 
-// lastPodUID returns the unique id behind the last "pod" that has one; systemd's names write its dashes as underscores. A pod that comes from a
-// file on the node has 32 digits without dashes, and those are returned.
+// lastPodUID returns the unique id behind the last "pod" that has one; systemd's names write its dashes as underscores.
+// A pod that comes from a file on the node has 32 digits without dashes, and those are returned.
 func lastPodUID(s string) string {
 	for {
 		i := strings.LastIndex(s, "pod")

@@ -26,8 +26,8 @@ const (
 	cniPrefix    = "cni-"                 // names of namespaces that container runtimes make up
 )
 
-// Finder finds the workload behind an interface. It keeps what it has found, and looks through /proc again, boundedly, when asked for a
-// namespace it does not know. Methods may be called from any goroutine.
+// Finder finds the workload behind an interface. It keeps what it has found, and looks through /proc again, boundedly,
+// when asked for a namespace it does not know. Methods may be called from any goroutine.
 type Finder struct {
 	own uint64          // inode of the namespace it was made in
 	rt  *netlink.Handle // asks for namespace ids as seen from there
@@ -62,8 +62,8 @@ func NewFinder() (*Finder, error) {
 // Close frees the Finder's socket.
 func (f *Finder) Close() { f.rt.Close() }
 
-// Find returns the workload in the network namespace at the other end of a veth; the zero Workload if it cannot be told. A namespace is
-// there before its first process: an answer without an ID may get one when asked again later.
+// Find returns the workload in the network namespace at the other end of a veth; the zero Workload if it cannot be
+// told. A namespace is there before its first process: an answer without an ID may get one when asked again later.
 func (f *Finder) Find(i Interface) Workload {
 	if i.NSID < 0 {
 		return Workload{}

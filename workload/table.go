@@ -11,15 +11,16 @@ type Entry struct {
 	Addresses []netip.Addr
 }
 
-// Table tells the workload at an address. It never changes, so any goroutine may use it without locks; a new state is a new
-// Table. A nil Table is empty.
+// Table tells the workload at an address. It never changes, so any goroutine may use it without locks; a new state is a
+// new Table. A nil Table is empty.
 type Table struct {
 	at   map[[16]byte]*Workload // nil value: several workloads have this address
 	left int
 }
 
-// NewTable makes a table. An address that several workloads have (private networks may overlap) belongs to none of them: no name is better than a
-// wrong one. Loopback, link-local and multicast addresses mean nothing outside their namespace and are left out.
+// NewTable makes a table. An address that several workloads have (private networks may overlap) belongs to none of
+// them: no name is better than a wrong one. Loopback, link-local and multicast addresses mean nothing outside their
+// namespace and are left out.
 func NewTable(entries []Entry) *Table {
 	t := &Table{at: map[[16]byte]*Workload{}}
 	for _, e := range entries {

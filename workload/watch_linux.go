@@ -40,10 +40,11 @@ type Event struct {
 	Err       error     // set iff Kind is Failed
 }
 
-// Watch tells which interfaces of the calling thread's network namespace are there and which come and go, until ctx ends; then it closes the
-// channel. An interface is watched if its name matches a pattern (path.Match) of include and none of exclude. Interfaces that are there come
-// first. A renamed interface departs and arrives. When the kernel has dropped news because nobody read it, all interfaces are listed again, so that
-// the events always add up to what is there. A reader that is slow loses nothing but time.
+// Watch tells which interfaces of the calling thread's network namespace are there and which come and go, until ctx
+// ends; then it closes the channel. An interface is watched if its name matches a pattern (path.Match) of include and
+// none of exclude. Interfaces that are there come first. A renamed interface departs and arrives. When the kernel has
+// dropped news because nobody read it, all interfaces are listed again, so that the events always add up to what is
+// there. A reader that is slow loses nothing but time.
 func Watch(ctx context.Context, include, exclude []string) (<-chan Event, error) {
 	return watch(ctx, include, exclude, watchBuffer)
 }
@@ -137,8 +138,8 @@ func (w *watcher) follow() error {
 	}
 }
 
-// relist makes the events add up to what is there now. News that is older than the listing and not read yet does no harm: each
-// is followed by the one that undoes it.
+// relist makes the events add up to what is there now. News that is older than the listing and not read yet does no
+// harm: each is followed by the one that undoes it.
 func (w *watcher) relist() error {
 	var links []netlink.Link
 	var err error

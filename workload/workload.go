@@ -1,8 +1,10 @@
-// Package workload says who is behind an interface or an address: it watches the host's interfaces come and go, and finds
-// the container, pod or network namespace at the other end of a veth. It captures nothing and asks no container runtime.
+// Package workload says who is behind an interface or an address: it watches the host's interfaces come and go, and
+// finds the container, pod or network namespace at the other end of a veth. It captures nothing and asks no container
+// runtime.
 package workload
 
-// Workload is a container, a pod or a named network namespace. Empty fields are not known. Once handed out it does not change.
+// Workload is a container, a pod or a named network namespace. Empty fields are not known. Once handed out it does not
+// change.
 type Workload struct {
 	ID        string            // the container's id, 64 hexadecimal digits; of a pod, its oldest container's
 	Name      string            // the container's name, or of a namespace made with `ip netns add NAME`, NAME

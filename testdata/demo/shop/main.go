@@ -1,5 +1,5 @@
-// Command shop is the demo's two workloads: a web server that takes orders, and a client that sends one over a keep-alive connection,
-// gzip-compressed, cut in the middle of the card number.
+// Command shop is the demo's two workloads: a web server that takes orders, and a client that sends one over a
+// keep-alive connection, gzip-compressed, cut in the middle of the card number.
 package main
 
 import (
