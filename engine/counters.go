@@ -97,6 +97,7 @@ func (c *Counters) Add(d *Counters) {
 	f.Late += g.Late
 	f.Rejected += g.Rejected
 	f.Doubted += g.Doubted
+	f.RefusedBytes += g.RefusedBytes
 	f.Overlaps += g.Overlaps
 	f.OverlapsDiffer += g.OverlapsDiffer
 	f.Midstream += g.Midstream
@@ -121,7 +122,7 @@ func (c *Counters) Stats() map[string]any {
 		"weir": map[string]any{
 			"no_ip": c.NoIP, "messages": c.Messages, "notes": c.Notes, "malformed": c.Malformed, "hits": c.Hits,
 			"anomalies": c.Anomalies, "panics": c.Panics, "undecodable": c.Undecodable, "shed_bytes": c.Shed,
-			"gap_bytes": c.Flow.GapBytes, "late_bytes": c.Flow.Late, "doubted": c.Flow.Doubted, "too_big_to_keep": c.TooBig, "unjudged_checksums": c.Flow.UnjudgedChecksums,
+			"gap_bytes": c.Flow.GapBytes, "late_bytes": c.Flow.Late, "doubted": c.Flow.Doubted, "refused_bytes": c.Flow.RefusedBytes, "too_big_to_keep": c.TooBig, "unjudged_checksums": c.Flow.UnjudgedChecksums,
 		},
 	}
 }

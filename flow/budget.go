@@ -9,7 +9,7 @@ func (c *core) keepBudget(f *Info, d wire.Dir) {
 		return
 	}
 	if h.doubt > 0 && f.Dirs[d.Other()].Packets != h.peer {
-		c.disbelieve(f, h)
+		c.disbelieve(f, d)
 		c.overBudget(f)
 	}
 	for c.over(f, h) && h.head < len(h.pieces) {
@@ -35,7 +35,7 @@ func (h *hold) doubted() int {
 
 // over reports whether more is held than the limits allow. The hole before the first piece counts, too.
 func (c *core) over(f *Info, h *hold) bool {
-	return f.x.held > c.limits.HeldPerFlow || c.pool.held > c.limits.HeldPerTable || h.holes >= c.limits.Holes && h.head < len(h.pieces)
+	return f.x.held > c.limits.HeldPerFlow || c.pool.held > c.limits.HeldPerTable || (h.holes >= c.limits.Holes || len(h.pieces)-h.head > maxPieces) && h.head < len(h.pieces)
 }
 
 func (c *core) overBudget(f *Info) { f.note(BudgetReached) }

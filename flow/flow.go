@@ -89,6 +89,7 @@ const (
 	UrgentData                         // urgent pointer in use
 	DataAfterClose                     // data after FIN or RST that the receiver may still take
 	BadFlags                           // impossible flag combination
+	Unaccepted                         // bytes that were held in doubt and that their receiver never acknowledged
 )
 
 // Chunk is bytes of one direction, in order. Data is borrowed until the next Push, Tick or Close: it points into the packet or into
@@ -160,6 +161,7 @@ type Direction struct {
 	Lost           uint64 // bytes told as gaps
 	Gaps           uint32
 	BadChecksums   uint32
+	Refused        uint32 // payload bytes not delivered because their receiver, as far as is known, did not take them; it stops at the top
 	Flags          wire.TCPFlags // all TCP flags seen
 }
 
@@ -174,6 +176,7 @@ type Counters struct {
 	BadChecksums             uint64
 	UnjudgedChecksums        uint64 // wrong, but accepted because the direction never showed a valid one
 	Rejected                 uint64 // segments that did not fit: window, PAWS, flags
+	RefusedBytes             uint64 // see Direction.Refused
 	Doubted                  uint64 // segments that a receiver is likely to refuse: kept until it acknowledges them
 	Overlaps, OverlapsDiffer uint64
 	Midstream                uint64

@@ -19,6 +19,7 @@ func (c *core) syn(f *Info, d wire.Dir, p *wire.Packet) outcome {
 	if p.TCP.Flags&wire.FIN != 0 {
 		c.n.Rejected++ // Linux drops SYN with FIN in every state
 		f.note(BadFlags)
+		c.refuse(f, d, p)
 		return stays
 	}
 	s := &f.side[d]

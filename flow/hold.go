@@ -11,6 +11,7 @@ import (
 const (
 	smallPieces = 64       // room for pieces that a free extra keeps
 	manyPieces  = 1024     // pieces of a direction, from which on small ones that join up are copied together, as receivers do
+	maxPieces   = 8192     // pieces of a direction; then the oldest hole is told as a gap
 	joinBytes   = 16 << 10 // bytes up to which they are
 )
 
@@ -181,7 +182,7 @@ func (c *core) insert(f *Info, d wire.Dir, first, seq wire.Seq, data []byte, dou
 	for j < len(h.pieces) && h.pieces[j].seq.Before(n.end()) {
 		j++
 	}
-	if i == j && i-h.head >= manyPieces && c.extend(f, h, i-1, &n) {
+	if i == j && len(h.pieces)-h.head >= manyPieces && (i > h.head && c.extend(f, h, i-1, &n) || i < len(h.pieces) && c.prepend(f, h, i, &n)) {
 		return
 	}
 	c.merge(f, d, i, j, &n)
@@ -201,6 +202,7 @@ func (c *core) merge(f *Info, d wire.Dir, i, j int, n *segment) {
 			continue
 		}
 		if differ && p.doubt && !n.doubt { // the doubt was right
+			c.refused(f, d, p.len())
 			h.take(&p, p.len())
 			c.release(f, p.block)
 			continue
@@ -285,6 +287,33 @@ func (c *core) extend(f *Info, h *hold, i int, n *segment) bool {
 	return true
 }
 
+// prepend copies n before piece i if that follows it and stays small: segments may come in reverse.
+func (c *core) prepend(f *Info, h *hold, i int, n *segment) bool {
+	p := &h.pieces[i]
+	size := p.len() + len(n.data)
+	if p.seq != n.end() || p.doubt != n.doubt || size > joinBytes {
+		return false
+	}
+	if int(p.off) < len(n.data) {
+		b := c.pool.take(f, min(2*size, joinBytes))
+		off := len(b) - p.len()
+		copy(b[off:], p.data())
+		c.pool.give(f, p.block)
+		p.block, p.off = b, uint32(off)
+	}
+	p.off -= uint32(len(n.data))
+	copy(p.block[p.off:], n.data)
+	p.seq, p.from, p.n = n.seq, n.first, uint32(size)
+	h.bytes += len(n.data)
+	if n.doubt {
+		h.doubt += len(n.data)
+	}
+	if i > h.head && h.pieces[i-1].end() == p.seq {
+		h.holes--
+	}
+	return true
+}
+
 // hold copies data into a block of its own.
 func (c *core) hold(f *Info, data []byte) []byte {
 	c.pool.charge(f, pieceCost)
@@ -316,7 +345,10 @@ func (h *hold) believe() {
 }
 
 // disbelieve drops all that is in doubt.
-func (c *core) disbelieve(f *Info, h *hold) {
+func (c *core) disbelieve(f *Info, d wire.Dir) {
+	h := &f.x.hold[d]
+	c.refused(f, d, h.doubt)
+	f.note(Unaccepted)
 	n := h.head
 	for i := h.head; i < len(h.pieces); i++ {
 		p := h.pieces[i]

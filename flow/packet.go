@@ -35,6 +35,7 @@ func (c *core) packet(f *Info, d wire.Dir, p *wire.Packet) outcome {
 	case p.Key.Proto == wire.ProtoTCP && (t == good || t == doubtful && len(p.Payload) > 0):
 		return c.tcp(f, d, p, t)
 	case t != good || p.Key.Proto == wire.ProtoTCP:
+		c.refuse(f, d, p)
 		return stays
 	}
 	if f.Dirs[d.Other()].Packets > 0 {
@@ -156,7 +157,7 @@ func (c *core) flush(f *Info, d wire.Dir) {
 		if h.peer == f.Dirs[d.Other()].Packets {
 			h.believe()
 		} else {
-			c.disbelieve(f, h)
+			c.disbelieve(f, d)
 		}
 	}
 	pr := h.proof

@@ -225,7 +225,7 @@ func heldText(f *Info, d wire.Dir) string {
 }
 
 var anomalyNames = []string{"OverlapDiffers", "BadChecksum", "ForgedACK", "ForgedRST", "ForgedSYN", "OutOfWindow", "OldTimestamp", "Midstream",
-	"SYNData", "GapTold", "BudgetReached", "UrgentData", "DataAfterClose", "BadFlags"}
+	"SYNData", "GapTold", "BudgetReached", "UrgentData", "DataAfterClose", "BadFlags", "Unaccepted"}
 
 func (a Anomaly) names() string {
 	var s []string

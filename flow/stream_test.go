@@ -206,12 +206,24 @@ func TestSilentReceiver(t *testing.T) {
 
 // TestTinySegments holds bytes one by one: what that costs is counted, and the order does not matter.
 func TestTinySegments(t *testing.T) {
+	const n = 30000
+	for name, place := range map[string]func(i int) int{
+		"forward":         func(i int) int { return i },
+		"backward":        func(i int) int { return n - 1 - i },
+		"from the middle": func(i int) int { return n/2 - 1 + (i%2*2-1)*(i+i%2)/2 },
+	} {
+		t.Run(name, func(t *testing.T) { testTinySegments(t, n, place) })
+	}
+}
+
+func testTinySegments(t *testing.T, n int, place func(i int) int) {
 	limits := DefaultLimits
-	limits.HeldPerFlow = 256 << 10
+	limits.HeldPerFlow = 512 << 10
 	e := newEnds(limits, Linux, 1, 1)
 	e.shake()
-	for i := range 30000 {
-		e.send(wire.ToServer, wire.ACK, 3+i, 1, []byte{byte(i)})
+	for i := range n {
+		at := place(i)
+		e.send(wire.ToServer, wire.ACK, 3+at, 1, []byte{byte(at)})
 		if h := e.table.Counters().Held; h > limits.HeldPerFlow {
 			t.Fatalf("%d bytes held", h)
 		}

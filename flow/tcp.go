@@ -96,8 +96,10 @@ func (c *core) tcp(f *Info, d wire.Dir, p *wire.Packet, most trust) outcome {
 	flags := p.TCP.Flags
 	switch {
 	case most != good && (flags&(wire.RST|wire.SYN) != 0 || flags&wire.ACK == 0 || !f.side[d].has(based)):
+		c.refuse(f, d, p)
 		return stays
 	case flags&wire.RST != 0:
+		c.refuse(f, d, p)
 		c.rst(f, d, p)
 		return stays
 	case flags&wire.SYN != 0:
@@ -105,6 +107,7 @@ func (c *core) tcp(f *Info, d wire.Dir, p *wire.Packet, most trust) outcome {
 	case flags&wire.ACK == 0:
 		c.n.Rejected++ // RFC 9293 section 3.10.7.4: without ACK a segment is dropped
 		f.note(BadFlags)
+		c.refuse(f, d, p)
 		return stays
 	}
 	if most == good {
@@ -129,7 +132,10 @@ func (c *core) tcp(f *Info, d wire.Dir, p *wire.Packet, most trust) outcome {
 	if fits {
 		c.ack(f, d, p)
 	}
-	if t != refused && (len(p.Payload) > 0 || flags&wire.FIN != 0) {
+	switch {
+	case t == refused:
+		c.refuse(f, d, p)
+	case len(p.Payload) > 0 || flags&wire.FIN != 0:
 		c.data(f, d, p, t)
 	}
 	if f.x != nil {
@@ -202,6 +208,23 @@ func (c *core) count(f *Info, d wire.Dir, p *wire.Packet, t trust) trust {
 	}
 	c.n.Rejected++
 	return refused
+}
+
+// refuse counts the payload of a segment that is not looked at, as far as it is not a repetition.
+func (c *core) refuse(f *Info, d wire.Dir, p *wire.Packet) {
+	n := len(p.Payload)
+	if s := &f.side[d]; p.Key.Proto == wire.ProtoTCP && s.has(based) {
+		n = min(n, p.TCP.Seq.Add(n).Sub(s.next))
+	}
+	c.refused(f, d, n)
+}
+
+func (c *core) refused(f *Info, d wire.Dir, n int) {
+	if n > 0 {
+		x := &f.Dirs[d]
+		x.Refused += uint32(min(n, int(^x.Refused)))
+		c.n.RefusedBytes += uint64(n)
+	}
 }
 
 // pastWindow judges a segment that begins past bytes after the window's end.

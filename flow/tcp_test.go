@@ -1,6 +1,9 @@
 package flow
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 const shake = `
 > S 0 0
@@ -116,4 +119,29 @@ func TestAttacks(t *testing.T) {
 		{"tiny overlaps", shake + "> A 5 1 X\n> A 3 1 cd\n> A 4 1 DEF\n> A 1 1 ab", ">ab >cd >EF >. <. end:drained | OverlapDiffers", "[ ]"},
 		{"ACK far in the past", shake + "< A 1 1 x\n> A 1 2 a\n> A 2 -900000 BAD\n> A 2 2 b", "<x >a >b >. <. end:drained | OverlapDiffers ForgedACK", ""},
 	})
+}
+
+// TestRefused: bytes that no receiver takes are counted, but not those that are a repetition.
+func TestRefused(t *testing.T) {
+	for _, c := range []struct {
+		name, script string
+		want         uint32
+	}{
+		{"nothing", "> A 1 1 abc\n> A 1 1 abc\n< A 1 4", 0},
+		{"without ACK", "> 0 1 1 abc\n> A 1 1 abc\n< A 1 4", 3},
+		{"beyond the window", "> A 900000000 1 abc", 3},
+		{"with RST", "> RA 77 1 abc", 3},
+		{"never acknowledged", "> A 1 1 abc\n< A 1 4\n> A 4 99999 evil\n< A 1 4 xyz\n> A 4 4 d\n< A 4 5", 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPlayer(t, DefaultLimits, Linux, 0)
+			for _, line := range strings.Split(shake+c.script, "\n") {
+				p.line(line)
+			}
+			p.table.Close()
+			if got := p.table.Counters().RefusedBytes; got != uint64(c.want) {
+				t.Errorf("got %d refused, want %d", got, c.want)
+			}
+		})
+	}
 }
