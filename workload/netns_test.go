@@ -333,27 +333,38 @@ func TestFindContainer(t *testing.T) {
 // cgroup makes a cgroup and returns its directory.
 func cgroup(t *testing.T, path string) *os.File {
 	t.Helper()
-	for _, root := range []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
-		if _, err := os.Stat(root + "/cgroup.procs"); err != nil {
-			continue
+	root := unified(t)
+	t.Cleanup(func() {
+		for p := path; p != "."; p = filepath.Dir(p) {
+			os.Remove(root + "/" + p)
 		}
-		if err := os.MkdirAll(root+"/"+path, 0o755); err != nil {
-			t.Skipf("cannot make a cgroup: %v", err)
-		}
-		t.Cleanup(func() {
-			for p := path; p != "."; p = filepath.Dir(p) {
-				os.Remove(root + "/" + p)
-			}
-		})
-		d, err := os.Open(root + "/" + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { d.Close() })
-		return d
+	})
+	if err := os.MkdirAll(root+"/"+path, 0o755); err != nil {
+		t.Skipf("cannot make a cgroup: %v", err)
 	}
-	t.Skip("no unified cgroup hierarchy")
-	return nil
+	d, err := os.Open(root + "/" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// unified returns where the unified cgroup hierarchy is mounted and may be written. A chroot or a container has none: it is mounted for the
+// test then.
+func unified(t *testing.T) string {
+	t.Helper()
+	for _, root := range []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
+		if _, err := os.Stat(root + "/cgroup.procs"); err == nil && unix.Access(root, unix.W_OK) == nil {
+			return root
+		}
+	}
+	root := t.TempDir()
+	if err := unix.Mount("cgroup2", root, "cgroup2", 0, ""); err != nil {
+		t.Skipf("cannot mount the unified cgroup hierarchy: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(root, unix.MNT_DETACH) })
+	return root
 }
 
 func TestFindOldest(t *testing.T) {
