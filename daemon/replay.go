@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/pprof"
 	"sort"
 
@@ -92,7 +93,11 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 	if r.Stats {
 		r.writeStats(&run.total, queue)
 	}
-	return run.total.Alerts, errors.Join(err, queue.Close())
+	err = errors.Join(err, queue.Close())
+	if err == nil && r.Output == "table" {
+		fmt.Fprintln(r.Stderr, summary(&run.total))
+	}
+	return run.total.Alerts, err
 }
 
 // replayRun is the state that goes from one file into the next.
@@ -108,6 +113,9 @@ type replayRun struct {
 }
 
 func (r *replayRun) file(name string) error {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder: name the captures in it (%s)", name, filepath.Join(name, "*.pcap"))
+	}
 	src, err := capture.OpenFile(name)
 	if err != nil {
 		return err
@@ -168,6 +176,21 @@ func (r *Replay) sink() (*alert.Queue, map[string]bool) {
 		events = allEvents()
 	}
 	return alert.NewQueue(s, true), events
+}
+
+// summary says in a line what was read, so that an empty table is not taken for an empty capture; and what was not looked at.
+func summary(c *engine.Counters) string {
+	s := fmt.Sprintf("weir: packets: %d, flows: %d, alerts: %d", c.Frames, c.Flow.Flows, c.Alerts)
+	if c.Undecoded > 0 {
+		s += fmt.Sprintf("; packets that could not be decoded: %d", c.Undecoded)
+	}
+	if c.Flow.GapBytes > 0 {
+		s += fmt.Sprintf("; bytes that are missing in the capture: %d", c.Flow.GapBytes)
+	}
+	if c.Shed > 0 {
+		s += fmt.Sprintf("; bytes that detection had no budget for: %d", c.Shed)
+	}
+	return s
 }
 
 // tableEvents are what a person sees unless more is asked for.

@@ -61,7 +61,7 @@ func EventTypes(list string) (map[string]bool, error) {
 				names = append(names, k)
 			}
 			slices.Sort(names)
-			return nil, fmt.Errorf("--events %s: unknown event type (known: %s)", word, strings.Join(names, ", "))
+			return nil, fmt.Errorf("--events: %q is an unknown event type (known: %s)", word, strings.Join(names, ", "))
 		}
 		out[word] = true
 	}
@@ -70,7 +70,7 @@ func EventTypes(list string) (map[string]bool, error) {
 
 // allEvents are all event types that there are.
 func allEvents() map[string]bool {
-	out := map[string]bool{"alert": true, "info": true, "flow": true, "anomaly": true, "drop": true, "stats": true, "fileinfo": true}
+	out := map[string]bool{"alert": true, "info": true, "flow": true, "anomaly": true, "stats": true}
 	for _, p := range dissect.Protocols {
 		out[p.EventType()] = true
 	}

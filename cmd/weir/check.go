@@ -46,12 +46,29 @@ them, or a weir.toml. Nothing is started and nothing is changed.`,
 			if err := daemon.TryRules(set); err != nil {
 				return usage(err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "ok: %d rules\n", len(set.Rules))
-			return nil
+			text := fmt.Sprintf("ok: %d rules", len(set.Rules))
+			if len(args) > 0 {
+				text += fmt.Sprintf(", %d of them from what was named", countFrom(set, args))
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
+			return failed(err)
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", daemon.DefaultConfigPath, "configuration file")
 	return cmd
+}
+
+// countFrom counts the rules that stand in files, or in files in folders, that were named: 0 of a folder is seldom what is meant.
+func countFrom(set *rules.Set, paths []string) (n int) {
+	for _, r := range set.Rules {
+		for _, p := range paths {
+			if file := filepath.Clean(r.Pos.File); file == filepath.Clean(p) || filepath.Dir(file) == filepath.Clean(p) {
+				n++
+				break
+			}
+		}
+	}
+	return n
 }
 
 // report prints problems to stderr. It returns an error, already printed, if one of them is more than a warning.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -42,19 +43,20 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
-	err := root.Execute()
+	cmd, err := root.ExecuteC()
 	if err == nil {
 		return 0
 	}
-	code := exitUsage // what cobra itself refuses is wrong usage
 	var e exit
-	if errors.As(err, &e) {
-		code = e.code
+	if !errors.As(err, &e) { // what cobra itself refuses is wrong usage
+		text := strings.Join(strings.Fields(err.Error()), " ") // what it suggests stands in lines of its own
+		fmt.Fprintf(os.Stderr, "weir: %s (see: %s --help)\n", text, cmd.CommandPath())
+		return exitUsage
 	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "weir:", text)
 	}
-	return code
+	return e.code
 }
 
 func rootCommand() *cobra.Command {
@@ -71,7 +73,25 @@ and keeps the packets that prove it.`,
 	}
 	root.AddCommand(runCommand(), replayCommand(), checkCommand(), rulesCommand(), alertsCommand(), statusCommand(),
 		reloadCommand(), versionCommand())
+	ownExamples(root)
 	return root
+}
+
+// ownExamples gives the commands that cobra adds an example too.
+func ownExamples(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Example = "  weir help rules test"
+		case "completion":
+			cmd.Example = "  source <(weir completion bash)"
+			for _, shell := range cmd.Commands() {
+				shell.Example = "  weir completion " + shell.Name()
+			}
+		}
+	}
 }
 
 // failed turns an error of a command's work into exit status 1.

@@ -1,0 +1,344 @@
+package weir_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"weir/alert"
+	"weir/daemon"
+	"weir/dissect"
+	"weir/engine"
+)
+
+// docRows returns the rows of all tables in a document whose first cell is names in backquotes: the other cells by name.
+func docRows(t *testing.T, file string) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[0], -1) {
+			rows[m[1]] = cells[1:]
+		}
+	}
+	return rows
+}
+
+// eventPath is where a field stands in its protocol's event.
+func eventPath(p *dissect.Protocol, f *dissect.FieldSpec) string {
+	if f.EVE == "" {
+		return "–"
+	}
+	path := f.EVE
+	if list, key, ok := strings.Cut(path, "."); ok {
+		path = list + "[]." + key
+	}
+	return "`" + p.EventType() + "." + strings.ReplaceAll(path, "/", ".") + "`"
+}
+
+// TestDocsFields holds docs/protocols.md to the table of protocols.
+func TestDocsFields(t *testing.T) {
+	rows := docRows(t, "docs/protocols.md")
+	seen := map[string]bool{}
+	for _, p := range append([]*dissect.Protocol{&dissect.Raw}, dissect.Protocols...) {
+		for i := range p.Fields {
+			f := &p.Fields[i]
+			if seen[f.Name] {
+				continue // told with the protocol that had it first
+			}
+			seen[f.Name] = true
+			derived := ""
+			if f.Derived {
+				derived = "yes"
+			}
+			row := rows[f.Name]
+			if len(row) != 3 || row[0] == "" {
+				t.Errorf("docs/protocols.md: no row for field %s: | `%[1]s` | what it holds | %s | %s |", f.Name, derived, eventPath(p, f))
+				continue
+			}
+			if want := eventPath(p, f); row[1] != derived || row[2] != want {
+				t.Errorf("docs/protocols.md: %s: got derived %q, event %s, want %q, %s", f.Name, row[1], row[2], derived, want)
+			}
+		}
+	}
+	for name, row := range rows {
+		if !seen[name] && len(row) == 3 {
+			t.Errorf("docs/protocols.md: there is no field %s", name)
+		}
+	}
+}
+
+// notesOf reads the tables of notes from the source of package dissect: code, alert, detail, by protocol.
+func notesOf(t *testing.T) map[string][][3]string {
+	t.Helper()
+	files, err := filepath.Glob("dissect/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][][3]string{}
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			lit, ok := n.(*ast.CompositeLit)
+			if !ok || len(lit.Elts) != 3 {
+				return true
+			}
+			var cells [3]string
+			for i, e := range lit.Elts {
+				switch e := e.(type) {
+				case *ast.BasicLit:
+					cells[i], _ = strconv.Unquote(e.Value)
+				case *ast.Ident:
+					cells[i] = e.Name
+				}
+			}
+			if protocol, _, ok := strings.Cut(cells[0], "."); ok && (cells[1] == "true" || cells[1] == "false") && cells[2] != "" {
+				out[protocol] = append(out[protocol], cells)
+			}
+			return true
+		})
+	}
+	return out
+}
+
+// TestDocsNotes holds the tables of notes in docs/protocols.md to the source; -update writes them.
+func TestDocsNotes(t *testing.T) {
+	const file = "docs/protocols.md"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(text)
+	for protocol, notes := range notesOf(t) {
+		slices.SortFunc(notes, func(a, b [3]string) int { return strings.Compare(a[0], b[0]) })
+		b := "| code | alert | what it says |\n|---|---|---|\n"
+		for _, n := range notes {
+			raises := ""
+			if n[1] == "true" {
+				raises = "alert "
+			}
+			b += fmt.Sprintf("| `%s` | %s| %s |\n", n[0], raises, n[2])
+		}
+		begin := "<!-- notes of " + protocol + " -->\n"
+		before, rest, found := strings.Cut(want, begin)
+		_, after, ended := strings.Cut(rest, "<!-- end -->\n")
+		if !found || !ended {
+			t.Errorf("%s: no place for the notes of %s: %s<!-- end -->", file, protocol, begin)
+			continue
+		}
+		want = before + begin + b + "<!-- end -->\n" + after
+	}
+	switch {
+	case want == string(text):
+	case *update:
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("%s: the notes have changed: go test -run TestDocsNotes . -update", file)
+	}
+}
+
+// TestDocsConfiguration holds docs/configuration.md to the keys of weir.toml and their defaults.
+func TestDocsConfiguration(t *testing.T) {
+	rows := docRows(t, "docs/configuration.md")
+	conf := reflect.ValueOf(daemon.DefaultConfig()).Elem()
+	for i := range conf.NumField() {
+		table := conf.Type().Field(i).Tag.Get("toml")
+		if table == "-" {
+			continue
+		}
+		for j := range conf.Field(i).NumField() {
+			key := table + "." + conf.Field(i).Type().Field(j).Tag.Get("toml")
+			want := "`" + tomlOf(conf.Field(i).Field(j).Interface()) + "`"
+			if row := rows[key]; len(row) != 2 || row[0] != want || row[1] == "" {
+				t.Errorf("docs/configuration.md: %s: got %q, want the default %s and what it says", key, row, want)
+			}
+			delete(rows, key)
+		}
+	}
+	for key := range rows {
+		t.Errorf("docs/configuration.md: there is no key %s", key)
+	}
+}
+
+func tomlOf(v any) string {
+	switch v := v.(type) {
+	case []string:
+		quoted := make([]string, len(v))
+		for i := range v {
+			quoted[i] = strconv.Quote(v[i])
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	case string, fmt.Stringer:
+		return strconv.Quote(fmt.Sprint(v))
+	}
+	return fmt.Sprint(v)
+}
+
+// TestDocsAnomalies holds docs/events.md to the codes in the source of what tells anomalies.
+func TestDocsAnomalies(t *testing.T) {
+	rows := docRows(t, "docs/events.md")
+	protocols := docRows(t, "docs/protocols.md")
+	code := regexp.MustCompile(`"(stream|fragment|decode|evidence|engine|dlp|capture|output)\.[a-z_]+"`)
+	ofProtocol := regexp.MustCompile(`\.Name\s*\+\s*"(\.[a-z_]+)"`)
+	seen := map[string]bool{}
+	for _, dir := range []string{"engine", "dlp", "daemon", "alert"} {
+		files, _ := filepath.Glob(dir + "/*.go")
+		for _, name := range files {
+			src, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(name, "_test.go") || name == "daemon/config.go" { // keys of weir.toml look alike
+				continue
+			}
+			for _, m := range code.FindAllString(string(src), -1) {
+				c := strings.Trim(m, `"`)
+				seen[c] = true
+				if row := rows[c]; len(row) != 2 || row[0] == "" || row[1] == "" {
+					t.Errorf("docs/events.md: no row for %s: | `%[1]s` | what was seen | what to make of it |", c)
+				}
+			}
+			for _, m := range ofProtocol.FindAllStringSubmatch(string(src), -1) {
+				if protocols["PROTOCOL"+m[1]] == nil {
+					t.Errorf("docs/protocols.md: no row for PROTOCOL%s", m[1])
+				}
+			}
+		}
+	}
+	for name, row := range rows {
+		if code.MatchString(strconv.Quote(name)) && len(row) == 2 && !seen[name] {
+			t.Errorf("docs/events.md: there is no %s any more", name)
+		}
+	}
+}
+
+// TestDocsEvents holds docs/events.md to what AppendEVE writes of an event that has everything.
+func TestDocsEvents(t *testing.T) {
+	rows := docRows(t, "docs/events.md")
+	ev := &alert.Event{}
+	fill(reflect.ValueOf(ev).Elem())
+	end := netip.MustParseAddrPort("10.0.0.1:80")
+	ev.Src, ev.Dst, ev.App, ev.Stats = end, end, nil, (&engine.Counters{}).Stats()
+	for _, ev.Proto = range []uint8{6, 1} {
+		line, err := alert.AppendEVE(nil, ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v map[string]any
+		d := json.NewDecoder(bytes.NewReader(line))
+		if err := d.Decode(&v); err != nil {
+			t.Fatal(err)
+		}
+		documented(t, rows, "", v)
+	}
+}
+
+// fill sets everything in v to something that is not empty.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				fill(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0))
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		v.SetUint(255)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(1)
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(key)
+		fill(value)
+		v.SetMapIndex(key, value)
+	}
+}
+
+// documented checks each member of an event, the members of objects that are a row of their own excepted.
+func documented(t *testing.T, rows map[string][]string, path string, v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, m := range v {
+			p := strings.TrimPrefix(path+"."+k, ".")
+			p = strings.TrimPrefix(p, "stats.") // a table of its own
+			if len(rows[p]) == 1 && rows[p][0] != "" {
+				continue
+			}
+			if _, ok := m.(map[string]any); ok {
+				documented(t, rows, p, m)
+			} else if list, ok := m.([]any); ok && len(list) > 0 {
+				documented(t, rows, p+"[]", list[0])
+			} else {
+				t.Errorf("docs/events.md: no row for %s", p)
+			}
+		}
+	default:
+		t.Errorf("docs/events.md: no row for %s", path)
+	}
+}
+
+// TestDocsLinks: what a document names is there; and DESIGN.md is read to its end only if it is short.
+func TestDocsLinks(t *testing.T) {
+	files, _ := filepath.Glob("*.md")
+	more, _ := filepath.Glob("docs/*.md")
+	for _, file := range append(files, more...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+		const page = 60 // lines
+		if n := bytes.Count(text, []byte("\n")); file == "DESIGN.md" && n > 4*page {
+			t.Errorf("%s: %d lines, at most 4 pages of %d are wanted", file, n, page)
+		}
+	}
+}
