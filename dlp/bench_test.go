@@ -107,7 +107,7 @@ func benchNative(b *testing.B, s *Scanner, body []byte, size int) {
 		if at+size > len(body) {
 			at = 0
 		}
-		s.native.block(c.block, body[at:at+size])
+		s.native.block(c.native, body[at:at+size])
 		at += size
 	}
 }

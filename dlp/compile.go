@@ -19,6 +19,7 @@ type Options struct {
 	CacheDir       string // compiled databases are kept here; "" keeps none
 	FingerprintKey []byte // keys fingerprints; empty: a random one, so that they compare within this process only
 	OpenBytes      int64  // bytes that all open values together may hold, C memory included; 0: DefaultOpenBytes
+	scalar         bool   // for tests: no vector instructions
 }
 
 // DefaultOpenBytes is what open values may hold unless Options say otherwise.
@@ -33,6 +34,7 @@ type Database struct {
 	of      [2][]*class // by direction and index into dissect.FieldNames; nil where no rule looks
 	key     []byte
 	limit   int64 // bytes that open values may hold
+	scalar  bool
 	global  []allowlist
 
 	refs atomic.Int64
@@ -69,8 +71,7 @@ type class struct {
 	db       *Database
 	rules    []*rule
 	words    []keyword // patterns after the rules'
-	block    nativeDB  // for values that come whole
-	stream   nativeDB
+	native   nativeClass
 	size     int64 // bytes of an open stream
 	keep     int   // bytes of an open value that are kept
 	patterns int
@@ -85,7 +86,7 @@ type keyword struct {
 
 // Compile makes a Database of a Set. An error names the rule's file, line and id.
 func Compile(set *rules.Set, opt Options) (*Database, error) {
-	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, open: new(atomic.Int64)}
+	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, open: new(atomic.Int64), scalar: opt.scalar}
 	if db.limit == 0 {
 		db.limit = DefaultOpenBytes
 	}
@@ -322,8 +323,7 @@ func (db *Database) release() {
 		return
 	}
 	for _, c := range db.classes {
-		c.block.free()
-		c.stream.free()
+		c.native.free()
 	}
 }
 

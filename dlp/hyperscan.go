@@ -3,6 +3,7 @@ package dlp
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/flier/gohs/hyperscan"
@@ -27,28 +28,49 @@ func (db *Database) build(cacheDir string) error {
 	return errors.Join(errs...)
 }
 
+// build compiles what the class needs: block and stream databases of its patterns, and of those that are sieved.
 func (c *class) build(cacheDir string) error {
-	pats := make([]*hyperscan.Pattern, 0, c.patterns)
+	var err error
+	if c.native, err = newNativeClass(); err != nil {
+		return err
+	}
+	sieved, v := sift(c.rules)
+	if v != nil {
+		v.scalar = c.db.scalar
+		if err := c.native.sift(v); err != nil {
+			return err
+		}
+	}
+	always, rare := c.hyperscanPatterns(sieved)
+	for _, stream := range []bool{false, true} {
+		if err := c.database(role{stream: stream}, always, cacheDir); err != nil {
+			return err
+		}
+		if err := c.database(role{stream: stream, sieved: true}, rare, cacheDir); err != nil {
+			return err
+		}
+	}
+	c.size = int64(c.native.streamSize() + c.keep)
+	return nil
+}
+
+func (c *class) hyperscanPatterns(sieved []*rule) (always, rare []*hyperscan.Pattern) {
 	for i, r := range c.rules {
 		p := hyperscan.NewPattern(r.expr.pattern(), 0)
 		p.Id = i
-		pats = append(pats, p)
+		if slices.Contains(sieved, r) {
+			rare = append(rare, p)
+			continue
+		}
+		always = append(always, p)
 	}
 	for i, w := range c.words {
 		// One end in a value is enough.
 		p := hyperscan.NewPattern(hyperscanWord(w.word), hyperscan.Caseless|hyperscan.SingleMatch)
 		p.Id = len(c.rules) + i
-		pats = append(pats, p)
+		always = append(always, p)
 	}
-	var err error
-	if c.block, err = c.database(pats, hyperscan.BlockMode, cacheDir); err != nil {
-		return err
-	}
-	if c.stream, err = c.database(pats, hyperscan.StreamMode, cacheDir); err != nil {
-		return err
-	}
-	c.size = int64(c.stream.streamSize() + c.keep)
-	return nil
+	return always, rare
 }
 
 func hyperscanWord(w string) string {
@@ -59,13 +81,18 @@ func hyperscanWord(w string) string {
 	return e.pattern()
 }
 
-// database compiles pats for mode. A pattern that is refused is tried once more as a prefilter.
-func (c *class) database(pats []*hyperscan.Pattern, mode hyperscan.ModeFlag, cacheDir string) (nativeDB, error) {
+// database compiles pats, if there are any, for their role. A pattern that is refused is tried once more as a prefilter.
+func (c *class) database(as role, pats []*hyperscan.Pattern, cacheDir string) error {
+	if len(pats) == 0 {
+		return nil
+	}
+	mode := hyperscan.BlockMode
+	if as.stream {
+		mode = hyperscan.StreamMode
+	}
 	name := cacheName(pats, mode)
-	if b, ok := readCache(cacheDir, name, c.db.key); ok {
-		if d, err := loadNative(b); err == nil {
-			return d, nil
-		}
+	if b, ok := readCache(cacheDir, name, c.db.key); ok && c.native.load(as, b) == nil {
+		return nil
 	}
 	for range len(pats) + 1 {
 		d, err := hyperscan.Patterns(pats).Build(mode)
@@ -73,22 +100,22 @@ func (c *class) database(pats []*hyperscan.Pattern, mode hyperscan.ModeFlag, cac
 			defer d.Close()
 			b, err := d.Marshal()
 			if err != nil {
-				return nativeDB{}, fmt.Errorf("dlp: serialise a database: %w", err)
+				return fmt.Errorf("dlp: serialise a database: %w", err)
 			}
 			writeCache(cacheDir, name, c.db.key, b)
-			return loadNative(b)
+			return c.native.load(as, b)
 		}
 		bad := culprit(pats, mode)
-		if bad < 0 || bad >= len(c.rules) {
-			return nativeDB{}, fmt.Errorf("dlp: compile %d rules: %w", len(c.rules), err)
+		if bad < 0 || pats[bad].Id >= len(c.rules) {
+			return fmt.Errorf("dlp: compile %d rules: %w", len(c.rules), err)
 		}
 		if pats[bad].Flags&hyperscan.PrefilterMode != 0 {
 			_, err := pats[bad].Build(mode)
-			return nativeDB{}, ruleError(c.rules[bad].Rule, fmt.Errorf("regex: neither as it is nor as a prefilter: %w", err))
+			return ruleError(c.rules[pats[bad].Id].Rule, fmt.Errorf("regex: neither as it is nor as a prefilter: %w", err))
 		}
 		pats[bad].Flags |= hyperscan.PrefilterMode
 	}
-	return nativeDB{}, errNative
+	return errNative
 }
 
 // culprit returns the first pattern that does not compile on its own, -1 if all do.

@@ -106,10 +106,7 @@ func (s *Scanner) fit(db *Database) error {
 		return nil
 	}
 	for _, c := range db.classes {
-		if err := s.native.fit(c.block, c.patterns); err != nil {
-			return err
-		}
-		if err := s.native.fit(c.stream, c.patterns); err != nil {
+		if err := s.native.fit(c.native, c.patterns); err != nil {
 			return err
 		}
 		if len(s.stops) < c.patterns {
@@ -216,7 +213,7 @@ func (s *Scanner) Close(st *State, hits []Hit) []Hit {
 // whole scans a value, or the last piece of one, that no stream is open for.
 func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part, hits []Hit) []Hit {
 	s.spend(st, len(p.Bytes))
-	regions, err := s.native.block(c.block, p.Bytes)
+	regions, err := s.native.block(c.native, p.Bytes)
 	if err != nil {
 		s.giveUp(int64(len(p.Bytes)), whyNative)
 		return hits

@@ -1,0 +1,156 @@
+#include "native.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t weir_native;
+
+void *weir_alloc(size_t n) {
+	void *p = malloc(n);
+	if (p) __atomic_add_fetch(&weir_native, (int64_t)malloc_usable_size(p), __ATOMIC_RELAXED);
+	return p;
+}
+
+void weir_release(void *p) {
+	if (p) __atomic_sub_fetch(&weir_native, (int64_t)malloc_usable_size(p), __ATOMIC_RELAXED);
+	free(p);
+}
+
+int64_t weir_bytes(void) { return __atomic_load_n(&weir_native, __ATOMIC_RELAXED); }
+
+void weir_count_memory(void) {
+	hs_set_database_allocator(weir_alloc, weir_release);
+	hs_set_scratch_allocator(weir_alloc, weir_release);
+	hs_set_stream_allocator(weir_alloc, weir_release);
+}
+
+// Ends that are this close make one region: what is between them is looked at once.
+#define WEIR_CLOSE 64
+
+int weir_match(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *ctx) {
+	(void)from;
+	(void)flags;
+	weir_scan *s = ctx;
+	uint32_t k = s->slot[id];
+	to += s->shift;
+	if (k) {
+		weir_region *r = &s->region[k - 1];
+		// The last places are kept for patterns that have none yet.
+		if (to <= r->last + WEIR_CLOSE || s->n >= s->spare) {
+			r->ends++;
+			if (to > r->last) r->last = to;
+			if (to < r->first) r->first = to;
+			return 0;
+		}
+	}
+	weir_region *r = &s->region[s->n++];
+	r->id = id;
+	r->ends = 1;
+	r->first = r->last = to;
+	s->slot[id] = s->n;
+	return 0;
+}
+
+static void weir_clear(weir_scan *s) {
+	for (uint32_t i = 0; i < s->n; i++) s->slot[s->region[i].id] = 0;
+	s->n = 0;
+	s->shift = 0;
+}
+
+int weir_block(weir_scan *s, const weir_class *c, const char *b, unsigned int n) {
+	weir_clear(s);
+	hs_error_t e = HS_SUCCESS;
+	if (c->block) e = hs_scan(c->block, b, n, 0, s->scratch, weir_match, s);
+	if (e == HS_SUCCESS && c->sieve) e = weir_sieve_block(s, c, (const uint8_t *)b, n);
+	return e == HS_SUCCESS ? (int)s->n : (int)e;
+}
+
+int weir_write(weir_scan *s, weir_stream *st, const char *b, unsigned int n) {
+	weir_clear(s);
+	hs_error_t e = HS_SUCCESS;
+	if (st->stream) e = hs_scan_stream(st->stream, b, n, 0, s->scratch, weir_match, s);
+	if (e == HS_SUCCESS && st->class->sieve) e = weir_sieve_write(s, st, (const uint8_t *)b, n);
+	return e == HS_SUCCESS ? (int)s->n : (int)e;
+}
+
+int weir_end(weir_scan *s, weir_stream *st) {
+	weir_clear(s);
+	hs_error_t e = HS_SUCCESS;
+	if (st->stream) e = hs_reset_stream(st->stream, 0, s->scratch, weir_match, s);
+	if (st->until > st->at) {
+		s->shift = st->base;
+		hs_error_t e2 = hs_reset_stream(st->sieved, 0, s->scratch, weir_match, s);
+		if (e == HS_SUCCESS) e = e2;
+	}
+	st->at = st->until = st->base = 0;
+	st->kept = 0;
+	return e == HS_SUCCESS ? (int)s->n : (int)e;
+}
+
+weir_stream *weir_open(const weir_class *c) {
+	weir_stream *st = weir_alloc(sizeof *st);
+	if (!st) return NULL;
+	memset(st, 0, sizeof *st);
+	st->class = c;
+	if (c->stream && hs_open_stream(c->stream, 0, &st->stream) != HS_SUCCESS) {
+		weir_release(st);
+		return NULL;
+	}
+	if (c->sieved_stream && hs_open_stream(c->sieved_stream, 0, &st->sieved) != HS_SUCCESS) {
+		if (st->stream) hs_close_stream(st->stream, NULL, NULL, NULL);
+		weir_release(st);
+		return NULL;
+	}
+	return st;
+}
+
+void weir_close(weir_stream *st) {
+	if (st->stream) hs_close_stream(st->stream, NULL, NULL, NULL);
+	if (st->sieved) hs_close_stream(st->sieved, NULL, NULL, NULL);
+	weir_release(st);
+}
+
+hs_database_t *weir_load(const char *b, size_t n) {
+	hs_database_t *db = NULL;
+	return hs_deserialize_database(b, n, &db) == HS_SUCCESS ? db : NULL;
+}
+
+// Makes s fit for a class and its number of patterns.
+int weir_fit(weir_scan *s, const weir_class *c, uint32_t patterns) {
+	const hs_database_t *all[] = {c->block, c->stream, c->sieved_block, c->sieved_stream};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i] && hs_alloc_scratch(all[i], &s->scratch) != HS_SUCCESS) return 0;
+	if (patterns <= s->patterns) return 1;
+	uint32_t cap = patterns + 1024;
+	weir_region *r = weir_alloc(cap * sizeof *r);
+	uint32_t *slot = weir_alloc(patterns * sizeof *slot);
+	if (!r || !slot) {
+		weir_release(r);
+		weir_release(slot);
+		return 0;
+	}
+	memset(slot, 0, patterns * sizeof *slot);
+	weir_release(s->region);
+	weir_release(s->slot);
+	s->region = r;
+	s->slot = slot;
+	s->n = 0;
+	s->cap = cap;
+	s->patterns = patterns;
+	s->spare = cap - patterns;
+	return 1;
+}
+
+weir_scan *weir_new(void) {
+	weir_scan *s = weir_alloc(sizeof *s);
+	if (s) memset(s, 0, sizeof *s);
+	return s;
+}
+
+void weir_drop(weir_scan *s) {
+	hs_free_scratch(s->scratch);
+	weir_release(s->region);
+	weir_release(s->slot);
+	weir_release(s);
+}

@@ -1,0 +1,84 @@
+// What the Go side asks of Hyperscan, with hits collected into an array instead of one callback into Go each.
+#ifndef WEIR_NATIVE_H
+#define WEIR_NATIVE_H
+
+#include <hs.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// All matches of one pattern whose ends lie close together.
+typedef struct {
+	uint32_t id, ends;
+	uint64_t first, last;
+} weir_region;
+
+// A lane's scratch.
+typedef struct {
+	hs_scratch_t *scratch;
+	weir_region *region;
+	uint32_t *slot;    // by pattern: 1 + index of its last region
+	uint32_t n, cap;   // regions in use, and how many there are
+	uint32_t patterns; // length of slot
+	uint32_t spare;
+	uint64_t shift; // added to the offsets that Hyperscan tells
+} weir_scan;
+
+enum {
+	WEIR_DEEP = 32, // first bytes of a match that the sieve looks at
+	WEIR_WIDE = 16, // of these, by vector instructions
+};
+
+// A sieve tells where a match of any of up to 64 patterns may begin. It errs on one side only.
+typedef struct {
+	uint8_t low[WEIR_WIDE][16], high[WEIR_WIDE][16]; // by position and half of the byte: groups of patterns that it fits
+	uint8_t outside;                                 // groups that begin only where no word goes on
+	uint8_t words;                                   // groups whose first WEIR_WIDE bytes are of words
+	uint64_t fits[WEIR_DEEP][256];                   // by position and byte: patterns
+	uint64_t before[256];                            // by the byte before: patterns
+	uint64_t past[WEIR_DEEP + 1];                    // patterns that may have matched after so many bytes
+	uint32_t reach;                                  // bytes from where a match begins to the one after its end, at most; at least WEIR_DEEP
+	uint32_t vector;                                 // the processor has the instructions
+} weir_sieve;
+
+// The databases of a class. Any may be missing.
+typedef struct {
+	hs_database_t *block, *stream;
+	hs_database_t *sieved_block, *sieved_stream; // of the patterns that are looked for only where the sieve says so
+	weir_sieve *sieve;
+} weir_class;
+
+// An open value. Offsets are from its beginning.
+typedef struct {
+	const weir_class *class;
+	hs_stream_t *stream, *sieved;
+	uint64_t at;    // bytes that came
+	uint64_t until; // up to here the sieved patterns are looked for; not beyond at: they sleep
+	uint64_t base;  // of the first byte that sieved was given
+	uint32_t kept;
+	uint8_t last[WEIR_DEEP]; // the last bytes that came
+} weir_stream;
+
+void *weir_alloc(size_t n);
+void weir_release(void *p);
+int64_t weir_bytes(void);
+void weir_count_memory(void);
+
+// These return the number of regions, or a negative error of Hyperscan's.
+int weir_block(weir_scan *s, const weir_class *c, const char *b, unsigned int n);
+int weir_write(weir_scan *s, weir_stream *st, const char *b, unsigned int n);
+int weir_end(weir_scan *s, weir_stream *st); // also makes st as new
+
+weir_stream *weir_open(const weir_class *c);
+void weir_close(weir_stream *st);
+hs_database_t *weir_load(const char *b, size_t n);
+int weir_fit(weir_scan *s, const weir_class *c, uint32_t patterns);
+weir_scan *weir_new(void);
+void weir_drop(weir_scan *s);
+
+int weir_match(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *ctx);
+void weir_sieve_ready(weir_sieve *f);
+int64_t weir_sieve_first(const weir_sieve *f, uint8_t before, const uint8_t *b, uint64_t from, uint64_t to, uint64_t n);
+hs_error_t weir_sieve_block(weir_scan *s, const weir_class *c, const uint8_t *b, uint64_t n);
+hs_error_t weir_sieve_write(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n);
+
+#endif

@@ -1,0 +1,105 @@
+package dlp
+
+import (
+	"fmt"
+	"math/rand"
+	"strings"
+	"testing"
+
+	"weir/rules"
+)
+
+// sievedRules have no literal that Hyperscan would find fast.
+var sievedRules = []string{
+	`\b4\d{3}[ -]?\d{4}[ -]?\d{4}[ -]?\d{4}\b`,
+	`\b\d{3}-\d{2}-\d{4}\b`,
+	`\b[A-CEGHJ-PR-TW-Z]{2}\d{6}[A-D]\b`,
+	`\b(?:DE|FR|GB)\d{2}[A-Z0-9]{12,26}\b`,
+	`(?i)\b[5KL][1-9A-HJ-NP-Za-km-z]{50,51}\b`,
+	`\bAC[0-9a-f]{32}\b`,
+	`[#$]\d{5}(?:-\d{3})?[!?]`,
+	`\bSG\.[\w-]{22}\.[\w-]{43}\b`,
+	`\D\d{9}\z`,
+	`\B@\d{8}$`,
+	`(?m)^%\d{7}$`,
+	`(?:[A-F]\d){4,9}`,
+}
+
+// almost is text that looks like the beginnings of matches, and the matches.
+var almost = []string{"4111 1111 1111 1112", "4242-4242-4242-424", "14111111111111111", "123-45-6780", "123-45-678", "AB123456C", "XAB123456C", "DE44500105175407324931", "DE44",
+	"5" + strings.Repeat("Kx3mP", 10), "AC" + strings.Repeat("0f", 16), "#12345-678!", "$12345?", "#1234!", "SG." + strings.Repeat("a", 22) + "." + strings.Repeat("_", 43), " 123456789",
+	"A1B2C3D4", "A1B2C3D4E5F6A1B2C3D4E5F6", "@12345678", "\n%1234567\n", "word", "longerwordthanthat", " ", ", ", "\n", "\x00\xff\x80", "é", "0", "-", "the quick brown fox "}
+
+func filler(rng *rand.Rand, n int) string {
+	var b strings.Builder
+	for b.Len() < n {
+		if rng.Intn(4) == 0 {
+			b.WriteString(strings.Repeat(almost[len(almost)-1-rng.Intn(9)], 1+rng.Intn(200)))
+			continue
+		}
+		for range rng.Intn(6) {
+			b.WriteString(almost[rng.Intn(len(almost))])
+		}
+	}
+	return b.String()
+}
+
+// TestSieve: where the sieve says that nothing begins, package regexp finds nothing; by vectors or not, however the value is cut.
+func TestSieve(t *testing.T) {
+	for _, scalar := range []bool{false, true} {
+		var rs []*rules.Rule
+		for i, x := range sievedRules {
+			rs = append(rs, &rules.Rule{ID: fmt.Sprint("r", i), Regex: x})
+		}
+		db, err := Compile(&rules.Set{Rules: rs}, Options{scalar: scalar})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if sieved, _ := sift(db.rules); len(sieved) != len(rs) {
+			t.Fatalf("%d of %d rules are sieved: the test is of those", len(sieved), len(rs))
+		}
+		s, err := db.NewScanner()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Free()
+		rng := rand.New(rand.NewSource(2))
+		for i := range 400 {
+			text := filler(rng, 1<<rng.Intn(15))
+			want := model(rs, text)
+			if got := spansOf(s.ScanBytes([]byte(text), nil)); got != want {
+				t.Fatalf("%d: scalar %v, whole %q\n got %s\nwant %s", i, scalar, text, got, want)
+			}
+			for range 4 {
+				var cuts []int
+				for at, step := 0, 1<<(1+rng.Intn(13)); ; {
+					if at += 1 + rng.Intn(step); at >= len(text) {
+						break
+					}
+					cuts = append(cuts, at)
+				}
+				if got := spansOf(inPieces(s, text, cuts)); got != want {
+					t.Fatalf("%d: scalar %v, %q cut at %v\n got %s\nwant %s", i, scalar, text, cuts, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestLiterals(t *testing.T) {
+	for _, c := range []struct {
+		regex string
+		want  int
+	}{
+		{`abcd`, 4}, {`(?i)abc`, 3}, {`ab\d+cde`, 3}, {`a(?:bc|de)f`, 4}, {`a(?:bc|d)f`, 2}, {`a(?:bc|bd)`, 3}, {`(?:ab){2}`, 4}, {`(?:ab)+`, 2}, {`x?abc`, 3}, {`ab\bcd`, 4}, {`\d{9}`, 0}, {`(?:a|\d)b`, 1},
+	} {
+		e, err := parse(c.regex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := literals(e.tree).best; got != c.want {
+			t.Errorf("%s: %d, want %d", c.regex, got, c.want)
+		}
+	}
+}
