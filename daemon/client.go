@@ -46,7 +46,7 @@ func Dial(socket string) *Client {
 // Status asks for the daemon's status.
 func (c *Client) Status() (*Status, error) {
 	var s Status
-	_, err := c.ask(http.MethodGet, "/status", &s)
+	err := c.ask(http.MethodGet, "/status", &s)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (c *Client) Status() (*Status, error) {
 // among the problems the old ones stay in force.
 func (c *Client) Reload() (rules.Problems, error) {
 	var a reloadAnswer
-	_, err := c.ask(http.MethodPost, "/reload", &a)
+	err := c.ask(http.MethodPost, "/reload", &a)
 	return a.Problems, err
 }
 
@@ -96,21 +96,21 @@ func (c *Client) Alerts(ctx context.Context, follow bool, fn func(line []byte) e
 }
 
 // ask sends a request and decodes the answer into v.
-func (c *Client) ask(method, path string, v any) (int, error) {
+func (c *Client) ask(method, path string, v any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), clientTimeout)
 	defer cancel()
 	r, err := c.send(ctx, method, path)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer r.Body.Close()
 	if r.StatusCode != http.StatusOK && r.StatusCode != http.StatusUnprocessableEntity {
-		return r.StatusCode, c.refused(r)
+		return c.refused(r)
 	}
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxAnswer)).Decode(v); err != nil {
-		return r.StatusCode, fmt.Errorf("control socket %s: the answer makes no sense: %w (is the daemon of the same version? weir version)", c.socket, err)
+		return fmt.Errorf("control socket %s: the answer makes no sense: %w (is the daemon of the same version? weir version)", c.socket, err)
 	}
-	return r.StatusCode, nil
+	return nil
 }
 
 func (c *Client) send(ctx context.Context, method, path string) (*http.Response, error) {

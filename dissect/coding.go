@@ -130,7 +130,7 @@ func (h *http) decodeEnd(dir wire.Dir, s *httpSide) {
 		switch l.state {
 		case layerSniff:
 			if len(l.head) > 0 {
-				h.sniffed(c, i, true)
+				h.sniffed(c, i)
 			}
 		case layerGzipHead:
 			h.note(s, noteUndecodable)
@@ -165,7 +165,7 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 			if len(l.head) < sniffSize {
 				return
 			}
-			h.sniffed(c, i, false)
+			h.sniffed(c, i)
 		case layerGzipHead:
 			l.head = append(l.head, b...)
 			l.in += int64(len(b))
@@ -193,7 +193,8 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 		case layerPull:
 			h.keep(l, b)
 			l.in += int64(len(b))
-			b = h.pullIn(c, i, b)
+			h.pullIn(c, i, b)
+			return
 		case layerPlain:
 			h.layerIn(c, i+1, b)
 			return
@@ -216,7 +217,7 @@ func (h *http) keep(l *layer, b []byte) {
 }
 
 // sniffed chooses a decoder by the layer's first bytes: what the body is counts, not what it is said to be.
-func (h *http) sniffed(c *codings, i int, end bool) {
+func (h *http) sniffed(c *codings, i int) {
 	l := &c.layers[i]
 	b := l.head
 	switch {

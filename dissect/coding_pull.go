@@ -46,17 +46,14 @@ func (h *http) startPull(c *codings, i int, k codingKind, b []byte) {
 	}
 	l.state = layerPull
 	n := copy(l.front[:], b)
-	if rest := h.pullIn(c, i, l.front[:n]); len(rest) > 0 {
-		h.layerIn(c, i, rest)
-	}
+	h.pullIn(c, i, l.front[:n])
 }
 
 // pullIn gives b to the layer's pulling decoder.
-func (h *http) pullIn(c *codings, i int, b []byte) []byte {
+func (h *http) pullIn(c *codings, i int, b []byte) {
 	l := &c.layers[i]
 	l.pull.push(b)
 	h.pullOut(c, i, b)
-	return nil
 }
 
 // pullOut takes what the decoder has.

@@ -215,7 +215,7 @@ func (h *http) Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, e
 func (h *http) step(dir wire.Dir, s *httpSide, b []byte) (n int, more bool, err error) {
 	switch s.state {
 	case atStart:
-		return h.start(dir, s, b)
+		return h.start(s, b)
 	case inHead:
 		n, more = h.head(dir, s, b)
 	case inHeadMore:

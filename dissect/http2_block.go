@@ -202,7 +202,7 @@ func (d *http2) beginBlock(dir wire.Dir, s *http2Side) {
 	k.kind, d.known = kind, d.known || sure
 	if st == nil {
 		st = d.open(s, k.stream)
-		d.newStream(dir, s, k)
+		d.newStream(s, k)
 	}
 	if st.msg[k.kind].open { // of the other direction
 		k.trailer = true
@@ -219,7 +219,7 @@ func (d *http2) beginBlock(dir wire.Dir, s *http2Side) {
 }
 
 // newStream judges the number of a stream that begins: section 5.1.1.
-func (d *http2) newStream(dir wire.Dir, s *http2Side, k *http2Block) {
+func (d *http2) newStream(s *http2Side, k *http2Block) {
 	if k.kind != request {
 		if !d.midway && !d.wasOpen(k.stream) && k.stream != 1 { // 1 may be the answer to the request that asked for the upgrade
 			d.connNote(s, h2StreamID)

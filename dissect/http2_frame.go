@@ -109,7 +109,7 @@ func (d *http2) frame(dir wire.Dir, s *http2Side, b []byte) (n, need int) {
 		return 0, head - len(b)
 	}
 	s.frame = f
-	if !d.judgeFrame(dir, s, f) {
+	if !d.judgeFrame(s, f) {
 		if f.kind > frameContinuation {
 			s.bad++
 		}
@@ -126,13 +126,13 @@ func (d *http2) frame(dir wire.Dir, s *http2Side, b []byte) (n, need int) {
 	case wait:
 		d.whole(dir, s, f, b[http2HeadSize:head])
 	default:
-		d.tooLarge(dir, s, f)
+		d.tooLarge(s, f)
 	}
 	return head, 0
 }
 
 // judgeFrame notes a frame whose size or stream cannot be. It reports whether the size can.
-func (d *http2) judgeFrame(dir wire.Dir, s *http2Side, f http2Frame) bool {
+func (d *http2) judgeFrame(s *http2Side, f http2Frame) bool {
 	ok := f.sized() && f.length <= max(s.maxFrame, http2FrameSize)
 	if !ok {
 		d.connNote(s, h2FrameSize)
@@ -144,7 +144,7 @@ func (d *http2) judgeFrame(dir wire.Dir, s *http2Side, f http2Frame) bool {
 }
 
 // tooLarge begins a frame that cannot be waited for.
-func (d *http2) tooLarge(dir wire.Dir, s *http2Side, f http2Frame) {
+func (d *http2) tooLarge(s *http2Side, f http2Frame) {
 	if f.kind <= frameContinuation {
 		d.connNote(s, h2FrameTooLarge)
 	}

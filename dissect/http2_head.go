@@ -50,7 +50,7 @@ func (d *http2) firstFields(st *http2Stream, m *http2Message, partial bool) {
 	if m.kind == request {
 		d.requestFields(st, m, &p, partial)
 	} else {
-		d.statusField(st, m, &p, partial)
+		d.statusField(m, &p, partial)
 	}
 	d.regular(m, &p)
 	if m.kind == request && m.frame.hosts == 0 && m.frame.hostSum == 0 && !partial {
@@ -160,7 +160,7 @@ func (d *http2) requestFields(st *http2Stream, m *http2Message, p *pseudos, part
 var http2Version = []byte("2")
 
 // statusField takes an answer's pseudo-header.
-func (d *http2) statusField(st *http2Stream, m *http2Message, p *pseudos, partial bool) {
+func (d *http2) statusField(m *http2Message, p *pseudos, partial bool) {
 	h, s := &d.h, &m.httpSide
 	h.add(s, httpVersion, http2Version)
 	v := p.value[pseudoStatus]

@@ -105,8 +105,8 @@ func (d *http2) begin(st *http2Stream, k httpKind, dir wire.Dir) *http2Message {
 	return m
 }
 
-// endMessage ends a message. It reports whether the exchange is over, and forgets the stream then.
-func (d *http2) endMessage(st *http2Stream, k httpKind) (over bool) {
+// endMessage ends a message, and forgets the stream if the exchange is over then.
+func (d *http2) endMessage(st *http2Stream, k httpKind) {
 	m := &st.msg[k]
 	f := &m.frame
 	d.h.closeBody(m.dir, &m.httpSide)
@@ -118,7 +118,7 @@ func (d *http2) endMessage(st *http2Stream, k httpKind) (over bool) {
 		d.h.number(&m.httpSide, httpLength, m.length)
 	}
 	m.done = !f.interim
-	over = st.msg[request].done && st.msg[response].done
+	over := st.msg[request].done && st.msg[response].done
 	d.flush(m, true, over)
 	m.open = false
 	d.h.drop(&m.httpSide)
@@ -129,7 +129,6 @@ func (d *http2) endMessage(st *http2Stream, k httpKind) (over bool) {
 	if over {
 		d.forget(st)
 	}
-	return over
 }
 
 // flush emits what is collected for a message, if there is anything to say.

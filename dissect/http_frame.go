@@ -263,7 +263,7 @@ func (h *http) pushCoding(s *httpSide, c codingKind) {
 }
 
 // headDone judges the whole head b and sets up what follows it.
-func (h *http) headDone(dir wire.Dir, s *httpSide, b []byte, clean bool) {
+func (h *http) headDone(dir wire.Dir, s *httpSide, b []byte) {
 	f := &s.frame
 	if f.transfers > 0 {
 		if f.lengths > 0 {

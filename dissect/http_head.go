@@ -128,7 +128,7 @@ func (h *http) wholeHead(dir wire.Dir, s *httpSide, b []byte, end, next int) {
 	}
 	h.startLine(s, trimCR(b[:e]))
 	at := min(e+1, end)
-	clean := h.checkBytes(s, b[:next])
+	clean := h.checkBytes(b[:next])
 	if !clean {
 		h.oddLine(s, trimCR(b[:e]), false)
 	}
@@ -136,7 +136,7 @@ func (h *http) wholeHead(dir wire.Dir, s *httpSide, b []byte, end, next int) {
 	if at < end {
 		h.add(s, headField(s.kind), b[at:end])
 	}
-	h.headDone(dir, s, b[:end], clean)
+	h.headDone(dir, s, b[:end])
 }
 
 func headField(k httpKind) Field {
@@ -161,7 +161,7 @@ const (
 
 // checkBytes looks at every byte of a head, eight at a time, and reports whether there is nothing to look into: no
 // control bytes but the line ends' CRLF, none outside ASCII.
-func (h *http) checkBytes(s *httpSide, b []byte) (clean bool) {
+func (h *http) checkBytes(b []byte) (clean bool) {
 	lines := len(h.x.ends)
 	ctl, odd := 0, uint64(0)
 	i := 0

@@ -165,11 +165,11 @@ func (h *http) headMore(dir wire.Dir, s *httpSide, b []byte) (int, bool) {
 		}
 		if emptyLine(line[:e]) {
 			h.endHeadValue(s)
-			h.headDone(dir, s, nil, false)
+			h.headDone(dir, s, nil)
 			return n, true
 		}
 		if s.frame.version == 9 && startsMessage(s.kind, line) == Yes {
-			h.headDone(dir, s, nil, false)
+			h.headDone(dir, s, nil)
 			return n - e - 1, true
 		}
 		h.lineEnds(line)

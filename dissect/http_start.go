@@ -7,7 +7,7 @@ import (
 )
 
 // start finds out what kind of message begins at b.
-func (h *http) start(dir wire.Dir, s *httpSide, b []byte) (int, bool, error) {
+func (h *http) start(s *httpSide, b []byte) (int, bool, error) {
 	n := 0
 	for n < len(b) && (b[n] == '\r' || b[n] == '\n' || b[n] == ' ' || b[n] == '\t') {
 		if b[n] == ' ' || b[n] == '\t' || s.blank > 8 {

@@ -270,14 +270,14 @@ func (s *Scanner) mustWait(m *message, r *rule, f *found, w *span) bool {
 // complete reports whether all that r requires was found near w.
 func (m *message) complete(r *rule, w *span) bool {
 	for _, q := range r.needs {
-		if !m.near(r, &q, w) {
+		if !m.near(&q, w) {
 			return false
 		}
 	}
 	return true
 }
 
-func (m *message) near(r *rule, q *requirement, w *span) bool {
+func (m *message) near(q *requirement, w *span) bool {
 	for i := range m.rules {
 		n := &m.rules[i]
 		if n.rule.index != q.rule {

@@ -161,7 +161,7 @@ type Direction struct {
 	Lost           uint64 // bytes told as gaps
 	Gaps           uint32
 	BadChecksums   uint32
-	Refused        uint32 // payload bytes not delivered because their receiver, as far as is known, did not take them; it stops at the top
+	Refused        uint32        // payload bytes not delivered because their receiver, as far as is known, did not take them; it stops at the top
 	Flags          wire.TCPFlags // all TCP flags seen
 }
 

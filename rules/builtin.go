@@ -13,7 +13,7 @@ func (l *loader) builtin() {
 	const dir = "builtin"
 	entries, err := builtinFiles.ReadDir(dir) // sorted by name
 	if err != nil {
-		l.complain(Pos{File: dir}, Error, reason(err), "")
+		l.complain(Pos{File: dir}, reason(err), "")
 		return
 	}
 	for _, e := range entries {
@@ -25,7 +25,7 @@ func (l *loader) builtin() {
 		l.seen[key] = true
 		data, err := builtinFiles.ReadFile(name)
 		if err != nil {
-			l.complain(Pos{File: name}, Error, reason(err), "")
+			l.complain(Pos{File: name}, reason(err), "")
 			continue
 		}
 		l.file(name, data)

@@ -58,15 +58,15 @@ type loader struct {
 	problems Problems
 }
 
-func (l *loader) complain(pos Pos, level Level, what, hint string) {
-	l.problems = append(l.problems, Problem{pos, level, what, hint})
+func (l *loader) complain(pos Pos, what, hint string) {
+	l.problems = append(l.problems, Problem{pos, Error, what, hint})
 }
 
 // path reads a file or a folder.
 func (l *loader) path(path string) {
 	info, err := os.Stat(path)
 	if err != nil {
-		l.complain(Pos{File: path}, Error, reason(err), "")
+		l.complain(Pos{File: path}, reason(err), "")
 		return
 	}
 	if !info.IsDir() {
@@ -75,7 +75,7 @@ func (l *loader) path(path string) {
 	}
 	entries, err := os.ReadDir(path) // sorted by name
 	if err != nil {
-		l.complain(Pos{File: path}, Error, reason(err), "")
+		l.complain(Pos{File: path}, reason(err), "")
 		return
 	}
 	for _, e := range entries {
@@ -98,18 +98,18 @@ func (l *loader) read(path string) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		l.complain(Pos{File: path}, Error, reason(err), "")
+		l.complain(Pos{File: path}, reason(err), "")
 		return
 	case !info.Mode().IsRegular(): // reading a pipe might never end
-		l.complain(Pos{File: path}, Error, "not a regular file", "")
+		l.complain(Pos{File: path}, "not a regular file", "")
 		return
 	case info.Size() > maxFile:
-		l.complain(Pos{File: path}, Error, fmt.Sprintf("the file has %d bytes, more than %d", info.Size(), maxFile), "split it")
+		l.complain(Pos{File: path}, fmt.Sprintf("the file has %d bytes, more than %d", info.Size(), maxFile), "split it")
 		return
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		l.complain(Pos{File: path}, Error, reason(err), "")
+		l.complain(Pos{File: path}, reason(err), "")
 		return
 	}
 	l.stack = append(l.stack, path)
