@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -24,7 +27,11 @@ disk in force; if there is something wrong with them the old ones stay. Needs ro
 				return err
 			}
 			log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-			return failed(daemon.Run(cmd.Context(), conf, log))
+			err := daemon.Run(cmd.Context(), conf, log)
+			if errors.Is(err, fs.ErrPermission) {
+				err = fmt.Errorf("%w (run as root, or name folders in [paths] that you may write to; weir replay needs none of this)", err)
+			}
+			return failed(err)
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", daemon.DefaultConfigPath, "configuration file")
