@@ -1,6 +1,6 @@
 # The targets that README.md names, and what they need. `make` alone builds.
 SHELL := /bin/bash
-CORPUS ?= ../shared/corpus
+CORPUS ?= $(wildcard ../shared/corpus)
 BENCH ?= ../shared/bench
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
@@ -22,7 +22,7 @@ demo: build
 
 test: build
 	@.ci/deps --optional $(TESTPACKAGES)
-	@CORPUS="$$(realpath -m $(CORPUS))" .ci/test
+	@CORPUS="$(abspath $(CORPUS))" .ci/test
 
 race: deps
 	go test -race ./...
@@ -34,7 +34,8 @@ bench: build
 	@testdata/bench/run "$(BENCH)"
 
 conformance: deps
-	@CORPUS="$$(realpath -m $(CORPUS))" go test -count=1 -run Conformance . | grep -v '^ok'; exit $${PIPESTATUS[0]}
+	@[ -n "$(CORPUS)" ] || { echo "make conformance: name the folder of public test suites: make conformance CORPUS=DIR" >&2; exit 2; }
+	@CORPUS="$(abspath $(CORPUS))" go test -count=1 -run Conformance . | grep -v '^ok'; exit $${PIPESTATUS[0]}
 
 lint: deps
 	gofmt -l . | (! grep .)
