@@ -215,7 +215,7 @@ func (d *http2) regular(m *http2Message, p *pseudos) {
 		d.x.cookie = nil
 	}
 	if text := d.headText(p); len(text) > 0 {
-		d.h.add(&m.httpSide, headField(m.kind), text)
+		d.h.addHead(&m.httpSide, text)
 	}
 }
 

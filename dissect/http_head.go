@@ -134,7 +134,7 @@ func (h *http) wholeHead(dir wire.Dir, s *httpSide, b []byte, end, next int) {
 	}
 	h.headers(s, b, at, h.x.ends[1:], clean)
 	if at < end {
-		h.add(s, headField(s.kind), b[at:end])
+		h.addHead(s, b[at:end])
 	}
 	h.headDone(dir, s, b[:end])
 }

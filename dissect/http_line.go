@@ -25,6 +25,9 @@ func (h *http) requestLine(s *httpSide, line []byte) {
 	h.add(s, httpMethod, method)
 	h.target(s, target)
 	h.add(s, httpVersion, version)
+	if len(version) > 0 && !commonVersion(version) {
+		h.add(s, headField(s.kind), version) // what is no version may be anything
+	}
 	class := classOther
 	switch {
 	case string(method) == "HEAD":
@@ -262,7 +265,7 @@ func (h *http) statusLine(s *httpSide, line []byte) {
 	for len(rest) > 0 && rest[0] <= ' ' {
 		rest = rest[1:]
 	}
-	status, digits := 0, 0
+	status, digits, word := 0, 0, rest
 	for len(rest) > 0 && rest[0] != ' ' && rest[0] != '\r' {
 		if isDigit(rest[0]) && status < 1000 {
 			status = status*10 + int(rest[0]-'0')
@@ -271,6 +274,9 @@ func (h *http) statusLine(s *httpSide, line []byte) {
 			break // "200ok"
 		}
 		rest = rest[1:]
+	}
+	if len(word)-len(rest) != 3 || digits != 3 || !commonVersion(line[:n]) {
+		h.add(s, headField(s.kind), line[:len(line)-len(rest)]) // what is no version or status may be anything
 	}
 	s.frame.status = uint16(status)
 	if digits > 0 {

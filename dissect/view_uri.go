@@ -27,6 +27,19 @@ func (h *http) addURI(s *httpSide, t []byte, escaped bool) {
 	}
 }
 
+// addHead collects a header block. Referer, Location and Cookie carry pieces of targets: where there are percent
+// escapes, the block is shown decoded too.
+func (h *http) addHead(s *httpSide, b []byte) {
+	f := headField(s.kind)
+	h.add(s, f, b)
+	if !h.x.wants(f) || bytes.IndexByte(b, '%') < 0 {
+		return
+	}
+	if once, shifts, any := h.unescape(b, nil); any {
+		h.x.parts = append(h.x.parts, Part{Field: f, Value: s.values, View: ViewPercent, Bytes: once, Shifts: shifts})
+	}
+}
+
 // unescape decodes percent escapes of b into the scratch buffer. If b is a view itself, under holds its shifts. any
 // reports whether there was an escape at all.
 func (h *http) unescape(b []byte, under []Shift) (out []byte, shifts []Shift, any bool) {
