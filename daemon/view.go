@@ -88,7 +88,7 @@ func (d *Daemon) Snapshot() Snapshot {
 		Native:      native, Recent: recent,
 		Alerts:     map[AlertLabels]uint64{{Engine: "all", Action: "allowed"}: c.Alerts},
 		Suppressed: c.HeldBack, EventsDropped: d.queue.Dropped(), EventsFailed: d.queue.Failed(), Latency: d.latency.read(),
-		Slices: st.Written, SlicesFailed: st.Failed, SliceBytes: d.store.Usage(), SliceQuota: int64(d.conf.Pcap.Quota),
+		Slices: st.Written, SlicesFailed: st.Failed + st.Refused, SliceBytes: d.store.Usage(), SliceQuota: int64(d.conf.Pcap.Quota),
 		Rules: d.rules, RulesLoaded: d.loaded, Panics: c.Panics,
 	}
 }

@@ -185,5 +185,4 @@ var DefaultLimits = Limits{
 // Counters count what dissectors gave up on. They are read by the owner of the Env.
 type Counters struct {
 	Undecodable uint64 // values with a coding that is unknown, broken or over its budget
-	Messages    uint64
 }

@@ -162,7 +162,6 @@ func (d *dns) message(dir wire.Dir, msg []byte, cut bool, emit func(*Message)) {
 	x.begin(d.p, d.env, msg, emit)
 	d.lastID++
 	x.m.ID, x.m.Dir = d.lastID, dir
-	d.env.Count.Messages++
 	if cut {
 		x.note(dnsNoteTruncated)
 	}

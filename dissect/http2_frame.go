@@ -268,7 +268,6 @@ func (d *http2) openConn(c *http2Conn) {
 		d.h.lastID++
 		d.lastTx++
 		c.id, c.tx = d.h.lastID, d.lastTx
-		d.h.env.Count.Messages++
 	}
 }
 

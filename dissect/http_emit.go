@@ -87,7 +87,6 @@ func (h *http) begin(s *httpSide, k httpKind) {
 	s.body, s.want, s.ended, s.spared = false, false, false, false
 	s.frame = httpFrame{}
 	s.class = classOther
-	h.env.Count.Messages++
 }
 
 // end closes the message in hand.

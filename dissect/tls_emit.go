@@ -32,7 +32,6 @@ func (d *tls) wants(f Field) bool { return d.env.Want.Has(d.p, f) }
 func (d *tls) begin(s *tlsSide) {
 	d.lastID++
 	s.id, s.values = d.lastID, 0
-	d.env.Count.Messages++
 }
 
 // add collects a value that is whole.

@@ -84,26 +84,8 @@ func (c *Counters) Add(d *Counters) {
 	c.Shed += d.Shed
 	c.TooBig += d.TooBig
 	c.Last = max(c.Last, d.Last)
-	f, g := &c.Flow, &d.Flow
-	f.Flows += g.Flows
-	f.Evicted += g.Evicted
-	f.Active += g.Active
-	f.Held += g.Held
-	f.Gaps += g.Gaps
-	f.GapBytes += g.GapBytes
-	f.BudgetGaps += g.BudgetGaps
-	f.BadChecksums += g.BadChecksums
-	f.UnjudgedChecksums += g.UnjudgedChecksums
-	f.Late += g.Late
-	f.Rejected += g.Rejected
-	f.Doubted += g.Doubted
-	f.RefusedBytes += g.RefusedBytes
-	f.Overlaps += g.Overlaps
-	f.OverlapsDiffer += g.OverlapsDiffer
-	f.Midstream += g.Midstream
-	c.Defrag.Fragments += d.Defrag.Fragments
-	c.Defrag.Datagrams += d.Defrag.Datagrams
-	c.Defrag.Dropped += d.Defrag.Dropped + d.Defrag.Expired + d.Defrag.Discarded
+	c.Flow.Add(&d.Flow)
+	c.Defrag.Add(&d.Defrag)
 }
 
 // Stats returns the counters under the names that Suricata's stats event has for them, and Weir's own under "weir".
@@ -112,7 +94,10 @@ func (c *Counters) Stats() map[string]any {
 		"capture": map[string]any{"kernel_packets": c.Frames, "kernel_drops": uint64(0)},
 		"decoder": map[string]any{"pkts": c.Frames, "bytes": c.Bytes, "invalid": c.Undecoded},
 		"flow":    map[string]any{"total": c.Flow.Flows, "active": c.Flow.Active, "evicted": c.Flow.Evicted},
-		"defrag":  map[string]any{"fragments": c.Defrag.Fragments, "reassembled": c.Defrag.Datagrams, "dropped": c.Defrag.Dropped},
+		"defrag": map[string]any{
+			"fragments": c.Defrag.Fragments, "reassembled": c.Defrag.Datagrams, "refused": c.Defrag.Refused, "overlap": c.Defrag.Overlaps,
+			"dropped": c.Defrag.Dropped + c.Defrag.Expired + c.Defrag.Discarded,
+		},
 		"tcp": map[string]any{
 			"reassembly_gap": c.Flow.Gaps, "midstream_pickups": c.Flow.Midstream, "invalid_checksum": c.Flow.BadChecksums,
 			"overlap": c.Flow.Overlaps, "overlap_diff_data": c.Flow.OverlapsDiffer, "segment_memcap_drop": c.Flow.BudgetGaps,

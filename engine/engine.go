@@ -36,17 +36,15 @@ type Config struct {
 // Engine is what taps and lanes share. What may change while packets flow is immutable and swapped
 // whole: a lane loads it once per block.
 type Engine struct {
-	cfg     Config
-	rules   atomic.Pointer[ruleset]
-	where   atomic.Pointer[workload.Table]
-	version atomic.Uint64
+	cfg   Config
+	rules atomic.Pointer[ruleset]
+	where atomic.Pointer[workload.Table]
 }
 
 // ruleset is one compiled set of rules, and the fields that it and the event writers ask for.
 type ruleset struct {
-	db      *dlp.Database // nil: no rules
-	wants   dissect.Wants
-	version uint64
+	db    *dlp.Database // nil: no rules
+	wants dissect.Wants
 }
 
 // New returns an Engine without rules.
@@ -73,7 +71,7 @@ func (e *Engine) SetRules(db *dlp.Database) {
 			}
 		}
 	}
-	e.rules.Store(&ruleset{db: db, wants: wants, version: e.version.Add(1)})
+	e.rules.Store(&ruleset{db: db, wants: wants})
 }
 
 // SetWorkloads puts a new table of addresses and their workloads in force.

@@ -164,20 +164,3 @@ type Direction struct {
 	Refused        uint32        // payload bytes not delivered because their receiver, as far as is known, did not take them; it stops at the top
 	Flags          wire.TCPFlags // all TCP flags seen
 }
-
-// Counters count what a Table did; read by its owner.
-type Counters struct {
-	Flows, Evicted           uint64
-	Active                   int
-	Held                     int // bytes held now
-	Gaps, GapBytes           uint64
-	BudgetGaps               uint64 // of Gaps, those told because a limit was reached
-	Late                     uint64 // bytes that came after they were told as a gap
-	BadChecksums             uint64
-	UnjudgedChecksums        uint64 // wrong, but accepted because the direction never showed a valid one
-	Rejected                 uint64 // segments that did not fit: window, PAWS, flags
-	RefusedBytes             uint64 // see Direction.Refused
-	Doubted                  uint64 // segments that a receiver is likely to refuse: kept until it acknowledges them
-	Overlaps, OverlapsDiffer uint64
-	Midstream                uint64
-}
