@@ -342,3 +342,42 @@ func TestDocsLinks(t *testing.T) {
 		}
 	}
 }
+
+// TestDocsExamples: the examples of rules and of weir.toml in the documents are right.
+func TestDocsExamples(t *testing.T) {
+	rule := filepath.Join(t.TempDir(), "rule.toml")
+	writeExample(t, rule, "docs/rules.md", "[[rules]]")
+	set, problems := daemon.LoadRules([]string{rule}, false)
+	if len(problems) > 0 {
+		t.Fatalf("docs/rules.md: %v", problems)
+	}
+	result, err := daemon.TestRules(set)
+	if err != nil || len(result.Failures) > 0 || result.Examples == 0 {
+		t.Errorf("docs/rules.md: got %+v, %v", result, err)
+	}
+	conf := filepath.Join(t.TempDir(), "weir.toml")
+	writeExample(t, conf, "docs/configuration.md", "[capture]")
+	if _, problems := daemon.LoadConfig(conf, true); len(problems) > 0 {
+		t.Errorf("docs/configuration.md: %v", problems)
+	}
+}
+
+// writeExample writes the code of a document, from the line begin up to a prompt or the end of the code, to a file.
+func writeExample(t *testing.T, out, doc, begin string) {
+	t.Helper()
+	text, err := os.ReadFile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(string(text), "\n    "+begin)
+	b := begin
+	for line := range strings.Lines(code) {
+		if line != "\n" && b != begin && !strings.HasPrefix(line, "    ") || strings.HasPrefix(line, "    $") {
+			break
+		}
+		b += strings.TrimPrefix(line, "    ")
+	}
+	if err := os.WriteFile(out, []byte(b), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

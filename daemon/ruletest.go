@@ -60,8 +60,11 @@ func (t *RuleTest) check(r *rules.Rule, list string, i int, want, got bool) {
 		return
 	}
 	what := "was not found"
-	if got {
+	switch {
+	case got:
 		what = "was found"
+	case r.MinDistinct > 1:
+		what = fmt.Sprintf("was not found, or has fewer than %d different ones (min_distinct)", r.MinDistinct)
 	}
 	t.Failures = append(t.Failures, fmt.Sprintf("%s:%d: rule %s: %s[%d] %s (weir rules explain %s)", r.Pos.File, r.Pos.Line, r.ID, list, i, what, r.ID))
 }
