@@ -100,7 +100,7 @@ func benchParts(b *testing.B, s *Scanner, body []byte, size int) {
 }
 
 func benchNative(b *testing.B, s *Scanner, body []byte, size int) {
-	c := s.db.classes[0]
+	c := s.db.matchers[0]
 	b.SetBytes(int64(size))
 	at := 0
 	for b.Loop() {

@@ -28,14 +28,16 @@ const DefaultOpenBytes = 64 << 20 // bytes
 // A Database is a rules.Set made ready to scan. It is immutable and shared by all Scanners. It is freed when its owner has closed it, no
 // Scanner uses it and no value is open in it.
 type Database struct {
-	set     *rules.Set
-	rules   []*rule
-	classes []*class
-	of      [2][]*class // by direction and index into dissect.FieldNames; nil where no rule looks
-	key     []byte
-	limit   int64 // bytes that open values may hold
-	scalar  bool
-	global  []allowlist
+	set      *rules.Set
+	rules    []*rule
+	words    []keyword // patterns after the rules'
+	matchers []*matcher
+	classes  int
+	of       [2][]*class // by direction and index into dissect.FieldNames; nil where no rule looks
+	key      []byte
+	limit    int64 // bytes that open values may hold
+	scalar   bool
+	global   []allowlist
 
 	refs atomic.Int64
 	open *atomic.Int64 // bytes that open values hold now
@@ -66,23 +68,34 @@ type requirement struct {
 	lines, columns int
 }
 
-// A class is a set of rules that look at the same fields and direction: one database for all of them.
+// A class is a set of rules that look at the same fields and direction.
 type class struct {
-	db       *Database
-	rules    []*rule
-	words    []keyword // patterns after the rules'
-	native   nativeClass
-	size     int64 // bytes of an open stream
-	keep     int   // bytes of an open value that are kept
-	patterns int
-	lines    bool // some rule asks how many lines lie between findings
+	db      *Database
+	matcher *matcher
+	has     []bool // by rule: whether it is of the class; the matcher may know more
+	size    int64  // bytes of an open value
+	keep    int    // bytes of an open value that are kept
+	lines   bool   // some rule asks how many lines lie between findings
 }
 
-// A keyword pattern makes all the rules hold that ask for it.
+// A keyword makes all the rules hold that ask for it.
 type keyword struct {
 	word  string
 	rules []int32
 }
+
+// keyword keeps a word that r asks for.
+func (db *Database) keyword(w string, r *rule) {
+	i := slices.IndexFunc(db.words, func(k keyword) bool { return k.word == w })
+	if i < 0 {
+		i = len(db.words)
+		db.words = append(db.words, keyword{word: w})
+	}
+	db.words[i].rules = append(db.words[i].rules, r.index)
+}
+
+// patterns returns how many there are: the rules' by index, then the keywords'.
+func (db *Database) patterns() int { return len(db.rules) + len(db.words) }
 
 // Compile makes a Database of a Set. An error names the rule's file, line and id.
 func Compile(set *rules.Set, opt Options) (*Database, error) {
@@ -131,6 +144,11 @@ func (db *Database) prepare() error {
 		}
 		c.index = int32(len(db.rules))
 		db.rules = append(db.rules, c)
+		if c.keywords {
+			for _, w := range r.Keywords {
+				db.keyword(w, c)
+			}
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -274,28 +292,16 @@ func (db *Database) applicable(f dissect.FieldSpec, dir wire.Dir, used map[strin
 }
 
 func (db *Database) newClass(rs []*rule) *class {
-	c := &class{db: db, rules: rs}
-	words := map[string]int{}
+	c := &class{db: db, has: make([]bool, len(db.rules))}
 	for _, r := range rs {
+		c.has[r.index] = true
 		c.keep = max(c.keep, int(min(r.look+2*r.within, maxKeep)))
 		for _, q := range r.needs {
 			c.lines = c.lines || q.lines >= 0
 		}
-		if !r.keywords {
-			continue
-		}
-		for _, w := range r.Keywords {
-			i, ok := words[w]
-			if !ok {
-				i = len(c.words)
-				words[w] = i
-				c.words = append(c.words, keyword{word: w})
-			}
-			c.words[i].rules = append(c.words[i].rules, r.index)
-		}
 	}
-	c.patterns = len(c.rules) + len(c.words)
-	db.classes = append(db.classes, c)
+	db.classes++
+	c.matcher = db.matcherOf(rs)
 	return c
 }
 
@@ -322,8 +328,8 @@ func (db *Database) release() {
 	if db.refs.Add(-1) > 0 {
 		return
 	}
-	for _, c := range db.classes {
-		c.native.free()
+	for _, m := range db.matchers {
+		m.native.free()
 	}
 }
 

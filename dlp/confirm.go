@@ -22,7 +22,7 @@ type site struct {
 
 // ruleRun is how far a rule is with an open value. Offsets are in the value.
 type ruleRun struct {
-	rule    int32 // in the class
+	rule    int32
 	open    bool  // the match at start may still grow, or waits for its context
 	told    bool  // it has been told
 	swallow bool  // the ends up to end belong to a match that was cut
@@ -52,19 +52,19 @@ const lookAhead = 256 // bytes
 // evaluate turns Hyperscan's regions into findings.
 func (s *Scanner) evaluate(at *site, t *text, regions []region, runs []ruleRun, hits []Hit) ([]ruleRun, []Hit) {
 	s.Count.Candidates += uint64(len(regions))
-	c := at.class
+	c, all := at.class, at.class.db
 	// One rule's candidates may not use up what the others need.
 	quota := (int(at.st.steps) + stepsStart) / ruleShare
 	for i := range regions {
 		r := &regions[i]
 		s.stops[r.id] = max(s.stops[r.id], at.base+int64(r.last))
-		if int(r.id) >= len(c.rules) {
-			s.sawWord(at, &c.words[int(r.id)-len(c.rules)])
+		if int(r.id) >= len(all.rules) {
+			s.sawWord(at, &all.words[int(r.id)-len(all.rules)])
 		}
 	}
 	for i := range regions {
 		r := &regions[i]
-		if int(r.id) >= len(c.rules) {
+		if int(r.id) >= len(all.rules) || !c.has[r.id] {
 			continue
 		}
 		var run *ruleRun
@@ -118,7 +118,7 @@ func (s *Scanner) region(at *site, t *text, run *ruleRun, e ends, hits []Hit) []
 	first, last := e.first, e.last
 	// A little further, to see whether what matched is over or may go on.
 	e.stop = min(e.stop+lookAhead, t.base+int64(len(t.b)))
-	r := at.class.rules[run.rule]
+	r := at.class.db.rules[run.rule]
 	dataEnd := t.base + int64(len(t.b))
 	if run.swallow {
 		if first <= run.end+close64 {

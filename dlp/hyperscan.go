@@ -3,74 +3,127 @@ package dlp
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/flier/gohs/hyperscan"
 )
 
-// build compiles, or loads from the cache, the databases of every class, two at a time.
+// job is one Hyperscan database that has to be made. Matchers may need the same one.
+type job struct {
+	stream bool
+	pats   []*hyperscan.Pattern
+	name   string // in the cache
+	into   []target
+	err    error
+}
+
+type target struct {
+	native nativeClass
+	role   role
+}
+
+// build compiles, or loads from the cache, the databases of every matcher: as many at a time as there are processors.
 func (db *Database) build(cacheDir string) error {
 	countMemory()
-	errs := make([]error, len(db.classes))
+	jobs, err := db.jobs()
+	if err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
-	limit := make(chan struct{}, 2)
-	for i, c := range db.classes {
-		wg.Add(1)
+	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for _, j := range jobs {
 		limit <- struct{}{}
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			defer func() { <-limit }()
-			errs[i] = c.build(cacheDir)
-		}()
+			j.err = db.make(j, cacheDir)
+		})
 	}
 	wg.Wait()
+	var errs []error
+	for _, j := range jobs {
+		errs = append(errs, j.err)
+		for _, p := range j.pats {
+			if p.Flags&hyperscan.PrefilterMode != 0 {
+				db.rules[p.Id].prefix = true
+			}
+		}
+	}
+	for _, of := range db.of {
+		for _, c := range of {
+			if c != nil {
+				c.size = int64(c.matcher.native.streamSize() + c.keep)
+			}
+		}
+	}
 	return errors.Join(errs...)
 }
 
-// build compiles what the class needs: block and stream databases of its patterns, and of those that are sieved.
-func (c *class) build(cacheDir string) error {
-	var err error
-	if c.native, err = newNativeClass(); err != nil {
-		return err
-	}
-	sieved, v := sift(c.rules)
-	if v != nil {
-		v.scalar = c.db.scalar
-		if err := c.native.sift(v); err != nil {
-			return err
+// jobs lists what has to be made: block and stream databases of each matcher's patterns, and of those that are sieved.
+func (db *Database) jobs() (jobs []*job, err error) {
+	for _, m := range db.matchers {
+		if m.native, err = newNativeClass(); err != nil {
+			return nil, err
+		}
+		sieved, v := sift(m.rules)
+		if v != nil {
+			v.scalar = db.scalar
+			if err := m.native.sift(v); err != nil {
+				return nil, err
+			}
+		}
+		for _, as := range []role{{}, {stream: true}, {sieved: true}, {stream: true, sieved: true}} {
+			pats := m.hyperscanPatterns(sieved, as.sieved)
+			if len(pats) == 0 {
+				continue
+			}
+			j := &job{stream: as.stream, pats: pats}
+			j.name = cacheName(pats, j.mode())
+			if i := slices.IndexFunc(jobs, func(o *job) bool { return o.name == j.name }); i >= 0 {
+				j = jobs[i]
+			} else {
+				jobs = append(jobs, j)
+			}
+			j.into = append(j.into, target{m.native, as})
 		}
 	}
-	always, rare := c.hyperscanPatterns(sieved)
-	for _, stream := range []bool{false, true} {
-		if err := c.database(role{stream: stream}, always, cacheDir); err != nil {
-			return err
-		}
-		if err := c.database(role{stream: stream, sieved: true}, rare, cacheDir); err != nil {
-			return err
-		}
-	}
-	c.size = int64(c.native.streamSize() + c.keep)
-	return nil
+	// The largest first: none is waited for at the end.
+	slices.SortStableFunc(jobs, func(a, b *job) int { return len(b.pats) - len(a.pats) })
+	return jobs, nil
 }
 
-func (c *class) hyperscanPatterns(sieved []*rule) (always, rare []*hyperscan.Pattern) {
-	for i, r := range c.rules {
-		p := hyperscan.NewPattern(r.expr.pattern(), 0)
-		p.Id = i
-		if slices.Contains(sieved, r) {
-			rare = append(rare, p)
+func (j *job) mode() hyperscan.ModeFlag {
+	if j.stream {
+		return hyperscan.StreamMode
+	}
+	return hyperscan.BlockMode
+}
+
+// hyperscanPatterns returns the patterns of those rules that are sieved, or of all else.
+func (m *matcher) hyperscanPatterns(sieved []*rule, want bool) (pats []*hyperscan.Pattern) {
+	for _, r := range m.rules {
+		if slices.Contains(sieved, r) != want {
 			continue
 		}
-		always = append(always, p)
+		p := hyperscan.NewPattern(r.expr.pattern(), 0)
+		p.Id = int(r.index)
+		pats = append(pats, p)
 	}
-	for i, w := range c.words {
+	if want {
+		return pats
+	}
+	for i := range m.db.words {
+		w := &m.db.words[i]
+		if !m.wants(w) {
+			continue
+		}
 		// One end in a value is enough.
 		p := hyperscan.NewPattern(hyperscanWord(w.word), hyperscan.Caseless|hyperscan.SingleMatch)
-		p.Id = len(c.rules) + i
-		always = append(always, p)
+		p.Id = len(m.db.rules) + i
+		pats = append(pats, p)
 	}
-	return always, rare
+	return pats
 }
 
 func hyperscanWord(w string) string {
@@ -81,41 +134,55 @@ func hyperscanWord(w string) string {
 	return e.pattern()
 }
 
-// database compiles pats, if there are any, for their role. A pattern that is refused is tried once more as a prefilter.
-func (c *class) database(as role, pats []*hyperscan.Pattern, cacheDir string) error {
-	if len(pats) == 0 {
+// make does a job.
+func (db *Database) make(j *job, cacheDir string) error {
+	if b, ok := readCache(cacheDir, j.name, db.key); ok && j.load(b) == nil {
 		return nil
 	}
-	mode := hyperscan.BlockMode
-	if as.stream {
-		mode = hyperscan.StreamMode
+	b, exact, err := db.compile(j)
+	if err != nil {
+		return err
 	}
-	name := cacheName(pats, mode)
-	if b, ok := readCache(cacheDir, name, c.db.key); ok && c.native.load(as, b) == nil {
-		return nil
+	if exact { // else nobody would know when it is read again
+		writeCache(cacheDir, j.name, db.key, b)
 	}
-	for range len(pats) + 1 {
-		d, err := hyperscan.Patterns(pats).Build(mode)
+	return j.load(b)
+}
+
+func (j *job) load(b []byte) error {
+	for _, t := range j.into {
+		if err := t.native.load(t.role, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compile returns a serialised database, and whether all patterns are as they were asked for: one that is refused is tried once more as a prefilter.
+func (db *Database) compile(j *job) (b []byte, exact bool, err error) {
+	exact = true
+	for range len(j.pats) + 1 {
+		d, err := hyperscan.Patterns(j.pats).Build(j.mode())
 		if err == nil {
 			defer d.Close()
-			b, err := d.Marshal()
-			if err != nil {
-				return fmt.Errorf("dlp: serialise a database: %w", err)
+			if b, err = d.Marshal(); err != nil {
+				return nil, false, fmt.Errorf("dlp: serialise a database: %w", err)
 			}
-			writeCache(cacheDir, name, c.db.key, b)
-			return c.native.load(as, b)
+			return b, exact, nil
 		}
-		bad := culprit(pats, mode)
-		if bad < 0 || pats[bad].Id >= len(c.rules) {
-			return fmt.Errorf("dlp: compile %d rules: %w", len(c.rules), err)
+		bad := culprit(j.pats, j.mode())
+		if bad < 0 || j.pats[bad].Id >= len(db.rules) {
+			return nil, false, fmt.Errorf("dlp: compile %d patterns: %w", len(j.pats), err)
 		}
-		if pats[bad].Flags&hyperscan.PrefilterMode != 0 {
-			_, err := pats[bad].Build(mode)
-			return ruleError(c.rules[pats[bad].Id].Rule, fmt.Errorf("regex: neither as it is nor as a prefilter: %w", err))
+		p := j.pats[bad]
+		if p.Flags&hyperscan.PrefilterMode != 0 {
+			_, err := p.Build(j.mode())
+			return nil, false, ruleError(db.rules[p.Id].Rule, fmt.Errorf("regex: neither as it is nor as a prefilter: %w", err))
 		}
-		pats[bad].Flags |= hyperscan.PrefilterMode
+		p.Flags |= hyperscan.PrefilterMode
+		exact = false
 	}
-	return errNative
+	return nil, false, errNative
 }
 
 // culprit returns the first pattern that does not compile on its own, -1 if all do.

@@ -97,7 +97,7 @@ func (m *message) tally(r *rule) *tally {
 func (s *Scanner) sawWord(at *site, w *keyword) {
 	m := at.st.message(at.message, at.dir, true)
 	for _, r := range w.rules {
-		if !slices.Contains(m.words, r) {
+		if at.class.has[r] && !slices.Contains(m.words, r) {
 			m.words = append(m.words, r)
 		}
 	}

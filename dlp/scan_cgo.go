@@ -72,6 +72,9 @@ func (n nativeClass) load(r role, b []byte) error {
 	if db == nil {
 		return fmt.Errorf("dlp: load a compiled database: %w", errNative)
 	}
+	if *n.place(r) != nil {
+		C.hs_free_database(*n.place(r))
+	}
 	*n.place(r) = db
 	return nil
 }

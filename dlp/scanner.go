@@ -105,13 +105,13 @@ func (s *Scanner) fit(db *Database) error {
 	if slices.Contains(s.fitted, db) {
 		return nil
 	}
-	for _, c := range db.classes {
-		if err := s.native.fit(c.native, c.patterns); err != nil {
+	for _, m := range db.matchers {
+		if err := s.native.fit(m.native, db.patterns()); err != nil {
 			return err
 		}
-		if len(s.stops) < c.patterns {
-			s.stops = make([]int64, c.patterns)
-		}
+	}
+	if len(s.stops) < db.patterns() {
+		s.stops = make([]int64, db.patterns())
 	}
 	if len(s.fitted) == 4 {
 		s.fitted = slices.Delete(s.fitted, 0, 1)
@@ -213,7 +213,7 @@ func (s *Scanner) Close(st *State, hits []Hit) []Hit {
 // whole scans a value, or the last piece of one, that no stream is open for.
 func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part, hits []Hit) []Hit {
 	s.spend(st, len(p.Bytes))
-	regions, err := s.native.block(c.native, p.Bytes)
+	regions, err := s.native.block(c.matcher.native, p.Bytes)
 	if err != nil {
 		s.giveUp(int64(len(p.Bytes)), whyNative)
 		return hits

@@ -52,7 +52,7 @@ func (s *Scanner) take(c *class) *openValue {
 			return v
 		}
 	}
-	st, ok := c.native.open()
+	st, ok := c.matcher.native.open()
 	if !ok {
 		db.open.Add(-c.size)
 		return nil
