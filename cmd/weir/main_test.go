@@ -19,11 +19,12 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script: each is a user's commands, and what they must print.
 func TestScripts(t *testing.T) {
+	cache := t.TempDir() // compiled patterns, for all of them
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
-			e.Setenv("XDG_CACHE_HOME", e.WorkDir+"/cache")
+			e.Setenv("XDG_CACHE_HOME", cache)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": writeCapture, "expand": expand, "listening": listening},
@@ -43,7 +44,7 @@ func listening(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: listening SOCKET")
 	}
-	deadline := time.After(time.Minute)
+	deadline := time.After(5 * time.Minute)
 	for tick := time.NewTicker(20 * time.Millisecond); ; {
 		c, err := net.Dial("unix", ts.MkAbs(args[0]))
 		if err == nil {
