@@ -148,6 +148,15 @@ type Env struct {
 	tls   *tlsScratch   // likewise, of TLS
 }
 
+// Forget drops what dissectors of e have collected for messages that they did not emit: one of them has panicked.
+func (e *Env) Forget() {
+	e.dns, e.tls = nil, nil
+	if x := e.http; x != nil {
+		x.msg, x.parts, x.notes = Message{}, x.parts[:0], x.notes[:0]
+		x.reset()
+	}
+}
+
 // Wants is the set of fields that somebody asks for, by Protocol.Base+Field. It is immutable; it is
 // swapped when rules are reloaded, so ask it when a value begins, not when a flow does.
 type Wants []bool

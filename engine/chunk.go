@@ -8,6 +8,13 @@ import (
 	"weir/wire"
 )
 
+// chunks takes the chunks of the present flow.
+func (l *Lane) chunks(list []flow.Chunk) {
+	for l.left = list; len(l.left) > 0; l.left = l.left[1:] {
+		l.chunk(&l.left[0])
+	}
+}
+
 // chunk dissects and inspects bytes that came in order.
 func (l *Lane) chunk(c *flow.Chunk) {
 	fl := l.fl
@@ -21,7 +28,7 @@ func (l *Lane) chunk(c *flow.Chunk) {
 	}
 	l.a = a
 	if a.panicked {
-		a.skip(len(c.Data), "panic")
+		a.skip(len(c.Data), whyPanic)
 		return
 	}
 	if fl.Key.Proto != wire.ProtoTCP {

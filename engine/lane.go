@@ -1,9 +1,6 @@
 package engine
 
 import (
-	"fmt"
-	"runtime/debug"
-
 	"weir/dissect"
 	"weir/dlp"
 	"weir/flow"
@@ -25,6 +22,7 @@ type Lane struct {
 	apps    []*app                 // free list
 	records []*record              // free list
 	idle    bool                   // a tick, not a packet, is being served
+	left    []flow.Chunk           // chunks that are still to be looked at, with the present one
 	closing bool                   // the flow that is being worked on is ending
 	tail    [2][]byte              // of it: what is held between its last chunks
 
@@ -94,8 +92,7 @@ func (l *Lane) Block(t *Tap, frames []wire.Frame) {
 	for i := 0; i < len(frames); {
 		i = l.run(t, frames, i)
 	}
-	t.table.Tick(t.now)
-	t.defrag.Tick(t.now)
+	l.expire(t, t.now)
 	t.publish()
 	l.detach(t)
 	if l.Poison {
@@ -103,10 +100,19 @@ func (l *Lane) Block(t *Tap, frames []wire.Frame) {
 	}
 }
 
+// expire ends what is over at now.
+func (l *Lane) expire(t *Tap, now int64) {
+	defer l.survive()
+	l.fl, l.a = nil, nil
+	t.table.Tick(now)
+	t.defrag.Tick(now)
+}
+
 func (l *Lane) run(t *Tap, frames []wire.Frame, from int) (next int) {
 	defer func() {
 		if r := recover(); r != nil {
 			l.panicked(r)
+			l.keepAfterPanic(t, &frames[l.index])
 			next = l.index + 1
 		}
 	}()
@@ -114,22 +120,6 @@ func (l *Lane) run(t *Tap, frames []wire.Frame, from int) (next int) {
 		l.Packet(t, &frames[l.index])
 	}
 	return len(frames)
-}
-
-// panicked drops the parser of the flow that was being worked on; its packets are kept.
-func (l *Lane) panicked(r any) {
-	l.t.count.panics++
-	if l.OnPanic != nil {
-		l.OnPanic(fmt.Sprintf("%T\n%s", r, debug.Stack()))
-	}
-	if l.fl == nil || l.a == nil {
-		l.t.tellOnce("engine", "engine.panic", "an internal error was survived; please report it")
-		return
-	}
-	l.a.d, l.a.panicked = nil, true
-	l.a.at = [2]place{unknown, unknown}
-	l.a.skip(len(l.p.Payload), "panic")
-	l.anomaly("engine", "engine.panic", "an internal error was survived: this flow is not inspected any more; please report it")
 }
 
 func poison(frames []wire.Frame) {
@@ -178,9 +168,7 @@ func (l *Lane) Packet(t *Tap, f *wire.Frame) {
 	if fl.Fresh != 0 {
 		l.flowOddities(fl)
 	}
-	for i := range chunks {
-		l.chunk(&chunks[i])
-	}
+	l.chunks(chunks)
 	t.keepPacket(l, f, tag)
 }
 

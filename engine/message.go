@@ -89,11 +89,12 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 		if _, ok := a.counts[h.Rule.ID]; (ok || len(a.counts) < maxCounted) && !h.Grown {
 			a.counts[h.Rule.ID]++
 		}
-		var r *record
-		if m != nil {
-			if r = a.find(m.Tx); r != nil {
-				r.mask(m, h)
+		if m == nil { // found at the end of all: nothing of the value is shown
+			for _, r := range a.records {
+				r.hide(h)
 			}
+		} else if r := a.find(m.Tx); r != nil {
+			r.mask(m, h)
 		}
 	}
 	for i := range hits {

@@ -110,12 +110,7 @@ func (a *app) find(tx uint64) *record {
 func (r *record) mask(m *dissect.Message, h *dlp.Hit) {
 	found := foundBytes(m, h)
 	if len(found) == 0 {
-		for i := range r.items {
-			it := &r.items[i]
-			if it.value == h.Value && r.proto.Fields[it.field].Name == h.Field {
-				it.hidden = true
-			}
-		}
+		r.hide(h)
 		return
 	}
 	for i := range r.items {
@@ -130,6 +125,15 @@ func (r *record) mask(m *dissect.Message, h *dlp.Hit) {
 		at := len(r.buf)
 		r.buf = append(r.buf, bytes.ReplaceAll(v, found, []byte(h.Masked))...)
 		it.at, it.end = int32(at), int32(len(r.buf))
+	}
+}
+
+// hide leaves all of the value out that h found something in.
+func (r *record) hide(h *dlp.Hit) {
+	for i := range r.items {
+		if it := &r.items[i]; it.value == h.Value && r.proto.Fields[it.field].Name == h.Field {
+			it.hidden = true
+		}
 	}
 }
 

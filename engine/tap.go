@@ -86,10 +86,15 @@ func (l *Lane) Tick(t *Tap, now int64) {
 	l.idle = true
 	defer l.detach(t)
 	t.now = max(t.now, now)
-	t.table.Tick(now)
-	t.defrag.Tick(now)
+	l.expire(t, now)
+	defer l.survive()
 	t.expireSlices(now)
 	t.publish()
+}
+
+func (l *Lane) closeFlows(t *Tap) {
+	defer l.survive()
+	t.table.Close()
 }
 
 // Close ends all flows of t: what they still held is inspected, their events are told. t is not used any more.
@@ -97,7 +102,7 @@ func (l *Lane) Close(t *Tap) {
 	l.attach(t)
 	l.idle = true
 	defer l.detach(t)
-	t.table.Close()
+	l.closeFlows(t)
 	t.expireSlices(1<<63 - 1)
 	t.shown.Store(t.read())
 }

@@ -302,28 +302,34 @@ func (t *Tap) ended(fl *flow.Flow[conn], last []flow.Chunk, why flow.Reason) {
 
 // finish inspects what a flow that is over still held, and ends all that is open for it. A panic costs this flow the rest.
 func (l *Lane) finish(fl *flow.Flow[conn], last []flow.Chunk) {
-	defer func() {
-		if r := recover(); r != nil {
-			l.panicked(r)
-		}
-	}()
-	for i := range last {
-		l.chunk(&last[i])
-	}
+	l.tail = [2][]byte{}
+	l.finishBytes(fl, last)
 	a := fl.S.app
 	if a == nil {
 		return
 	}
 	l.a = a
-	if !a.panicked {
-		l.end(a, wire.ToServer)
-		l.end(a, wire.ToClient)
-	}
-	l.scanEnd(a)
+	l.finishScan(a)
+	defer l.survive()
 	for len(a.records) > 0 {
 		l.tellRecord(a.records[0])
 		l.dropRecord(0)
 	}
+}
+
+func (l *Lane) finishBytes(fl *flow.Flow[conn], last []flow.Chunk) {
+	defer l.survive()
+	l.chunks(last)
+	if a := fl.S.app; a != nil && !a.panicked {
+		l.a = a
+		l.end(a, wire.ToServer)
+		l.end(a, wire.ToClient)
+	}
+}
+
+func (l *Lane) finishScan(a *app) {
+	defer l.survive()
+	l.scanEnd(a)
 }
 
 const maxFree = 4096 // closed flows' layer-7 states kept for reuse by a lane
@@ -371,7 +377,7 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 				ev.Weir.Counts[k] = v
 			}
 		}
-		if a.skipped > 0 {
+		if a.why != "" {
 			ev.Weir.Uninspected = &alert.Uninspected{Reason: a.why, Bytes: a.skipped}
 		}
 		if ev.AppProto == "" {

@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"weir/dissect"
+	"weir/wire"
+)
+
+// survive is deferred around what must not end the daemon.
+func (l *Lane) survive() {
+	if r := recover(); r != nil {
+		l.panicked(r)
+	}
+}
+
+// panicked drops the parser of the flow that was being worked on, and what it had collected for its next message.
+func (l *Lane) panicked(r any) {
+	l.t.count.panics++
+	if l.OnPanic != nil {
+		l.OnPanic(fmt.Sprintf("%T\n%s", r, debug.Stack()))
+	}
+	l.t.env.Forget()
+	a := l.a
+	if l.fl == nil || a == nil {
+		l.t.tellOnce("engine", "engine.panic", "an internal error was survived; please report it")
+		return
+	}
+	if d := a.d; d != nil {
+		a.d = nil
+		for dir := range wire.Dir(2) {
+			l.discard(func() { d.Close(dir, dropMessage) }) // it may hold decoders
+		}
+	}
+	for dir := range wire.Dir(2) {
+		l.discard(func() { a.skip(len(l.join(dir, nil)), whyPanic) })
+	}
+	if !a.panicked {
+		l.anomaly("engine", "engine.panic", "an internal error was survived: this flow is not inspected any more; please report it")
+	}
+	a.panicked = true
+	a.at = [2]place{unknown, unknown}
+	a.skip(0, whyPanic)
+	for i := range l.left {
+		a.skip(len(l.left[i].Data), whyPanic)
+	}
+	l.left = nil
+}
+
+const whyPanic = "panic"
+
+func dropMessage(*dissect.Message) {}
+
+// discard does what is of no consequence should it panic too.
+func (l *Lane) discard(do func()) {
+	defer func() {
+		if recover() != nil {
+			l.t.env.Forget()
+		}
+	}()
+	do()
+}
+
+// keepAfterPanic keeps the packet that caused a panic, as every other.
+func (l *Lane) keepAfterPanic(t *Tap, f *wire.Frame) {
+	fl := l.fl
+	l.discard(func() {
+		if fl != nil {
+			t.keepPacket(l, f, 0)
+		} else {
+			t.keepRecent(f, 0)
+		}
+	})
+	l.comments = l.comments[:0]
+}
