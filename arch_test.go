@@ -31,7 +31,7 @@ var imports = map[string][]string{
 	"alert":     {},
 	"engine":    {"wire", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert"},
 	"daemon":    {"wire", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert", "engine"},
-	"cmd/weir":  {"flow", "rules", "alert", "daemon"},
+	"cmd/weir":  {"flow", "rules", "pcapstore", "alert", "daemon"},
 }
 
 // only names imports that one package alone may have, and why.

@@ -34,7 +34,8 @@ func (s *Store) empty(q *Query, c *PullCounters) error {
 		return err
 	}
 	if len(all) == 0 {
-		return &Empty{Why: "the store " + s.dir + " is empty", Hint: "a slice is written when an alert is raised: weir status shows what is watched"}
+		return &Empty{Why: "the store " + s.dir + " is empty",
+			Hint: "a slice is written when an alert is raised: weir status shows what is watched"}
 	}
 	for _, n := range q.conjuncts() {
 		if slices.ContainsFunc(all, func(i Info) bool { return n.answer(&i, nil) != No }) {
@@ -48,7 +49,8 @@ func (s *Store) empty(q *Query, c *PullCounters) error {
 	if c.Read == 0 {
 		e.Why = fmt.Sprintf("none of the %s meets all of the query", count(len(all), "slice"))
 	} else {
-		e.Why = fmt.Sprintf("no packet meets the query: %s of %d and %s were looked at", count(c.Read, "slice"), len(all), count(int(c.Looked), "packet"))
+		e.Why = fmt.Sprintf("no packet meets the query: %s of %d and %s were looked at",
+			count(c.Read, "slice"), len(all), count(int(c.Looked), "packet"))
 	}
 	return e
 }
@@ -63,7 +65,9 @@ func (n *node) outside(all []Info) *Empty {
 			Hint: "the oldest slices are removed at [pcap] quota; pin what must stay",
 		}
 	case kindAfter:
-		return &Empty{Why: fmt.Sprintf("there is nothing after %s: the newest packet is from %s", utc(n.time), utc(newest))}
+		return &Empty{
+			Why: fmt.Sprintf("there is nothing after %s: the newest packet is from %s", utc(n.time), utc(newest)),
+		}
 	}
 	known := n.known(all)
 	if known == nil {
@@ -72,7 +76,8 @@ func (n *node) outside(all []Info) *Empty {
 	e := &Empty{Why: fmt.Sprintf("no slice has %s %s", words[n.kind].word, n.value()), Word: n.value(), Known: known}
 	switch {
 	case n.kind == kindAlert || n.kind == kindFlow || n.kind == kindCommunityID:
-		e.Hint = fmt.Sprintf("there are %s from %s to %s: weir pcap ls shows them", count(len(all), "slice"), utc(oldest), utc(newest))
+		e.Hint = fmt.Sprintf("there are %s from %s to %s: weir pcap ls shows them",
+			count(len(all), "slice"), utc(oldest), utc(newest))
 	case len(known) == 0:
 		e.Hint = "no slice names any"
 	case len(known) <= maxNamed:

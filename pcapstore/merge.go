@@ -49,7 +49,8 @@ func (m *merge) copy(r *reader, t int64) error {
 	return nil
 }
 
-// same is what makes packets of equal time, in different slices, the same packet: but for its hash, which is as good as its bytes.
+// same is what packets of equal time must have in common, in different slices, to be the same packet. The hash is as
+// good as the bytes.
 type same struct {
 	iface         string
 	length, bytes uint32
@@ -144,7 +145,8 @@ func (m *merge) write(r *reader, p *stored) error {
 	return m.w.Packet(i.out, &p.frame, p.note)
 }
 
-// end sets what the file's end says: the counts of the interfaces; of a single slice its closing, with what was written of it.
+// end sets what the file's end says: the counts of the interfaces; of a single slice its closing, with what was written
+// of it.
 func (m *merge) end(found []Info) {
 	for out, s := range m.sums {
 		m.w.Count(out, s.received, s.dropped)
@@ -155,6 +157,6 @@ func (m *merge) end(found []Info) {
 		c.Packets, c.Bytes, c.First, c.Last = m.c.Packets, m.bytes, m.first, m.last
 		last.Comment = c.line()
 	} else if m.c.NotStored > 0 {
-		last.Comment = fmt.Sprintf("weir: %d packets were kept out of these slices by a limit of the store", m.c.NotStored)
+		last.Comment = fmt.Sprintf("weir: a limit of the store kept %d packets out of these slices", m.c.NotStored)
 	}
 }

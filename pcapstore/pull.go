@@ -33,9 +33,10 @@ type PullCounters struct {
 	Damaged   []error
 }
 
-// Pull writes the packets for which q holds, of all slices, in order of time, to w. Interfaces, directions, comments, lengths on the wire and
-// losses are kept; a packet that several slices hold is written once. What is damaged is read as far as it goes, and told. Errors: *Empty if there is no such
-// packet (nothing has been written then), ErrLinkType, ctx's, those of w and of the file system.
+// Pull writes the packets for which q holds, of all slices, in order of time, to w. Interfaces, directions, comments,
+// lengths on the wire and losses are kept; a packet that several slices hold is written once. What is damaged is read
+// as far as it goes, and told. Errors: *Empty if there is no such packet (nothing has been written then), ErrLinkType,
+// ctx's, those of w and of the file system.
 func (s *Store) Pull(ctx context.Context, w io.Writer, q *Query, o PullOptions) (PullCounters, error) {
 	found, err := s.candidates(q)
 	if err != nil {
@@ -48,7 +49,9 @@ func (s *Store) Pull(ctx context.Context, w io.Writer, q *Query, o PullOptions) 
 	case q != nil:
 		comment += ": " + q.String()
 	}
-	m := merge{s: s, ctx: ctx, q: q, o: o, w: NewWriter(w, o.Format, o.App, comment), seed: maphash.MakeSeed(), first: math.MaxInt64}
+	m := merge{
+		s: s, ctx: ctx, q: q, o: o, w: NewWriter(w, o.Format, o.App, comment), seed: maphash.MakeSeed(), first: math.MaxInt64,
+	}
 	m.c.Slices = len(found)
 	err = m.run(found)
 	for _, r := range m.open {
@@ -64,7 +67,8 @@ func (s *Store) Pull(ctx context.Context, w io.Writer, q *Query, o PullOptions) 
 	return m.c, m.w.Close()
 }
 
-// Select returns the slices that hold a packet for which q holds, oldest alert first. Errors: those of the file system.
+// Select returns the slices that hold a packet for which q holds, oldest alert first. Errors: ctx's, those of the file
+// system.
 func (s *Store) Select(ctx context.Context, q *Query) ([]Info, error) {
 	found, err := s.candidates(q)
 	if err != nil {

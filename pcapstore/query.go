@@ -10,7 +10,8 @@ import (
 	"weir/wire"
 )
 
-// Query is a condition on packets, and on the slices that they stand in. It is immutable. A nil Query holds for everything.
+// Query is a condition on packets, and on the slices that they stand in. It is immutable. A nil Query holds for
+// everything.
 type Query struct{ root *node }
 
 // Answer is what is known of a condition.
@@ -125,8 +126,8 @@ func (q *Query) Slice(i *Info) Answer {
 	return q.root.answer(i, nil)
 }
 
-// Packet reports whether q holds for a decoded packet of a slice. A packet that could not be decoded has no address, port or
-// protocol. A fragment, which has no ports, is taken for one of the slice's flow if its addresses are.
+// Packet reports whether q holds for a decoded packet of a slice. A packet that could not be decoded has no address,
+// port or protocol. A fragment, which has no ports, is taken for one of the slice's flow if its addresses are.
 func (q *Query) Packet(i *Info, p *wire.Packet) bool {
 	return q == nil || q.root.answer(i, p) == Yes
 }

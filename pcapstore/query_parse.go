@@ -39,11 +39,13 @@ func (e *QueryError) Error() string {
 //	query     = and { ( "or" | "||" ) and }
 //	and       = not { ( "and" | "&&" ) not }
 //	not       = { "not" | "!" } ( "(" query ")" | condition )
-//	condition = "host" ADDRESS | "net" NETWORK | "port" NUMBER | "tcp" | "udp" | "icmp" | ( "before" | "after" ) TIME
+//	condition = "host" ADDRESS | "net" NETWORK | "port" NUMBER | "tcp" | "udp" | "icmp"
+//	          | ( "before" | "after" ) TIME
 //	          | "alert" ID | "flow" ID | "community-id" ID | "workload" NAME | "pod" NAMESPACE/NAME | "rule" ID
 //
-// A value may be quoted: "a \"b\"". "before" and "after" split time without a gap: a packet at that very time is after. A TIME is in RFC 3339,
-// or as EVE writes it, or without a zone, which is then that of now, or an age: "1h30m ago" (s, m, h, d, w). Errors: *QueryError.
+// A value may be quoted: "a \"b\"". "before" and "after" split time without a gap: a packet at that very time is after.
+// A TIME is in RFC 3339, or as EVE writes it, or without a zone, which is then that of now, or an age: "1h30m ago" (s, m,
+// h, d, w). Errors: *QueryError.
 func ParseQuery(text string, now time.Time) (*Query, error) {
 	p := parser{now: now}
 	if err := p.split(text); err != nil {
@@ -84,6 +86,11 @@ func (t token) wrong(want string, known ...string) error {
 // endsWord reports whether r cannot stand in a value without quotes.
 func endsWord(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`()"&|\`, r) }
 
+// unprintable keeps what could command a terminal out of queries, and so out of all that repeats them.
+func unprintable(r rune) bool {
+	return !unicode.IsPrint(r) && !unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError
+}
+
 type parser struct {
 	now    time.Time
 	tokens []token
@@ -116,8 +123,13 @@ func (p *parser) split(text string) error {
 			n = max(n, 1)
 		}
 		t := token{text: text[:n], column: column}
-		if bad := strings.IndexFunc(t.text, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }); bad >= 0 {
-			t.text = strings.ToValidUTF8(t.text, "?")
+		if strings.ContainsFunc(t.text, unprintable) {
+			t.text = strings.Map(func(r rune) rune {
+				if unprintable(r) {
+					return '?'
+				}
+				return r
+			}, t.text)
 			return t.wrong("printable text")
 		}
 		column += utf8.RuneCountInString(t.text)
@@ -309,7 +321,9 @@ func (p *parser) time(n *node, text string) bool {
 }
 
 // ages are the units of an age.
-var ages = map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
+var ages = map[byte]time.Duration{
+	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
+}
 
 const maxAge = 100 * 365 * 24 * time.Hour
 

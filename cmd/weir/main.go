@@ -72,7 +72,7 @@ and keeps the packets that prove it.`,
 		SilenceUsage:  true,
 	}
 	root.AddCommand(runCommand(), replayCommand(), checkCommand(), rulesCommand(), alertsCommand(), statusCommand(),
-		reloadCommand(), versionCommand())
+		pcapCommand(), reloadCommand(), versionCommand())
 	ownExamples(root)
 	return root
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,7 +29,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_CACHE_HOME", cache)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": writeCapture, "expand": expand, "listening": listening},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"capture": writeCapture, "expand": expand, "listening": listening, "sliceid": sliceID,
+		},
 	})
 }
 
@@ -37,6 +41,20 @@ func expand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: expand FILE")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o644))
+}
+
+// sliceID puts the id of the only slice in a folder into an environment variable: sliceid VARIABLE FOLDER.
+func sliceID(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sliceid VARIABLE FOLDER")
+	}
+	found, err := filepath.Glob(ts.MkAbs(args[1]) + "/*-*.pcapng")
+	ts.Check(err)
+	if len(found) != 1 {
+		ts.Fatalf("%d slices in %s, want 1", len(found), args[1])
+	}
+	_, id, _ := strings.Cut(strings.TrimSuffix(filepath.Base(found[0]), ".pcapng"), "-")
+	ts.Setenv(args[0], id)
 }
 
 // listening waits until something listens on a Unix socket: listening SOCKET.
