@@ -49,4 +49,5 @@ check: test
 install: build
 	install -D -m 0755 bin/weir $(DESTDIR)/usr/bin/weir
 	install -D -m 0644 systemd/weir.service $(DESTDIR)/usr/lib/systemd/system/weir.service
+	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/weir README.md docs/*.md
 	install -d -m 0755 $(DESTDIR)/etc/weir/rules.d $(DESTDIR)/etc/weir/policy.d $(DESTDIR)/usr/share/weir/rules
