@@ -64,6 +64,7 @@ const (
 	formatVersion = 1
 	maxHead       = 64 << 10 // bytes; the first block is no longer
 	maxTail       = 64 << 10 // bytes; the last block is no longer
+	firstLook     = 2 << 10  // bytes; nearly every first and last block is shorter
 	maxMetaText   = 512      // bytes of one text in Meta; 14 of them fit a comment even if JSON writes 6 bytes for each of theirs
 	maxFurther    = 32       // further alerts of one slice that are named; more are only in the packets' comments
 	maxFurtherLen = 128      // bytes of one's id, and of its rule
@@ -108,20 +109,28 @@ func cutText(s string, limit int) string {
 
 // readInfo reads what the first and the last block of a slice say. It reports false if the file is no slice.
 func readInfo(f io.ReaderAt, size int64, i *Info) bool {
-	head := make([]byte, min(size, maxHead))
-	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+	found := false
+	for _, n := range [...]int64{firstLook, maxHead} {
+		head := make([]byte, min(size, n))
+		if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+			return false
+		}
+		if i.Meta, found = parseMeta(head); found {
+			break
+		}
+	}
+	if !found {
 		return false
 	}
-	m, ok := parseMeta(head)
-	if !ok {
-		return false
+	for _, n := range [...]int64{firstLook, maxTail} {
+		tail := make([]byte, min(size, n))
+		if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
+			return false
+		}
+		if i.Closing, i.Complete = parseClosing(tail); i.Complete {
+			break
+		}
 	}
-	i.Meta = m
-	tail := make([]byte, min(size, maxTail))
-	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
-		return false
-	}
-	i.Closing, i.Complete = parseClosing(tail)
 	return true
 }
 

@@ -93,7 +93,7 @@ func TestQueryErrors(t *testing.T) {
 		`rule "a\"`:                       `column 6: ""a\"" stands where a text with a "`,
 		`rule ""`:                         `column 6: """" stands where the id of a rule`,
 		`"tcp"`:                           `column 1: "tcp" stands where a condition`,
-		"rule \x00": "column 6: \"?\" stands where printable text",
+		"rule \x00":                       "column 6: \"?\" stands where printable text",
 		"tcp & udp":                       `column 5: "&" stands where and, or`,
 		"workload é and hots":             `column 16: "hots" stands where a condition`,
 		strings.Repeat("(", 65) + "tcp":   `column 65: "(" stands where no more than 64`,
