@@ -84,3 +84,8 @@ func (e *Engine) recorded(event string) bool {
 }
 
 func (e *Engine) listens(typ string) bool { return e.cfg.Emit != nil && e.cfg.Events[typ] }
+
+// asked reports whether events of a type are made: somebody listens, or an alert's packets are kept.
+func (e *Engine) asked(typ string) bool {
+	return e.listens(typ) || typ == "alert" && e.cfg.Store != nil
+}

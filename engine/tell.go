@@ -70,7 +70,9 @@ func (l *Lane) send(ev *alert.Event) {
 	if ev.Type == "alert" {
 		l.t.count.alerts++
 	}
-	l.e.cfg.Emit(ev)
+	if l.e.listens(ev.Type) {
+		l.e.cfg.Emit(ev)
+	}
 }
 
 // Severities as EVE counts them: 1 is highest.
@@ -85,7 +87,7 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 		l.a.alerted = true
 	}
 	r := h.Rule
-	if !l.e.listens(typ) {
+	if !l.e.asked(typ) {
 		if typ == "alert" {
 			l.t.count.alerts++
 		}
@@ -171,7 +173,7 @@ func (l *Lane) notes(m *dissect.Message) {
 			continue
 		}
 		l.a.alerted = true
-		if !l.e.listens("alert") {
+		if !l.e.asked("alert") {
 			l.t.count.alerts++
 			continue
 		}
