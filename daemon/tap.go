@@ -18,6 +18,8 @@ const (
 	preMost    = 8 << 20 // bytes of recent packets of one interface
 	preLeast   = 256 << 10
 	flowsLeast = 4096
+	heldMost   = 128 << 20 // bytes that a tap's flows may hold; of all taps, a quarter of the budget: one must not push out the others
+	heldLeast  = 1 << 20
 )
 
 // tap is one interface that is watched.
@@ -26,8 +28,7 @@ type tap struct {
 	who   workload.Workload
 	ring  *capture.Ring
 	tap   *engine.Tap
-	bytes int // of the ring
-	pre   int // bytes of recent packets
+	share share
 	done  chan struct{}
 	seen  atomic.Int64 // ns since the epoch: when its ring or its work last came back
 }
@@ -36,25 +37,25 @@ type tap struct {
 func (d *Daemon) attach(i workload.Interface) {
 	d.mu.Lock()
 	_, known := d.taps[i.Index]
-	ringBytes, pre := d.shares()
+	s := d.shares()
 	d.mu.Unlock()
 	if known {
 		return
 	}
-	if ringBytes < ringLeast {
+	if s.ring < ringLeast {
 		d.notWatched(i.Name, "no room for a ring (raise [capture] ring)")
 		return
 	}
-	ring, err := capture.OpenRing(capture.RingConfig{Interface: i.Index, Name: i.Name, Bytes: ringBytes})
+	ring, err := capture.OpenRing(capture.RingConfig{Interface: i.Index, Name: i.Name, Bytes: s.ring})
 	if err != nil {
 		d.notWatched(i.Name, err.Error())
 		return
 	}
-	t := &tap{iface: i, ring: ring, bytes: ringBytes, pre: pre, done: make(chan struct{})}
+	t := &tap{iface: i, ring: ring, share: s, done: make(chan struct{})}
 	t.who = workload.Find(i)
 	t.seen.Store(time.Now().UnixNano())
 	t.tap = d.engine.NewTap(engine.TapConfig{
-		Interfaces: ring.Interfaces, Recent: pre, Flows: max(flowsLeast, d.conf.Budget.Flows/8),
+		Interfaces: ring.Interfaces, Recent: s.pre, Flows: s.flows, Held: s.held,
 		Drops: func() uint64 { return t.readStats().Drops },
 	})
 	d.mu.Lock()
@@ -62,26 +63,37 @@ func (d *Daemon) attach(i workload.Interface) {
 	delete(d.blind, i.Name)
 	d.nameWorkloads()
 	d.mu.Unlock()
-	d.log.Info("watching", "interface", i.Name, "workload", t.who.Name, "ring", Size(ringBytes).String())
+	d.log.Info("watching", "interface", i.Name, "workload", t.who.Name, "ring", Size(s.ring).String())
 	d.wg.Go(func() { d.follow(t) })
 }
 
-// shares returns what is left for one more tap: bytes of ring, bytes of recent packets. d.mu is held.
-func (d *Daemon) shares() (ring, pre int) {
-	ringLeft, preLeft := int(d.conf.Capture.Ring), int(d.conf.Pcap.Pre)
+// share is what one tap may take: bytes of its ring, of recent packets, flows, bytes that flows hold.
+type share struct{ ring, pre, flows, held int }
+
+// shares returns what is left for one more tap: an eighth of each, within bounds. d.mu is held.
+func (d *Daemon) shares() share {
+	left := share{
+		ring: int(d.conf.Capture.Ring), pre: int(d.conf.Pcap.Pre), flows: d.conf.Budget.Flows, held: int(d.conf.Budget.Memory) / 4,
+	}
 	for _, t := range d.taps {
-		ringLeft -= t.bytes
-		preLeft -= t.pre
+		left.ring -= t.share.ring
+		left.pre -= t.share.pre
+		left.flows -= t.share.flows
+		left.held -= t.share.held
 	}
-	ring = min(ringMost, max(ringLeft/8, ringLeast))
-	if ring > ringLeft {
-		ring = 0
+	s := share{
+		ring:  min(ringMost, max(left.ring/8, ringLeast)),
+		pre:   min(preMost, max(left.pre/8, preLeast)),
+		flows: max(left.flows/8, flowsLeast),
+		held:  min(heldMost, max(left.held/8, heldLeast)),
 	}
-	pre = min(preMost, max(preLeft/8, preLeast))
-	if pre > preLeft {
-		pre = 0
+	if s.ring > left.ring {
+		s.ring = 0
 	}
-	return ring, pre
+	if s.pre > left.pre {
+		s.pre = 0
+	}
+	return s
 }
 
 // notWatched tells that an interface is not looked at, and why.

@@ -24,7 +24,7 @@ func (d *Daemon) Status() Status {
 		c, r := t.tap.Counters(), t.readStats()
 		s.Interfaces = append(s.Interfaces, InterfaceStatus{Name: t.iface.Name, Workload: t.who.Name,
 			Packets: c.Frames, Drops: r.Drops, Freezes: r.Freezes, Flows: c.Flow.Active})
-		s.Memory.Rings += int64(t.bytes)
+		s.Memory.Rings += int64(t.share.ring)
 		s.Memory.Recent += int64(t.pre)
 	}
 	slices.SortFunc(s.Interfaces, func(a, b InterfaceStatus) int { return strings.Compare(a.Name, b.Name) })
@@ -74,7 +74,7 @@ func (d *Daemon) Snapshot() Snapshot {
 		r := t.readStats()
 		ring.Drops += r.Drops
 		ring.Freezes += r.Freezes
-		native["ring"] += int64(t.bytes)
+		native["ring"] += int64(t.share.ring)
 		recent += int64(t.pre)
 	}
 	st := d.store.Counters()

@@ -14,6 +14,7 @@ type TapConfig struct {
 	Interfaces func() []capture.Interface
 	Recent     int           // bytes of recent packets kept; 0: none
 	Flows      int           // flows at most; 0: as the Engine's configuration says
+	Held       int           // bytes that flows and fragments may hold at most; 0: as the Engine's configuration says
 	Drops      func() uint64 // frames that the source lost so far; nil: it cannot tell
 	// Number says that frames are numbered from 1, as events of a file are.
 	Number bool
@@ -46,6 +47,11 @@ func (e *Engine) NewTap(cfg TapConfig) *Tap {
 	limits := e.cfg.Flow
 	if cfg.Flows > 0 {
 		limits.Flows = cfg.Flows
+	}
+	if cfg.Held > 0 {
+		limits.Fragments = min(limits.Fragments, cfg.Held/4)
+		limits.HeldPerTable = cfg.Held - limits.Fragments
+		limits.HeldPerFlow = min(limits.HeldPerFlow, limits.HeldPerTable/2)
 	}
 	t := &Tap{
 		e:      e,
