@@ -85,15 +85,24 @@ func startDaemon(t *testing.T, bin, ns, rules string) *daemonProcess {
 	if err := os.WriteFile(d.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.cmd = exec.Command("ip", "netns", "exec", ns, bin, "run", "--config", d.conf)
-	pipe, err := d.cmd.StderrPipe()
+	d.launch(ns)
+	return d
+}
+
+// launch starts the daemon as it is configured, and waits until it is ready.
+func (d *daemonProcess) launch(ns string) {
+	t := d.t
+	t.Helper()
+	d.cmd = exec.Command("ip", "netns", "exec", ns, d.bin, "run", "--config", d.conf)
+	cmd := d.cmd
+	pipe, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.cmd.Start(); err != nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.cmd.Process.Kill() })
+	t.Cleanup(func() { cmd.Process.Kill() })
 	ready := make(chan bool, 1)
 	go func() {
 		for s := bufio.NewScanner(pipe); s.Scan(); {
@@ -106,12 +115,11 @@ func startDaemon(t *testing.T, bin, ns, rules string) *daemonProcess {
 			}
 		}
 		close(ready)
-		d.done <- d.cmd.Wait()
+		d.done <- cmd.Wait()
 	}()
 	if ok := <-ready; !ok {
 		t.Fatalf("the daemon did not become ready:\n%s", d.lines())
 	}
-	return d
 }
 
 func (d *daemonProcess) lines() string {

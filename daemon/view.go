@@ -25,7 +25,7 @@ func (d *Daemon) Status() Status {
 		s.Interfaces = append(s.Interfaces, InterfaceStatus{Name: t.iface.Name, Workload: t.who.Name,
 			Packets: c.Frames, Drops: r.Drops, Freezes: r.Freezes, Flows: c.Flow.Active})
 		s.Memory.Rings += int64(t.share.ring)
-		s.Memory.Recent += int64(t.pre)
+		s.Memory.Recent += int64(t.share.pre)
 	}
 	slices.SortFunc(s.Interfaces, func(a, b InterfaceStatus) int { return strings.Compare(a.Name, b.Name) })
 	s.Memory.Go, s.Memory.Hyperscan, s.Memory.Budget = goMemory(), dlp.NativeBytes(), int64(d.conf.Budget.Memory)
@@ -75,7 +75,7 @@ func (d *Daemon) Snapshot() Snapshot {
 		ring.Drops += r.Drops
 		ring.Freezes += r.Freezes
 		native["ring"] += int64(t.share.ring)
-		recent += int64(t.pre)
+		recent += int64(t.share.pre)
 	}
 	st := d.store.Counters()
 	return Snapshot{

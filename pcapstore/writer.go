@@ -74,7 +74,7 @@ func (w *Writer) Interface(i capture.Interface) (int, error) {
 	return len(w.ifaces) - 1, nil
 }
 
-// Packet writes a frame of a declared interface.
+// Packet writes a frame of a declared interface. One with a comment is handed on at once, with all before it.
 func (w *Writer) Packet(iface int, f *wire.Frame, n Note) error {
 	if w.err != nil {
 		return w.err
@@ -91,7 +91,7 @@ func (w *Writer) Packet(iface int, f *wire.Frame, n Note) error {
 	s.End = max(s.End, f.Time)
 	s.Written++
 	s.Dropped += n.Dropped
-	if len(w.buf) >= writerBuffer {
+	if len(w.buf) >= writerBuffer || n.Comment != "" { // what was told of must outlive a crash
 		return w.flush()
 	}
 	return nil
