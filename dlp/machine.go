@@ -160,15 +160,19 @@ type thread struct {
 	group [2 * maxGroups]int32
 }
 
-// queue is a sparse set of threads, in order of priority.
+// queue is a set of threads, in order of priority. Instructions that read nothing are followed at once, and only noted as seen.
 type queue struct {
-	sparse []uint32
-	dense  []thread
+	seen  []uint32 // by instruction: the round in which it was
+	round uint32
+	dense []thread
 }
 
-func (q *queue) has(pc uint32) bool {
-	i := q.sparse[pc]
-	return int(i) < len(q.dense) && q.dense[i].pc == pc
+func (q *queue) clear() {
+	q.dense = q.dense[:0]
+	if q.round++; q.round == 0 {
+		clear(q.seen)
+		q.round = 1
+	}
 }
 
 // machine runs programs: Thompson's simulation with groups, in time linear in the text. It is scratch; one goroutine
@@ -183,18 +187,20 @@ type machine struct {
 	all       []match // by ascending end
 }
 
+// frame is what is still to be done once a branch has been followed: go on at pc, or restore group[slot] to old.
 type frame struct {
-	pc    uint32
-	slot  int8 // >= 0: restore group[slot] to old
-	old   int32
-	enter bool
+	pc   uint32
+	slot int8 // < 0: go on at pc
+	old  int32
 }
 
 func (m *machine) grow(n int) {
-	if len(m.run.sparse) < n {
-		m.run = queue{sparse: make([]uint32, n), dense: make([]thread, 0, n)}
-		m.next = queue{sparse: make([]uint32, n), dense: make([]thread, 0, n)}
+	if len(m.run.seen) < n {
+		m.run = queue{seen: make([]uint32, n), dense: make([]thread, 0, n)}
+		m.next = queue{seen: make([]uint32, n), dense: make([]thread, 0, n)}
 	}
+	m.run.clear()
+	m.next.clear()
 }
 
 // find looks for the first match of p that starts at or after from and before until, and ends at or before stop. It is
@@ -202,7 +208,6 @@ func (m *machine) grow(n int) {
 // there is none, or if the machine gave up.
 func (m *machine) find(p *program, t *text, from, until, stop int, anchored bool) (best match, ok bool) {
 	m.grow(len(p.code))
-	m.run.dense, m.next.dense = m.run.dense[:0], m.next.dense[:0]
 	cut := false
 	if anchored {
 		until = from + 1
@@ -227,7 +232,7 @@ func (m *machine) find(p *program, t *text, from, until, stop int, anchored bool
 		alive, c := m.step(p, t, pos, stop, &best, &ok)
 		cut = cut || c
 		m.run, m.next = m.next, m.run
-		m.next.dense = m.next.dense[:0]
+		m.next.clear()
 		if m.steps < 0 {
 			return best, false
 		}
@@ -266,9 +271,6 @@ func (m *machine) step(p *program, t *text, pos, stop int, best *match, ok *bool
 			}
 			continue
 		}
-		if c.op != opByte {
-			continue
-		}
 		if pos >= stop || pos >= len(t.b) {
 			alive = true
 			continue
@@ -287,36 +289,45 @@ func (m *machine) step(p *program, t *text, pos, stop int, best *match, ok *bool
 // add puts pc and all that follows from it without a byte into q. The order is that of the expression's preference.
 func (m *machine) add(q *queue, p *program, pc uint32, t *text, pos int, from *thread) {
 	th := *from
-	m.stack = append(m.stack[:0], frame{pc: pc, slot: -1, enter: true})
-	for len(m.stack) > 0 {
-		f := m.stack[len(m.stack)-1]
-		m.stack = m.stack[:len(m.stack)-1]
-		if !f.enter {
+	m.stack = m.stack[:0]
+	for {
+		for q.seen[pc] != q.round {
+			q.seen[pc] = q.round
+			m.steps--
+			c := &p.code[pc]
+			switch c.op {
+			case opByte, opMatch:
+				th.pc = pc
+				q.dense = append(q.dense, th)
+				continue
+			case opAlt:
+				m.stack = append(m.stack, frame{pc: c.alt, slot: -1})
+			case opCapture:
+				if c.slot >= 0 {
+					m.stack = append(m.stack, frame{slot: c.slot, old: th.group[c.slot]})
+					th.group[c.slot] = int32(pos)
+				}
+			case opAssert:
+				if !m.holds(syntax.EmptyOp(c.assert), t, pos) {
+					continue
+				}
+			case opFail:
+				continue
+			}
+			pc = c.out
+		}
+		for {
+			n := len(m.stack) - 1
+			if n < 0 {
+				return
+			}
+			f := m.stack[n]
+			m.stack = m.stack[:n]
+			if f.slot < 0 {
+				pc = f.pc
+				break
+			}
 			th.group[f.slot] = f.old
-			continue
-		}
-		if q.has(f.pc) {
-			continue
-		}
-		m.steps--
-		c := &p.code[f.pc]
-		q.sparse[f.pc] = uint32(len(q.dense))
-		q.dense = append(q.dense, thread{pc: f.pc, start: th.start, group: th.group})
-		switch c.op {
-		case opAlt:
-			m.stack = append(m.stack, frame{pc: c.alt, slot: -1, enter: true}, frame{pc: c.out, slot: -1, enter: true})
-		case opNop:
-			m.stack = append(m.stack, frame{pc: c.out, slot: -1, enter: true})
-		case opCapture:
-			if c.slot >= 0 {
-				m.stack = append(m.stack, frame{slot: c.slot, old: th.group[c.slot]})
-				th.group[c.slot] = int32(pos)
-			}
-			m.stack = append(m.stack, frame{pc: c.out, slot: -1, enter: true})
-		case opAssert:
-			if m.holds(syntax.EmptyOp(c.assert), t, pos) {
-				m.stack = append(m.stack, frame{pc: c.out, slot: -1, enter: true})
-			}
 		}
 	}
 }
