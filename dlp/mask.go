@@ -162,48 +162,68 @@ func printable(c byte) byte {
 
 // excerpt is the mask with some of what stands around it.
 func excerpt(f *found, masked string) string {
-	from := max(0, f.start-aroundBytes-aroundMore)
-	to := min(len(f.t.b), f.end+aroundBytes+aroundMore)
-	left := append([]byte(nil), f.t.b[from:f.start]...)
-	right := append([]byte(nil), f.t.b[f.end:to]...)
-	hideRuns(left)
-	hideRuns(right)
-	if n := len(left) - aroundBytes; n > 0 {
-		left = left[n:]
-	}
-	right = right[:min(len(right), aroundBytes)]
-	return escape(left) + masked + escape(right)
+	var left, right [aroundBytes + aroundMore]byte
+	from := max(0, f.start-len(left))
+	l := left[:copy(left[:], f.t.b[from:f.start])]
+	r := right[:copy(right[:], f.t.b[f.end:])]
+	hideRuns(l)
+	hideRuns(r)
+	l = l[max(0, len(l)-aroundBytes):]
+	r = r[:min(len(r), aroundBytes)]
+	out := make([]byte, 0, 4*aroundBytes+len(masked))
+	out = appendEscaped(out, l)
+	out = append(out, masked...)
+	out = appendEscaped(out, r)
+	return string(out)
 }
 
-// hideRuns overwrites what might be another secret: long runs of digits, separators inside them or not, and long
-// tokens.
-func hideRuns(b []byte) {
-	for i := 0; i < len(b); {
-		if !tokenByte(b[i]) {
-			i++
-			continue
+// Kinds of bytes, as hideRuns sees them.
+const (
+	kindDigit = 1 << iota
+	kindToken // may stand in a token
+	kindSep   // may stand between the digits of a number
+)
+
+var kinds = func() (k [256]uint8) {
+	for i := range k {
+		c := byte(i)
+		if isDigit(c) {
+			k[i] |= kindDigit
 		}
+		if tokenByte(c) {
+			k[i] |= kindToken
+		}
+		if c == ' ' || c == '-' || c == '.' || c == '/' {
+			k[i] |= kindSep
+		}
+	}
+	return k
+}()
+
+// hideRuns overwrites what might be another secret: long runs of digits, separators inside them or not, and long tokens.
+func hideRuns(b []byte) {
+	for i := 0; i < len(b); i++ {
 		j := i
-		for j < len(b) && tokenByte(b[j]) {
+		for j < len(b) && kinds[b[j]]&kindToken != 0 {
 			j++
 		}
 		if j-i > maxToken && random(b[i:j]) {
 			stars(b[i:j], alnum)
 		}
-		i = j
+		i = j // it is no token's, or the end
 	}
 	for i := 0; i < len(b); {
-		if !isDigit(b[i]) {
+		if kinds[b[i]]&kindDigit == 0 {
 			i++
 			continue
 		}
 		j, digits, gap := i, 0, 0
 		end := i
 		for j < len(b) && gap <= 1 {
-			switch c := b[j]; {
-			case isDigit(c) || c == '*':
+			switch k := kinds[b[j]]; {
+			case k&kindDigit != 0 || b[j] == '*':
 				digits, gap, end = digits+1, 0, j+1
-			case c == ' ' || c == '-' || c == '.' || c == '/':
+			case k&kindSep != 0:
 				gap++
 			default:
 				gap = 2
@@ -239,22 +259,23 @@ func tokenByte(c byte) bool {
 }
 
 // escape writes bytes so that they can do no harm on a terminal or in a log.
-func escape(b []byte) string {
+func escape(b []byte) string { return string(appendEscaped(make([]byte, 0, len(b)), b)) }
+
+func appendEscaped(out, b []byte) []byte {
 	const hexDigits = "0123456789abcdef"
-	out := make([]byte, 0, len(b))
 	for _, c := range b {
 		switch {
+		case c >= 0x20 && c < 0x7f:
+			out = append(out, c)
 		case c == '\n':
 			out = append(out, `\n`...)
 		case c == '\r':
 			out = append(out, `\r`...)
 		case c == '\t':
 			out = append(out, `\t`...)
-		case c < 0x20 || c >= 0x7f:
-			out = append(out, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
 		default:
-			out = append(out, c)
+			out = append(out, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
-	return string(out)
+	return out
 }
