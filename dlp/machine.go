@@ -41,7 +41,7 @@ func (s *byteSet) add(b byte)      { s[b>>6] |= 1 << (b & 63) }
 type program struct {
 	code   []instruction
 	sets   []byteSet
-	first  byteSet // what a match can begin with
+	row    row // what a match can begin with
 	begin  uint32
 	lazy   bool
 	start  bool
@@ -70,7 +70,7 @@ func compileProgram(e *expression, group int) (*program, error) {
 	for i := range prog.Inst {
 		p.code = append(p.code, p.translate(&prog.Inst[i], group, known))
 	}
-	p.firstBytes(p.begin, make([]bool, len(p.code)))
+	p.row = rowOf(p)
 	return p, nil
 }
 
@@ -119,22 +119,18 @@ func slotOf(capture, group int) int8 {
 	return int8(2*(g-1) + capture%2)
 }
 
-func (p *program) firstBytes(pc uint32, seen []bool) {
-	if seen[pc] {
-		return
+// begins reports whether a match may begin at pos, which is in b, as far as the first bytes and the one before tell.
+func (p *program) begins(b []byte, pos int) bool {
+	if p.row.outside && pos > 0 && isWordByte(b[pos-1]) {
+		return false
 	}
-	seen[pc] = true
-	switch c := &p.code[pc]; c.op {
-	case opAlt:
-		p.firstBytes(c.out, seen)
-		p.firstBytes(c.alt, seen)
-	case opCapture, opAssert, opNop:
-		p.firstBytes(c.out, seen)
-	case opByte:
-		for i := range p.first {
-			p.first[i] |= p.sets[c.set][i]
+	n := min(len(b)-pos, p.row.n)
+	for j, c := range b[pos : pos+n] {
+		if !p.row.at[j].has(c) {
+			return false
 		}
 	}
+	return true
 }
 
 // match is what the machine found. Offsets are into the text.
@@ -217,7 +213,7 @@ func (m *machine) find(p *program, t *text, from, until, stop int, anchored bool
 			if ok || pos >= until {
 				break
 			}
-			for pos < until && pos < len(t.b) && !p.first.has(t.b[pos]) {
+			for pos < until && pos < len(t.b) && !p.begins(t.b, pos) {
 				pos++
 				m.steps--
 			}
@@ -226,7 +222,7 @@ func (m *machine) find(p *program, t *text, from, until, stop int, anchored bool
 			}
 		}
 		m.blocked = false
-		if !ok && pos < until && (!p.start || (pos == 0 && t.first)) {
+		if !ok && pos < until && (!p.start || (pos == 0 && t.first)) && (pos == len(t.b) || p.begins(t.b, pos)) {
 			m.add(&m.run, p, p.begin, t, pos, &thread{start: int32(pos), group: noGroups})
 		}
 		alive, c := m.step(p, t, pos, stop, &best, &ok)

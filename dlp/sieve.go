@@ -32,6 +32,7 @@ const (
 // row is what the first bytes of a pattern's matches can be.
 type row struct {
 	at      [sieveDeep]byteSet
+	n       int  // from here on, any byte will do
 	outside bool // they begin only where no word goes on
 }
 
@@ -52,6 +53,7 @@ func rowOf(p *program) row {
 			over = p.reach(c.out, next) || over
 		}
 		now = next
+		out.n = j + 1
 	}
 	return out
 }
@@ -297,7 +299,7 @@ func (r *row) crude() float64 {
 }
 
 func (r *row) union(o *row) row {
-	out := row{at: r.at, outside: r.outside && o.outside}
+	out := row{at: r.at, n: max(r.n, o.n), outside: r.outside && o.outside}
 	for j := range out.at {
 		out.at[j].unite(&o.at[j])
 	}
