@@ -133,8 +133,7 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 		n.count++
 		return n.blanketHit(h, hits)
 	}
-	h.Masked = r.mask(f)
-	h.Excerpt = excerpt(f, h.Masked)
+	s.show(&h, r, f, n)
 	if s.mustWait(m, r, f, &where) {
 		if len(m.held) >= maxHeld {
 			s.giveUp(int64(len(f.match)), whyHeld)
@@ -144,6 +143,17 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 		return hits
 	}
 	return s.count(m, r, h, where, hits)
+}
+
+// show makes what may be told of what was found. What stands around it is told with the first finding that is raised, and with test values.
+func (s *Scanner) show(h *Hit, r *rule, f *found, n *tally) {
+	if s.Silent {
+		return
+	}
+	h.Masked = r.mask(f)
+	if !n.raised || h.Test {
+		h.Excerpt = excerpt(f, h.Masked)
+	}
 }
 
 // regrown tells that a finding told before turned out longer. It is not counted again.
@@ -159,8 +169,7 @@ func (s *Scanner) regrown(n *tally, r *rule, f *found, h Hit, where span, hits [
 	if n.count >= maxHits {
 		return hits
 	}
-	h.Masked = r.mask(f)
-	h.Excerpt = excerpt(f, h.Masked)
+	s.show(&h, r, f, n)
 	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
 	return append(hits, h)
 }

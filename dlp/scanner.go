@@ -33,7 +33,8 @@ const (
 // A Scanner is one lane's scratch: it finds what a Database's rules describe in messages. One goroutine uses it at a time. It holds C
 // memory until Close.
 type Scanner struct {
-	Count Counters
+	Count  Counters
+	Silent bool // nobody reads Masked and Excerpt of hits: they are left empty
 
 	db     *Database
 	native nativeScan

@@ -78,6 +78,9 @@ func (l *Lane) useRules(r *ruleset) {
 	default:
 		err = l.scan.Use(r.db)
 	}
+	if l.scan != nil {
+		l.scan.Silent = len(l.e.cfg.Events) == 0 && l.e.cfg.Store == nil
+	}
 	if err != nil {
 		l.t.tellOnce("engine", "engine.scanner", "no memory for the scanner of the new rules: "+err.Error())
 		return
