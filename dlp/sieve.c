@@ -49,9 +49,9 @@ static const uint8_t word_high[16] = {0, 0, 0, 1, 2, 4 | 8, 2, 4};
 
 WEIR_INLINE uint32_t nonzero(__m256i v) { return ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_setzero_si256())); }
 
-// words returns a bit for each of the 64 bytes at b that is part of a word.
+// words returns a bit for each of the 32 + WEIR_WIDE bytes at b that is part of a word.
 WEIR_INLINE uint64_t words(const uint8_t *b) {
-	return nonzero(both(word_low, word_high, b)) | (uint64_t)nonzero(both(word_low, word_high, b + 32)) << 32;
+	return nonzero(both(word_low, word_high, b)) | (uint64_t)nonzero(both(word_low, word_high, b + WEIR_WIDE)) << WEIR_WIDE;
 }
 
 // vector goes on from *at, which is not 0, as far as whole vectors can be read. It returns where a match may begin, or -1.
@@ -60,7 +60,7 @@ WEIR_VECTOR static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_
 	const __m256i none = _mm256_setzero_si256();
 	const __m256i inside = _mm256_set1_epi8(~f->outside); // the groups that may begin inside a word
 	const __m256i wordless = _mm256_set1_epi8(~f->words);
-	for (; i + 32 <= to && i + 64 <= n; i += 32) {
+	for (; i + 32 <= to && i + 32 + WEIR_WIDE <= n; i += 32) {
 		__m256i outside = _mm256_cmpeq_epi8(both(word_low, word_high, b + i - 1), none);
 		__m256i acc = narrow(f, b + i, 0, 4, _mm256_or_si256(outside, inside));
 		if (_mm256_testz_si256(acc, acc)) continue;
@@ -126,22 +126,19 @@ static hs_error_t feed(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t
 // sleep, it wakes them there.
 static hs_error_t kept(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n) {
 	const weir_sieve *f = st->class->sieve;
-	uint8_t buf[2 * WEIR_DEEP];
-	uint64_t more = n < WEIR_DEEP ? n : WEIR_DEEP;
+	uint8_t buf[WEIR_DEEP + 64];
+	uint64_t more = n < 64 ? n : 64;
 	memcpy(buf, st->last, st->kept);
 	memcpy(buf + st->kept, b, more);
-	// The oldest byte has been looked at with all that follows it; it is kept for \b.
-	uint32_t first = st->kept == WEIR_DEEP;
-	for (uint32_t i = first; i < st->kept; i++) {
-		if (!fits(f, i ? buf[i - 1] : WEIR_NOTHING, buf + i, st->kept - i + more)) continue;
-		int awake = st->until > st->at;
-		if (st->until < st->at + f->reach) st->until = st->at + f->reach;
-		if (awake) return HS_SUCCESS;
-		if (i) i--;
-		st->base = st->at - st->kept + i;
-		return feed(s, st, buf + i, st->kept - i);
-	}
-	return HS_SUCCESS;
+	// The oldest byte has been looked at with all that follows it; it is kept for \b. The first new one is looked at for a whole vector.
+	int64_t i = weir_sieve_first(f, WEIR_NOTHING, buf, st->kept == WEIR_DEEP, st->kept + 1, st->kept + more);
+	if (i < 0 || i >= st->kept) return HS_SUCCESS;
+	int awake = st->until > st->at;
+	if (st->until < st->at + f->reach) st->until = st->at + f->reach;
+	if (awake) return HS_SUCCESS;
+	if (i) i--;
+	st->base = st->at - st->kept + i;
+	return feed(s, st, buf + i, st->kept - i);
 }
 
 // piece deals with b[from:to] of the n bytes at b.
@@ -185,6 +182,7 @@ static void keep(weir_stream *st, const uint8_t *b, uint64_t n) {
 }
 
 hs_error_t weir_sieve_write(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n) {
+	if (!n) return HS_SUCCESS;
 	hs_error_t e = st->kept ? kept(s, st, b, n) : HS_SUCCESS;
 	for (uint64_t from = 0; from < n && e == HS_SUCCESS;) {
 		uint64_t to = n - from < 2 * WEIR_PIECE ? n : from + WEIR_PIECE;
