@@ -7,7 +7,7 @@
 #include <string.h>
 
 // A stretch between two decisions whether the sieved patterns are looked for.
-#define WEIR_PIECE 2048
+#define WEIR_PIECE 256
 
 // What stands before a value: nothing, which is no part of a word.
 #define WEIR_NOTHING '\n'
@@ -54,13 +54,13 @@ WEIR_INLINE uint64_t words(const uint8_t *b) {
 	return nonzero(both(word_low, word_high, b)) | (uint64_t)nonzero(both(word_low, word_high, b + WEIR_WIDE)) << WEIR_WIDE;
 }
 
-// vector goes on from *at, which is not 0, as far as whole vectors can be read. It returns where a match may begin, or -1.
+// vector goes on from *at, which is not 0, to or beyond to, as far as whole vectors can be read. It returns where a match may begin, or -1.
 WEIR_VECTOR static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_t *at, uint64_t to, uint64_t n) {
 	uint64_t i = *at;
 	const __m256i none = _mm256_setzero_si256();
 	const __m256i inside = _mm256_set1_epi8(~f->outside); // the groups that may begin inside a word
 	const __m256i wordless = _mm256_set1_epi8(~f->words);
-	for (; i + 32 <= to && i + 32 + WEIR_WIDE <= n; i += 32) {
+	for (; i < to && i + 32 + WEIR_WIDE <= n; i += 32) {
 		__m256i outside = _mm256_cmpeq_epi8(both(word_low, word_high, b + i - 1), none);
 		__m256i acc = narrow(f, b + i, 0, 4, _mm256_or_si256(outside, inside));
 		if (_mm256_testz_si256(acc, acc)) continue;
@@ -99,7 +99,7 @@ int64_t weir_sieve_first(const weir_sieve *f, uint8_t before, const uint8_t *b, 
 	}
 	if (f->vector) {
 		int64_t k = vector(f, b, &from, to, n);
-		if (k >= 0) return k;
+		if (k >= 0) return k < (int64_t)to ? k : -1;
 	}
 	for (; from < to; from++) {
 		if (!(f->fits[0][b[from]] & f->before[b[from - 1]])) continue;
@@ -130,9 +130,10 @@ static hs_error_t kept(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t
 	uint64_t more = n < 64 ? n : 64;
 	memcpy(buf, st->last, st->kept);
 	memcpy(buf + st->kept, b, more);
-	// The oldest byte has been looked at with all that follows it; it is kept for \b. The first new one is looked at for a whole vector.
-	int64_t i = weir_sieve_first(f, WEIR_NOTHING, buf, st->kept == WEIR_DEEP, st->kept + 1, st->kept + more);
-	if (i < 0 || i >= st->kept) return HS_SUCCESS;
+	// The oldest byte has been looked at with all that follows it; it is kept for \b. Vectors
+	// look at some of the new ones too.
+	int64_t i = weir_sieve_first(f, WEIR_NOTHING, buf, st->kept == WEIR_DEEP, st->kept, st->kept + more);
+	if (i < 0) return HS_SUCCESS;
 	int awake = st->until > st->at;
 	if (st->until < st->at + f->reach) st->until = st->at + f->reach;
 	if (awake) return HS_SUCCESS;
