@@ -50,6 +50,7 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 	if conf == nil {
 		conf = DefaultConfig()
 	}
+	tuneGC(int64(conf.Budget.Memory))
 	if r.Profile != "" {
 		stop, err := profile(r.Profile)
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -67,7 +66,7 @@ const (
 func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	d := &Daemon{conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, blind: map[string]string{},
 		twice: newTwice(), notify: NewNotifier(), alerts: NewAlertLog()}
-	debug.SetMemoryLimit(int64(conf.Budget.Memory - conf.Capture.Ring))
+	tuneGC(int64(conf.Budget.Memory - conf.Capture.Ring))
 	if err := d.open(); err != nil {
 		return err
 	}
