@@ -142,6 +142,7 @@ func (g *datagram) restart() {
 		g.loose = true
 		g.recount()
 	}
+	g.overlapped = true // what does not fit together is not just repeated: from here on everything is kept
 }
 
 // hold copies a fragment.

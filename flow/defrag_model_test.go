@@ -280,6 +280,7 @@ func TestDefragModel(t *testing.T) {
 func FuzzDefrag(f *testing.F) {
 	f.Add([]byte("\x00\x03A\x04\x02B\x06\x03C\x0a\x01D\x01\x04J\x06\x03K\x80\x02L"), uint8(0), false)
 	f.Add([]byte("\x00\x02A\x82\x01B"), uint8(6), true)
+	f.Add([]byte("010000\x93C0\x93C0C10120"), uint8(0), false) // repeated after a fragment of no bytes
 	f.Fuzz(func(t *testing.T, ops []byte, policy uint8, six bool) {
 		ip := uint8(4)
 		if six {
