@@ -72,16 +72,16 @@ type daemonProcess struct {
 	done chan error
 }
 
-// startDaemon starts the daemon in a namespace and waits until it is ready.
-func startDaemon(t *testing.T, bin, ns, rules string) *daemonProcess {
+// startDaemon starts the daemon in a namespace and waits until it is ready. capture is lines for that table.
+func startDaemon(t *testing.T, bin, ns, rules string, capture ...string) *daemonProcess {
 	d := &daemonProcess{t: t, bin: bin, dir: t.TempDir(), log: make(chan string, 1000), done: make(chan error, 1)}
 	d.conf = filepath.Join(d.dir, "weir.toml")
 	list := ""
 	if rules != "" {
 		list = fmt.Sprintf("%q", rules)
 	}
-	text := fmt.Sprintf("[paths]\nstate = %q\nlog = %q\nrun = %q\nrules = [%s]\n[capture]\ninclude = [\"veth*\"]\n[metrics]\nlisten = \"\"\n[alerts]\nburst = 100000\n",
-		d.dir+"/state", d.dir+"/log", d.dir+"/run", list)
+	text := fmt.Sprintf("[paths]\nstate = %q\nlog = %q\nrun = %q\nrules = [%s]\n[capture]\ninclude = [\"veth*\"]\n%s\n[metrics]\nlisten = \"\"\n[alerts]\nburst = 100000\n",
+		d.dir+"/state", d.dir+"/log", d.dir+"/run", list, strings.Join(capture, "\n"))
 	if err := os.WriteFile(d.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

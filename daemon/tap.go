@@ -159,7 +159,9 @@ func (d *Daemon) end(t *tap, why error) {
 	d.goneRing.Packets += s.Packets
 	d.goneRing.Drops += s.Drops
 	d.goneRing.Freezes += s.Freezes
-	d.nameWorkloads()
+	if !d.closing {
+		d.nameWorkloads()
+	}
 	d.mu.Unlock()
 	if !errors.Is(why, net.ErrClosed) {
 		d.log.Info("not watching any more", "interface", t.iface.Name, "reason", why.Error())

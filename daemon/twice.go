@@ -7,8 +7,9 @@ import (
 	"weir/alert"
 )
 
-// twice knows the alerts of the last seconds, so that a conversation of two local workloads, which two taps see, raises
-// each alert once. What the first tap told stands; nothing is held back that was not told.
+// twice knows what was told in the last seconds of conversations between two local workloads, which two taps see: alerts, and flows that
+// carried nothing. What carried something is one conversation already in the engine, unless the two taps did not show the same.
+// What the first tap told stands; nothing is held back that was not told.
 type twice struct {
 	seed maphash.Seed
 	mu   sync.Mutex
@@ -16,7 +17,7 @@ type twice struct {
 	from int64              // ns, begin of this window
 }
 
-// mark says who told an alert.
+// mark says who told it.
 type mark struct{ iface string }
 
 const (
@@ -28,14 +29,19 @@ func newTwice() *twice {
 	return &twice{seed: maphash.MakeSeed(), at: [2]map[uint64]mark{{}, {}}}
 }
 
-// seen reports whether another interface has told the same alert of the same conversation.
+// seen reports whether another interface has told the same of the same conversation.
 func (t *twice) seen(ev *alert.Event) bool {
-	if ev.Type != "alert" && ev.Type != "info" || ev.CommunityID == "" {
+	bare := ev.Type == "flow" && ev.AppProto == "" && ev.Weir.Src != nil && ev.Weir.Dst != nil
+	if ev.Type != "alert" && ev.Type != "info" && !bare || ev.CommunityID == "" {
 		return false
 	}
 	var h maphash.Hash
 	h.SetSeed(t.seed)
 	h.WriteString(ev.CommunityID)
+	if bare {
+		h.WriteString(ev.Flow.State)
+		maphash.WriteComparable(&h, [2]uint64{ev.Flow.PktsToServer, ev.Flow.PktsToClient})
+	}
 	h.WriteString(ev.Weir.Rule)
 	maphash.WriteComparable(&h, ev.TxID)
 	for _, m := range ev.Weir.Matches {

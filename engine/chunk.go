@@ -10,28 +10,39 @@ import (
 
 // chunks takes the chunks of the present flow.
 func (l *Lane) chunks(list []flow.Chunk) {
-	for l.left = list; len(l.left) > 0; l.left = l.left[1:] {
+	for l.left = list; len(l.left) > 0; {
 		l.chunk(&l.left[0])
+		if len(l.left) > 0 { // a panic drops them
+			l.left = l.left[1:]
+		}
 	}
 }
 
 // chunk dissects and inspects bytes that came in order.
 func (l *Lane) chunk(c *flow.Chunk) {
 	fl := l.fl
-	a := fl.S.app
-	if a == nil {
+	if fl.S.app == nil {
 		if len(c.Data) == 0 && c.Gap == 0 {
 			return
 		}
-		a = l.newApp()
-		fl.S.app = a
+		l.begin(fl)
 	}
-	l.a = a
+	if tw := fl.S.twin; tw != nil {
+		l.twinChunk(tw, c)
+		return
+	}
+	l.a = fl.S.app
+	l.take(c)
+}
+
+// take gives a chunk to layer 7.
+func (l *Lane) take(c *flow.Chunk) {
+	a := l.a
 	if a.panicked {
 		a.skip(len(c.Data), whyPanic)
 		return
 	}
-	if fl.Key.Proto != wire.ProtoTCP {
+	if l.fl.Key.Proto != wire.ProtoTCP {
 		l.datagram(a, c)
 		return
 	}
@@ -143,7 +154,7 @@ func (l *Lane) flush(a *app, dir wire.Dir) {
 // start makes p the protocol of the flow.
 func (l *Lane) start(a *app, p *dissect.Protocol) {
 	a.proto = p
-	a.d = p.New(p, &l.t.env)
+	a.d = p.New(p, l.env())
 	a.idBase = a.lastID
 	a.need = [2]int{}
 }
@@ -183,6 +194,9 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 // keep holds bytes for the next chunk of dir. Of a flow that is ending the table keeps nothing any more: the lane does,
 // until the last chunks have been dealt with.
 func (l *Lane) keep(dir wire.Dir, rest []byte) bool {
+	if tw := l.fl.S.twin; tw != nil {
+		return l.e.twins.keep(tw, dir, rest)
+	}
 	if l.closing {
 		l.tail[dir] = bytes.Clone(rest)
 		return true
@@ -192,6 +206,9 @@ func (l *Lane) keep(dir wire.Dir, rest []byte) bool {
 
 // join returns what is held of dir, followed by data. Nothing is held any more then.
 func (l *Lane) join(dir wire.Dir, data []byte) []byte {
+	if tw := l.fl.S.twin; tw != nil {
+		return l.e.twins.joinKept(tw, dir, data)
+	}
 	data = l.t.table.Join(l.fl, dir, data)
 	if tail := l.tail[dir]; tail != nil {
 		l.tail[dir] = nil

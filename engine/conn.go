@@ -11,6 +11,7 @@ import (
 // conn is what the engine keeps with each flow. It is small: most flows of a scan never carry a byte.
 type conn struct {
 	app   *app
+	twin  *twin  // what it shares with another tap's flow, app among it; nil: nothing
 	slice *slice // open slice of an alert of this flow
 }
 

@@ -39,6 +39,7 @@ type Engine struct {
 	cfg   Config
 	rules atomic.Pointer[ruleset]
 	where atomic.Pointer[workload.Table]
+	twins *twins
 }
 
 // ruleset is one compiled set of rules, and the fields that it and the event writers ask for.
@@ -49,7 +50,7 @@ type ruleset struct {
 
 // New returns an Engine without rules.
 func New(cfg Config) *Engine {
-	e := &Engine{cfg: cfg}
+	e := &Engine{cfg: cfg, twins: newTwins()}
 	e.SetRules(nil)
 	return e
 }

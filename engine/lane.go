@@ -114,7 +114,9 @@ func (l *Lane) expire(t *Tap, now int64) {
 func (l *Lane) run(t *Tap, frames []wire.Frame, from int) (next int) {
 	defer func() {
 		if r := recover(); r != nil {
+			unlock := l.lockTwin()
 			l.panicked(r)
+			unlock()
 			l.keepAfterPanic(t, &frames[l.index])
 			next = l.index + 1
 		}

@@ -21,7 +21,7 @@ func (l *Lane) panicked(r any) {
 	if l.OnPanic != nil {
 		l.OnPanic(fmt.Sprintf("%T\n%s", r, debug.Stack()))
 	}
-	l.t.env.Forget()
+	l.env().Forget()
 	a := l.a
 	if l.fl == nil || a == nil {
 		l.t.tellOnce("engine", "engine.panic", "an internal error was survived; please report it")
@@ -56,7 +56,7 @@ func dropMessage(*dissect.Message) {}
 func (l *Lane) discard(do func()) {
 	defer func() {
 		if recover() != nil {
-			l.t.env.Forget()
+			l.env().Forget()
 		}
 	}()
 	do()

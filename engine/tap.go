@@ -28,6 +28,7 @@ type Tap struct {
 	table  *flow.Table[conn]
 	defrag *flow.Defrag
 	env    dissect.Env
+	home   twinHome
 	recent *pcapstore.Recent
 	slices []*slice // open, in order of their deadlines
 	lane   *Lane    // that serves it now; for what flows say when they end
@@ -61,6 +62,7 @@ func (e *Engine) NewTap(cfg TapConfig) *Tap {
 		env:    dissect.Env{Limits: e.cfg.Dissect},
 		told:   make(map[string]uint64),
 	}
+	t.home.env.Limits = e.cfg.Dissect
 	if cfg.Recent > 0 && e.cfg.Store != nil {
 		t.recent = pcapstore.NewRecent(cfg.Recent)
 	}

@@ -43,6 +43,9 @@ func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 		b = netip.AddrPortFrom(b.Addr(), code)
 	}
 	ev.Src, ev.Dst, ev.Proto, ev.FlowID = a, b, k.Proto, fl.ID
+	if fl.S.twin != nil {
+		ev.FlowID = fl.S.twin.id
+	}
 	ev.Weir.Src, ev.Weir.Dst = wa, wb
 	ev.CommunityID = wire.CommunityID(k, 0)
 	for i := range fl.NVLAN {
@@ -215,6 +218,11 @@ var layerOf = map[string]string{"decode": "l2-l4", "stream": "l4", "applayer": "
 func (l *Lane) flowOddities(fl *flow.Flow[conn]) {
 	fresh := fl.Fresh
 	fl.Fresh = 0
+	if tw := fl.S.twin; tw != nil {
+		tw.home.mu.Lock()
+		defer tw.home.mu.Unlock()
+		fresh, tw.told = fresh&^tw.told, tw.told|fresh
+	}
 	for _, o := range oddities {
 		if fresh&o.bit != 0 {
 			l.anomaly("stream", o.code, o.detail)
@@ -286,31 +294,40 @@ func (t *Tap) ended(fl *flow.Flow[conn], last []flow.Chunk, why flow.Reason) {
 	l := t.lane
 	keepFl, keepA, keepIdle, keepClosing, keepComments := l.fl, l.a, l.idle, l.closing, l.comments // a packet may be under way
 	l.fl, l.a, l.idle, l.closing, l.comments = fl, fl.S.app, true, true, nil
-	l.finish(fl, last)
+	l.finishChunks(last)
 	if fl.Fresh != 0 {
 		l.flowOddities(fl)
 	}
-	l.tellFlow(fl, why)
-	if a := fl.S.app; a != nil {
-		a.reset()
-		if len(l.apps) < maxFree {
-			l.apps = append(l.apps, a)
-		}
-		fl.S.app = nil
+	if tw := fl.S.twin; tw != nil {
+		l.endTwin(tw, fl, why)
+	} else {
+		l.endFlow(fl, why)
+		l.freeApp(fl.S.app)
 	}
+	fl.S.app, fl.S.twin = nil, nil
 	t.flowClosed(fl)
 	l.fl, l.a, l.idle, l.closing, l.comments = keepFl, keepA, keepIdle, keepClosing, keepComments
 }
 
-// finish inspects what a flow that is over still held, and ends all that is open for it. A panic costs this flow the rest.
-func (l *Lane) finish(fl *flow.Flow[conn], last []flow.Chunk) {
+// finishChunks inspects what a flow that is over still held. A panic costs this flow the rest.
+func (l *Lane) finishChunks(last []flow.Chunk) {
+	defer l.survive()
 	l.tail = [2][]byte{}
-	l.finishBytes(fl, last)
-	a := fl.S.app
-	if a == nil {
-		return
+	l.chunks(last)
+}
+
+// endFlow ends all that is open for a flow, and tells its event.
+func (l *Lane) endFlow(fl *flow.Flow[conn], why flow.Reason) {
+	if a := fl.S.app; a != nil {
+		l.finishApp(a)
 	}
+	l.tellFlow(fl, why)
+}
+
+// finishApp ends all that is open in the layer-7 state of the present flow.
+func (l *Lane) finishApp(a *app) {
 	l.a = a
+	l.finishBytes(a)
 	l.finishScan(a)
 	defer l.survive()
 	for len(a.records) > 0 {
@@ -319,13 +336,22 @@ func (l *Lane) finish(fl *flow.Flow[conn], last []flow.Chunk) {
 	}
 }
 
-func (l *Lane) finishBytes(fl *flow.Flow[conn], last []flow.Chunk) {
+func (l *Lane) finishBytes(a *app) {
 	defer l.survive()
-	l.chunks(last)
-	if a := fl.S.app; a != nil && !a.panicked {
-		l.a = a
+	if !a.panicked {
 		l.end(a, wire.ToServer)
 		l.end(a, wire.ToClient)
+	}
+}
+
+// freeApp keeps the layer-7 state of a flow that is over for the next one.
+func (l *Lane) freeApp(a *app) {
+	if a == nil {
+		return
+	}
+	a.reset()
+	if len(l.apps) < maxFree {
+		l.apps = append(l.apps, a)
 	}
 }
 

@@ -194,7 +194,7 @@ func (c *core) gap(f *Info, d wire.Dir, n int) {
 	if f.x != nil {
 		f.x.hold[d].proof = proof{}
 	}
-	c.out = append(c.out, Chunk{Dir: d, Gap: n})
+	c.out = append(c.out, Chunk{Dir: d, Seq: f.side[d].next, Gap: n})
 }
 
 // rst takes a segment with RST: RFC 5961 section 3.2. Data in it is not looked at. What follows a valid one is in doubt

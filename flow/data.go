@@ -85,17 +85,18 @@ func (c *core) inOrder(f *Info, d wire.Dir, data []byte, lost int, fin bool) {
 // deliver tells data, which comes next.
 func (c *core) deliver(f *Info, d wire.Dir, data []byte) {
 	s := &f.side[d]
-	s.next = s.next.Add(len(data))
+	seq := s.next
+	s.next = seq.Add(len(data))
 	s.bits &^= finished
 	f.Dirs[d].Payload += uint64(len(data))
 	if f.x != nil {
 		f.x.hold[d].proof = proof{}
 	}
 	if n := len(c.out); n > 0 && c.out[n-1].Dir == d && c.out[n-1].Data == nil && !c.out[n-1].End {
-		c.out[n-1].Data = data // after its gap
+		c.out[n-1].Seq, c.out[n-1].Data = seq, data // after its gap
 		return
 	}
-	c.out = append(c.out, Chunk{Dir: d, Data: data})
+	c.out = append(c.out, Chunk{Dir: d, Seq: seq, Data: data})
 }
 
 // finish takes a FIN that comes next.
@@ -113,7 +114,7 @@ func (c *core) finish(f *Info, d wire.Dir) {
 		c.out[n-1].End = true
 		return
 	}
-	c.out = append(c.out, Chunk{Dir: d, End: true})
+	c.out = append(c.out, Chunk{Dir: d, Seq: s.next, End: true})
 }
 
 // late counts bytes that come after they were told as a gap.

@@ -97,6 +97,7 @@ const (
 // acknowledges in spite of it still follows in later chunks (DataAfterClose).
 type Chunk struct {
 	Dir  wire.Dir
+	Seq  wire.Seq // of the first byte of Data, or of the one that would come next; of TCP only
 	Data []byte
 	Gap  int
 	End  bool

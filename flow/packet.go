@@ -144,7 +144,7 @@ func (c *core) finishAll(f *Info) {
 			if n := len(c.out); n > 0 && c.out[n-1].Dir == d {
 				c.out[n-1].End = true
 			} else {
-				c.out = append(c.out, Chunk{Dir: d, End: true})
+				c.out = append(c.out, Chunk{Dir: d, Seq: s.next, End: true})
 			}
 		}
 	}

@@ -1,0 +1,424 @@
+package engine
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"weir/dissect"
+	"weir/flow"
+	"weir/wire"
+)
+
+// twin is a conversation of two local workloads, which two taps see. Its bytes are inspected once, by whichever tap
+// brings them first; the other one only makes sure that it brings the very same bytes, piece by piece. Neither is
+// trusted more than the other, so there is nothing to hide behind: what one tap lost, or never saw, the other brings
+// and it is inspected; a piece that differs from what was inspected takes its tap out of the twin, and from there on
+// that tap inspects by itself.
+//
+// All of it is guarded by the lock of its home.
+type twin struct {
+	home    *twinHome
+	key     wire.Key
+	id      uint64 // of the conversation, in events of both taps
+	app     *app
+	fl      [2]*flow.Flow[conn] // the taps' flows; nil: not there yet, or gone
+	tap     [2]*Tap
+	since   int64 // ns: when its first tap began it
+	aFirst  bool  // as Flow.AInitiates: both taps must see the same initiator
+	met     bool  // both taps have been there
+	apart   bool  // one went apart: the other one is alone, nothing is written down for it
+	done    bool  // its events are told: it ended
+	told    flow.Anomaly
+	dirs    [2]twinDir
+	kept    [2][]byte // bytes of an unfinished message, which a flow by itself has in its table
+	keptLen [2]int
+}
+
+// twinHome is what the twins that a tap was the first to see have in common: what their dissectors share.
+type twinHome struct {
+	mu  sync.Mutex
+	env dissect.Env
+}
+
+// undecodable counts values with a coding that could not be undone.
+func (h *twinHome) undecodable() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.env.Count.Undecodable
+}
+
+// twinDir is one direction of a twin.
+type twinDir struct {
+	by      int8 // TCP: index of the tap that is ahead
+	begun   bool
+	next    wire.Seq   // TCP: where the bytes that were inspected end
+	brought [2]brought // by each of the taps, and not by the other yet; of TCP one of them is empty
+}
+
+// brought is a queue of pieces.
+type brought struct {
+	pieces []twinPiece
+	head   int // index of the first one that is left
+}
+
+func (b *brought) left() []twinPiece { return b.pieces[b.head:] }
+
+type twinPiece struct {
+	seq wire.Seq
+	n   uint32
+	sum uint64 // keyed hash of its bytes
+}
+
+// ours
+const (
+	twinWait      = 2e9      // ns that a tap is waited for; then it is taken not to see the conversation
+	twinBehind    = 1 << 16  // pieces of a direction that a tap may be behind; then it inspects by itself
+	twinMost      = 1 << 20  // pieces of all twins together, 16 bytes each; then no tap may be behind
+	twinDatagrams = 256      // datagrams of a direction that a tap may be behind; older ones are taken to be lost
+	twinShards    = 1 << 6   // of the registry
+	twinKept      = 32 << 20 // bytes of unfinished messages of all twins; then they are inspected raw
+)
+
+// twins finds the twin that another tap has begun. Only those that wait for their second tap are in it.
+type twins struct {
+	seed   maphash.Seed
+	shards [twinShards]struct {
+		mu sync.Mutex
+		at map[wire.Key]*twin
+	}
+	pieces atomic.Int64 // written down
+	kept   atomic.Int64 // bytes
+}
+
+func newTwins() *twins {
+	t := &twins{seed: maphash.MakeSeed()}
+	for i := range t.shards {
+		t.shards[i].at = map[wire.Key]*twin{}
+	}
+	return t
+}
+
+// meet returns the twin that waits under fl's key for t, or puts one there that t begins.
+func (x *twins) meet(t *Tap, fl *flow.Flow[conn], fresh func() *app) *twin {
+	s := &x.shards[maphash.Comparable(x.seed, fl.Key)%twinShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if tw := s.at[fl.Key]; tw != nil && tw.join(t, fl) {
+		delete(s.at, fl.Key)
+		return tw
+	}
+	tw := &twin{home: &t.home, key: fl.Key, id: fl.ID, app: fresh(), aFirst: fl.AInitiates, since: t.now}
+	tw.fl[0], tw.tap[0] = fl, t
+	s.at[fl.Key] = tw
+	return tw
+}
+
+// forget takes tw out of the registry: nobody is waited for any more. The lock of tw's home is not held.
+func (x *twins) forget(tw *twin) {
+	s := &x.shards[maphash.Comparable(x.seed, tw.key)%twinShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at[tw.key] == tw {
+		delete(s.at, tw.key)
+	}
+}
+
+// join makes t the second tap of tw; false: it cannot be.
+func (tw *twin) join(t *Tap, fl *flow.Flow[conn]) bool {
+	tw.home.mu.Lock()
+	defer tw.home.mu.Unlock()
+	if tw.met || tw.apart || tw.fl[0] == nil || tw.tap[0] == t || tw.aFirst != fl.AInitiates {
+		return false
+	}
+	tw.fl[1], tw.tap[1], tw.met = fl, t, true
+	return true
+}
+
+// side returns the index of a flow that belongs to tw.
+func (tw *twin) side(fl *flow.Flow[conn]) int8 {
+	if tw.fl[1] == fl {
+		return 1
+	}
+	return 0
+}
+
+func (tw *twin) alone() bool { return tw.apart || tw.fl[0] == nil || tw.met && tw.fl[1] == nil }
+
+// standing is where a tap stands with a chunk.
+type standing uint8
+
+const (
+	ahead  standing = iota // it is new: inspect it
+	behind                 // the other tap has brought it
+	differ                 // it is not what the other tap has brought, or nobody knows: inspect it apart
+)
+
+// stand finds out where a tap stands with a chunk; what is new is written down for the other tap. now is the frame's time.
+func (x *twins) stand(tw *twin, side int8, c *flow.Chunk, now int64) standing {
+	d := &tw.dirs[c.Dir]
+	if tw.key.Proto != wire.ProtoTCP {
+		return x.standDatagram(tw, side, c, now)
+	}
+	if other := &d.brought[1-side]; len(other.left()) > 0 {
+		return x.follow(other, c)
+	}
+	if len(c.Data) == 0 && c.Gap == 0 {
+		if tw.done {
+			return behind
+		}
+		return ahead
+	}
+	if tw.done || d.begun && d.by != side && c.Seq.Add(-c.Gap) != d.next {
+		return differ
+	}
+	if c.Gap > 0 && !tw.alone() {
+		return differ // the other tap may have the bytes: they are its to inspect
+	}
+	d.begun, d.by, d.next = true, side, c.Seq.Add(len(c.Data))
+	x.write(tw, side, c, now)
+	return ahead
+}
+
+// standDatagram is stand for what is not TCP. Some datagrams may have been lost here, others there.
+func (x *twins) standDatagram(tw *twin, side int8, c *flow.Chunk, now int64) standing {
+	d := &tw.dirs[c.Dir]
+	other := &d.brought[1-side]
+	if left := other.left(); len(left) > 0 {
+		sum := maphash.Bytes(x.seed, c.Data)
+		for i := range left {
+			if left[i].sum == sum && int(left[i].n) == len(c.Data) {
+				x.pop(other, i+1)
+				return behind
+			}
+		}
+	}
+	if tw.done {
+		return differ
+	}
+	if own := &d.brought[side]; len(own.left()) >= twinDatagrams {
+		x.pop(own, 1)
+	}
+	x.write(tw, side, c, now)
+	return ahead
+}
+
+// follow compares a chunk with the pieces that the other tap has brought.
+func (x *twins) follow(other *brought, c *flow.Chunk) standing {
+	left := other.left()
+	n := 0
+	if c.Gap > 0 { // the other tap has what this one lost
+		for n < len(left) && left[n].seq.Before(c.Seq) {
+			if c.Seq.Before(left[n].seq.Add(int(left[n].n))) {
+				return differ
+			}
+			n++
+		}
+	}
+	if len(c.Data) > 0 {
+		if n == len(left) || left[n].seq != c.Seq || int(left[n].n) != len(c.Data) || left[n].sum != maphash.Bytes(x.seed, c.Data) {
+			return differ
+		}
+		n++
+	}
+	x.pop(other, n)
+	return behind
+}
+
+// write writes a piece down for the other tap, if it may still bring it.
+func (x *twins) write(tw *twin, side int8, c *flow.Chunk, now int64) {
+	if len(c.Data) == 0 || tw.alone() {
+		return
+	}
+	b := &tw.dirs[c.Dir].brought[side]
+	if !tw.met && now-tw.since > twinWait || len(b.left()) >= twinBehind || x.pieces.Load() >= twinMost {
+		tw.apart = true // whoever comes behind finds nothing to follow
+		if !tw.met {
+			x.clear(tw)
+		}
+		return
+	}
+	if b.head > 0 && (b.head == len(b.pieces) || len(b.pieces) == cap(b.pieces)) {
+		b.pieces, b.head = b.pieces[:copy(b.pieces, b.left())], 0
+	}
+	b.pieces = append(b.pieces, twinPiece{seq: c.Seq, n: uint32(len(c.Data)), sum: maphash.Bytes(x.seed, c.Data)})
+	x.pieces.Add(1)
+}
+
+func (x *twins) pop(b *brought, n int) {
+	b.head += n
+	x.pieces.Add(int64(-n))
+}
+
+// leave takes a flow that has ended out of tw. It reports whether the conversation is over with it, so that its events
+// are to be told now: once, by the first tap that saw all of it to its end, else by the last one.
+func (x *twins) leave(tw *twin, fl *flow.Flow[conn], why flow.Reason) (over bool) {
+	side := tw.side(fl)
+	tw.fl[side] = nil
+	last := tw.fl[0] == nil && tw.fl[1] == nil
+	over = !tw.done && (last || why == flow.Ended && !tw.trails(side))
+	tw.done = tw.done || over
+	if last || tw.apart {
+		x.clear(tw)
+	}
+	return over
+}
+
+// free drops all that a twin holds which both taps have left.
+func (x *twins) free(tw *twin) {
+	x.clear(tw)
+	for dir := range tw.kept {
+		x.kept.Add(-int64(cap(tw.kept[dir])))
+		tw.kept[dir], tw.keptLen[dir] = nil, 0
+	}
+}
+
+// trails reports whether the other tap has brought bytes that this one has not.
+func (tw *twin) trails(side int8) bool {
+	for i := range tw.dirs {
+		if len(tw.dirs[i].brought[1-side].left()) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// clear drops what is written down: nobody will ask for it.
+func (x *twins) clear(tw *twin) {
+	for i := range tw.dirs {
+		for k := range tw.dirs[i].brought {
+			b := &tw.dirs[i].brought[k]
+			x.pop(b, len(b.left()))
+			*b = brought{}
+		}
+	}
+}
+
+// keep holds bytes for the next chunk of dir, as flow.Table does for a flow by itself.
+func (x *twins) keep(tw *twin, dir wire.Dir, rest []byte) bool {
+	b := tw.kept[dir]
+	if len(rest) > cap(b) {
+		size := max(2*len(rest), 512)
+		if x.kept.Add(int64(size-cap(b))) > twinKept {
+			x.kept.Add(int64(cap(b) - size))
+			return false
+		}
+		b = make([]byte, 0, size)
+	}
+	b = b[:len(rest)]
+	copy(b, rest)
+	tw.kept[dir], tw.keptLen[dir] = b, len(rest)
+	return true
+}
+
+// join returns what is held of dir, followed by data; nothing is held any more then.
+func (x *twins) joinKept(tw *twin, dir wire.Dir, data []byte) []byte {
+	n := tw.keptLen[dir]
+	if n == 0 {
+		return data
+	}
+	tw.keptLen[dir] = 0
+	b := tw.kept[dir][:n]
+	if n+len(data) > cap(b) {
+		return append(append(make([]byte, 0, n+len(data)), b...), data...)
+	}
+	b = append(b, data...)
+	return b
+}
+
+// begin gives a flow that carries its first bytes what layer 7 needs: its own, or what it has in common with the other
+// tap that sees the same conversation.
+func (l *Lane) begin(fl *flow.Flow[conn]) {
+	if !l.e.local(&fl.Key) {
+		fl.S.app = l.newApp()
+		return
+	}
+	fl.S.twin = l.e.twins.meet(l.t, fl, l.newApp)
+	fl.S.app = fl.S.twin.app
+}
+
+// local reports whether both ends are workloads that are watched, so that two taps see what they say to each other.
+func (e *Engine) local(k *wire.Key) bool {
+	t := e.where.Load()
+	if t.Len() < 2 {
+		return false
+	}
+	a, b := t.Lookup(k.A), t.Lookup(k.B)
+	return a != nil && b != nil && a != b
+}
+
+// twinChunk deals with a chunk of a conversation that two taps see. A panic costs the conversation its inspection.
+func (l *Lane) twinChunk(tw *twin, c *flow.Chunk) {
+	l.twinTake(tw, c)
+	if l.fl.S.twin == nil { // it went apart
+		l.e.twins.forget(tw)
+	}
+}
+
+func (l *Lane) twinTake(tw *twin, c *flow.Chunk) {
+	tw.home.mu.Lock()
+	defer tw.home.mu.Unlock()
+	defer l.survive()
+	tw.home.env.Want = l.rules.wants
+	l.a = tw.app
+	switch l.e.twins.stand(tw, tw.side(l.fl), c, l.t.now) {
+	case ahead:
+		l.take(c)
+	case behind:
+		l.t.count.twinBytes += uint64(len(c.Data))
+	case differ:
+		l.goApart(tw)
+		l.take(c)
+	}
+}
+
+// goApart takes the present flow out of tw, whose lock is held: from here on its bytes are inspected by themselves.
+func (l *Lane) goApart(tw *twin) {
+	fl, x := l.fl, l.e.twins
+	l.t.count.twinsApart++
+	tw.apart = true
+	tw.fl[tw.side(fl)] = nil
+	x.clear(tw)
+	if tw.fl[0] == nil && tw.fl[1] == nil {
+		if !tw.done { // the other tap left before it saw all
+			tw.done = true
+			l.finishApp(tw.app)
+		}
+		x.free(tw)
+	}
+	a := l.newApp()
+	a.at = [2]place{unknown, unknown}
+	fl.S.twin, fl.S.app, l.a = nil, a, a
+}
+
+// endTwin ends a flow that belongs to tw.
+func (l *Lane) endTwin(tw *twin, fl *flow.Flow[conn], why flow.Reason) {
+	defer l.e.twins.forget(tw) // without the lock: meet takes both the other way round
+	tw.home.mu.Lock()
+	defer tw.home.mu.Unlock()
+	if l.e.twins.leave(tw, fl, why) {
+		l.endFlow(fl, why)
+	}
+	if tw.fl[0] == nil && tw.fl[1] == nil {
+		l.freeApp(tw.app)
+		l.e.twins.free(tw)
+	}
+}
+
+// lockTwin locks what the present flow shares with another tap, and returns how to unlock it.
+func (l *Lane) lockTwin() (unlock func()) {
+	if l.fl == nil || l.fl.S.twin == nil {
+		return func() {}
+	}
+	mu := &l.fl.S.twin.home.mu
+	mu.Lock()
+	return mu.Unlock
+}
+
+// env is what the present flow's dissectors share.
+func (l *Lane) env() *dissect.Env {
+	if l.fl != nil && l.fl.S.twin != nil {
+		return &l.fl.S.twin.home.env
+	}
+	return &l.t.env
+}
