@@ -25,6 +25,7 @@ type Config struct {
 	File    string        `toml:"-"` // where it was read; "": nowhere, all defaults
 	Paths   PathsConfig   `toml:"paths"`
 	Capture CaptureConfig `toml:"capture"`
+	Rules   RulesConfig   `toml:"rules"`
 	Flow    FlowConfig    `toml:"flow"`
 	Budget  BudgetConfig  `toml:"budget"`
 	Pcap    PcapConfig    `toml:"pcap"`
@@ -57,6 +58,11 @@ type CaptureConfig struct {
 	Attach   Attach   `toml:"attach"`   // only the host's side is built so far: AttachNetns is a warning
 	Loopback bool     `toml:"loopback"` // with netns: `lo` of the workload too; without effect so far
 	Ring     Size     `toml:"ring"`     // all rings together
+}
+
+// RulesConfig is the table [rules].
+type RulesConfig struct {
+	Builtin bool `toml:"builtin"` // the built-in rules too, not only those of Paths.Rules
 }
 
 // FlowConfig is the table [flow].
@@ -105,6 +111,7 @@ func DefaultConfig() *Config {
 			Loopback: true,
 			Ring:     256 << 20,
 		},
+		Rules:   RulesConfig{Builtin: true},
 		Budget:  BudgetConfig{Memory: 1 << 30, Flows: 1_000_000},
 		Pcap:    PcapConfig{Pre: 64 << 20, Post: Duration(5 * time.Second), Quota: 10 << 30},
 		Metrics: MetricsConfig{Listen: "127.0.0.1:9477"},

@@ -35,11 +35,12 @@ type Replay struct {
 
 // LoadRules reads the rules that the run uses.
 func (r *Replay) LoadRules() (*rules.Set, rules.Problems) {
-	paths := r.Rules
+	paths, builtin := r.Rules, r.Builtin
 	if r.Config != nil {
 		paths = append(r.Config.RulePaths(), paths...)
+		builtin = builtin && r.Config.Rules.Builtin
 	}
-	return LoadRules(paths, r.Builtin)
+	return LoadRules(paths, builtin)
 }
 
 const replayRecent = 256 << 20 // bytes of packets kept to look back from an alert

@@ -84,7 +84,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 
 // open makes everything that packets will meet, before there are any.
 func (d *Daemon) open() error {
-	set, problems := LoadRules(d.conf.RulePaths(), true)
+	set, problems := LoadRules(d.conf.RulePaths(), d.conf.Rules.Builtin)
 	for _, p := range problems {
 		d.log.Warn("rules", "problem", p.String())
 	}
@@ -214,7 +214,7 @@ func (d *Daemon) Reload() rules.Problems {
 	d.notify.Reloading()
 	defer d.notify.Ready("reloaded")
 	d.reopenLog()
-	set, problems := LoadRules(d.conf.RulePaths(), true)
+	set, problems := LoadRules(d.conf.RulePaths(), d.conf.Rules.Builtin)
 	if problems.Failed() {
 		return problems
 	}

@@ -23,11 +23,13 @@ them, or a weir.toml. Nothing is started and nothing is changed.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var problems rules.Problems
 			var files []string
+			builtin := true
 			if len(args) == 0 {
 				conf, p := daemon.LoadConfig(config, cmd.Flags().Changed("config"))
 				problems = append(problems, p...)
 				if conf != nil {
 					files = conf.RulePaths()
+					builtin = conf.Rules.Builtin
 				}
 			}
 			for _, path := range args {
@@ -38,7 +40,7 @@ them, or a weir.toml. Nothing is started and nothing is changed.`,
 				}
 				files = append(files, path)
 			}
-			set, p := daemon.LoadRules(files, true)
+			set, p := daemon.LoadRules(files, builtin)
 			problems = append(problems, p...)
 			if err := report(problems); err != nil {
 				return err

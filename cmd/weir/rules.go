@@ -36,15 +36,16 @@ func (s *ruleSource) flags(cmd *cobra.Command) {
 }
 
 func (s *ruleSource) load(cmd *cobra.Command) (*rules.Set, error) {
-	paths := s.paths
+	paths, builtin := s.paths, !s.noBuiltin
 	if len(paths) == 0 {
 		conf, problems := daemon.LoadConfig(s.config, cmd.Flags().Changed("config"))
 		if err := report(problems); err != nil {
 			return nil, err
 		}
 		paths = conf.RulePaths()
+		builtin = builtin && conf.Rules.Builtin
 	}
-	set, problems := daemon.LoadRules(paths, !s.noBuiltin)
+	set, problems := daemon.LoadRules(paths, builtin)
 	return set, report(problems)
 }
 
