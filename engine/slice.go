@@ -59,6 +59,7 @@ func (l *Lane) openSlice(ev *alert.Event, comment string) {
 	t.recent.Flow(l.fl.ID, func(f *wire.Frame) { t.add(s, f, "") })
 	l.fl.S.slice = s
 	t.slices = append(t.slices, s)
+	t.due = min(t.due, s.deadline)
 	ev.Weir.Slice, ev.Weir.CaptureFile = out.ID(), out.Path()
 }
 
@@ -94,18 +95,21 @@ func (t *Tap) keepPacket(l *Lane, f *wire.Frame, tag uint64) {
 	}
 	l.comments = l.comments[:0]
 	t.recent.Add(f, l.fl.ID)
-	if len(t.slices) > 0 {
+	if len(t.slices) > 0 && t.due <= t.now {
 		t.expireSlices(t.now)
 	}
 }
 
 // expireSlices ends the slices whose time after the alert is over.
 func (t *Tap) expireSlices(now int64) {
+	t.due = 1<<63 - 1
 	for i := 0; i < len(t.slices); {
-		if s := t.slices[i]; s.deadline <= now {
+		s := t.slices[i]
+		if s.deadline <= now {
 			t.endSlice(s)
 			continue
 		}
+		t.due = min(t.due, s.deadline)
 		i++
 	}
 }

@@ -30,7 +30,8 @@ type Tap struct {
 	env    dissect.Env
 	home   twinHome
 	recent *pcapstore.Recent
-	slices []*slice // open, in order of their deadlines
+	slices []*slice // open
+	due    int64    // ns: no open slice ends before; a slice may have been prolonged since
 	lane   *Lane    // that serves it now; for what flows say when they end
 	frames uint64
 	now    int64

@@ -243,7 +243,7 @@ func (l *Slice) failed() error {
 // Write hands whole blocks to the store; it is the Writer's way out.
 func (l *Slice) Write(b []byte) (int, error) {
 	if l.s.queue != nil {
-		b = append([]byte(nil), b...) // the Writer goes on with its own
+		b = append(l.s.buffer(), b...) // the Writer goes on with its own
 	}
 	return len(b), l.s.do(op{kind: opData, slice: l, data: b})
 }
@@ -269,6 +269,22 @@ func (s *Store) background() {
 		}
 		s.run(o) // its error is the slice's
 		s.queued.Add(-int64(len(o.data)))
+		if o.data != nil {
+			select {
+			case s.spare <- o.data:
+			default:
+			}
+		}
+	}
+}
+
+// buffer returns an empty buffer, one that the disk is done with if there is one.
+func (s *Store) buffer() []byte {
+	select {
+	case b := <-s.spare:
+		return b[:0]
+	default:
+		return nil
 	}
 }
 

@@ -64,6 +64,7 @@ type Store struct {
 	closed atomic.Bool
 	disk   sync.Mutex // one at a time writes to the disk, or makes room
 	queue  chan op    // nil: no background
+	spare  chan []byte
 	done   chan struct{}
 
 	written, bytes, failed, refused, notStored, removed, saved atomic.Uint64
@@ -131,6 +132,7 @@ func (s *Store) start() error {
 		// Room for all that may be queued at once, so that sending never waits: each open slice's begin, last bytes and end, and full buffers.
 		s.queue = make(chan op, 4*s.o.MaxOpen+int(s.o.Queue/writerBuffer)+1)
 		s.done = make(chan struct{})
+		s.spare = make(chan []byte, spareBuffers)
 		go s.background()
 	}
 	return nil

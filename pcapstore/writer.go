@@ -26,6 +26,7 @@ var (
 const (
 	maxInterfaces = 4096     // per written file
 	writerBuffer  = 64 << 10 // bytes
+	spareBuffers  = 32       // buffers that wait to be filled again
 )
 
 // Writer writes a capture file. It is owned by one goroutine.
