@@ -47,6 +47,9 @@ func (l *Lane) take(c *flow.Chunk) {
 		return
 	}
 	if c.Gap > 0 {
+		if l.fl.S.shed {
+			a.skip(c.Gap, whyShed)
+		}
 		l.gap(a, c.Dir, c.Gap)
 	}
 	if len(c.Data) > 0 {

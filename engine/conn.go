@@ -13,6 +13,7 @@ type conn struct {
 	app   *app
 	twin  *twin  // what it shares with another tap's flow, app among it; nil: nothing
 	slice *slice // open slice of an alert of this flow
+	shed  bool   // it was left out for want of time: what was lost of it was not inspected for that
 }
 
 // place is how far a direction's bytes are understood.

@@ -14,6 +14,7 @@ type tapCounters struct {
 	hits, alerts, anomalies, heldBack uint64
 	panics                            uint64
 	twinBytes, twinsApart             uint64
+	shedFlows                         uint64
 }
 
 // Counters is a copy of what a tap counted; all of it, or the sum of several taps'.
@@ -24,6 +25,7 @@ type Counters struct {
 	Messages, Notes, Malformed        uint64
 	Hits, Alerts, Anomalies, HeldBack uint64
 	Panics                            uint64
+	ShedFlows                         uint64 // times that a flow was left out because its tap could not keep up
 	TwinBytes                         uint64 // of local conversations, that the other end's tap had inspected already
 	TwinsApart                        uint64 // local conversations of which both ends' taps did not show the same
 	Undecodable                       uint64 // values with a coding that could not be undone
@@ -57,7 +59,7 @@ func (t *Tap) read() *Counters {
 		Frames: c.frames, Bytes: c.bytes, NoIP: c.noIP, Undecoded: c.undecoded,
 		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
 		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics,
-		TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
+		ShedFlows: c.shedFlows, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
 		Undecodable: t.env.Count.Undecodable + t.home.undecodable(), Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.defrag.Counters, Last: t.now,
 	}
 }
@@ -84,6 +86,7 @@ func (c *Counters) Add(d *Counters) {
 	c.Anomalies += d.Anomalies
 	c.HeldBack += d.HeldBack
 	c.Panics += d.Panics
+	c.ShedFlows += d.ShedFlows
 	c.TwinBytes += d.TwinBytes
 	c.TwinsApart += d.TwinsApart
 	c.Undecodable += d.Undecodable
@@ -113,7 +116,7 @@ func (c *Counters) Stats() map[string]any {
 		"weir": map[string]any{
 			"no_ip": c.NoIP, "messages": c.Messages, "notes": c.Notes, "malformed": c.Malformed, "hits": c.Hits,
 			"anomalies": c.Anomalies, "panics": c.Panics, "undecodable": c.Undecodable, "shed_bytes": c.Shed,
-			"twin_bytes": c.TwinBytes, "twins_apart": c.TwinsApart,
+			"shed_flows": c.ShedFlows, "twin_bytes": c.TwinBytes, "twins_apart": c.TwinsApart,
 			"gap_bytes": c.Flow.GapBytes, "late_bytes": c.Flow.Late, "doubted": c.Flow.Doubted, "refused_bytes": c.Flow.RefusedBytes, "too_big_to_keep": c.TooBig, "unjudged_checksums": c.Flow.UnjudgedChecksums,
 		},
 	}

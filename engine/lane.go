@@ -173,6 +173,9 @@ func (l *Lane) Packet(t *Tap, f *wire.Frame) {
 	if fl.Fresh != 0 {
 		l.flowOddities(fl)
 	}
+	if t.frames%fatEvery == 0 {
+		t.fat.add(fl, f.Len)
+	}
 	l.chunks(chunks)
 	t.keepPacket(l, f, tag)
 }

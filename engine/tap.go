@@ -37,6 +37,7 @@ type Tap struct {
 	now    int64
 	told   map[string]uint64 // oddities that belong to no flow: count, for the first of each kind is an event
 	count  tapCounters
+	fat    fattest
 	shed   uint64 // bytes that detection gave up on
 
 	shown       snapshot

@@ -212,7 +212,7 @@ func (l *Lane) anomaly(typ, code, detail string) {
 }
 
 // layerOf are the types of anomalies, and the layer that EVE names with each.
-var layerOf = map[string]string{"decode": "l2-l4", "stream": "l4", "applayer": "proto_parser", "engine": "engine"}
+var layerOf = map[string]string{"decode": "l2-l4", "stream": "l4", "applayer": "proto_parser", "engine": "engine", "capture": "capture"}
 
 // flowOddities tells what the flow table noticed, once per flow and kind.
 func (l *Lane) flowOddities(fl *flow.Flow[conn]) {

@@ -147,6 +147,9 @@ func (t *Table[S]) Range(yield func(*Flow[S]) bool) {
 	}
 }
 
+// Find returns the flow with a key, nil if there is none.
+func (t *Table[S]) Find(k *wire.Key) *Flow[S] { return t.find(k, t.hash(k)) }
+
 func (t *Table[S]) hash(k *wire.Key) uint32 { return uint32(maphash.Comparable(t.seed, *k)) }
 
 func (t *Table[S]) at(n uint32) *Flow[S] { return &t.slabs[(n-1)/slab][(n-1)%slab] }
