@@ -8,7 +8,7 @@ PACKAGES = g++ libhyperscan-dev pkg-config
 TESTPACKAGES = iproute2 procps tcpreplay wireshark-common tshark systemd
 export CGO_ENABLED = 1
 
-.PHONY: build demo test race fuzz bench conformance lint cover install check deps
+.PHONY: build demo test race fuzz bench bench-live conformance lint cover install check deps
 
 build: deps
 	go build -ldflags "-X weir/daemon.release=$(VERSION)" -o bin/weir ./cmd/weir
@@ -32,6 +32,10 @@ fuzz: deps
 
 bench: build
 	@testdata/bench/run "$(BENCH)"
+
+bench-live: build
+	@testdata/bench/live "$(MIX)" testdata/bench/rules-100.toml
+	@testdata/bench/throughput
 
 conformance: deps
 	@[ -n "$(CORPUS)" ] || { echo "make conformance: name the folder of public test suites: make conformance CORPUS=DIR" >&2; exit 2; }

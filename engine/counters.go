@@ -60,7 +60,7 @@ func (t *Tap) read() *Counters {
 		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
 		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics,
 		ShedFlows: c.shedFlows, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
-		Undecodable: t.env.Count.Undecodable + t.home.undecodable(), Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.defrag.Counters, Last: t.now,
+		Undecodable: t.env.Count.Undecodable + t.undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.defrag.Counters, Last: t.now,
 	}
 }
 

@@ -50,7 +50,7 @@ type ruleset struct {
 
 // New returns an Engine without rules.
 func New(cfg Config) *Engine {
-	e := &Engine{cfg: cfg, twins: newTwins()}
+	e := &Engine{cfg: cfg, twins: newTwins(cfg.Dissect)}
 	e.SetRules(nil)
 	return e
 }

@@ -28,7 +28,6 @@ type Tap struct {
 	table  *flow.Table[conn]
 	defrag *flow.Defrag
 	env    dissect.Env
-	home   twinHome
 	recent *pcapstore.Recent
 	slices []*slice // open
 	due    int64    // ns: no open slice ends before; a slice may have been prolonged since
@@ -39,6 +38,8 @@ type Tap struct {
 	count  tapCounters
 	fat    fattest
 	shed   uint64 // bytes that detection gave up on
+
+	undecodable uint64 // values of twins with a coding that could not be undone
 
 	shown       snapshot
 	published   uint64 // frames
@@ -64,7 +65,6 @@ func (e *Engine) NewTap(cfg TapConfig) *Tap {
 		env:    dissect.Env{Limits: e.cfg.Dissect},
 		told:   make(map[string]uint64),
 	}
-	t.home.env.Limits = e.cfg.Dissect
 	if cfg.Recent > 0 && e.cfg.Store != nil {
 		t.recent = pcapstore.NewRecent(cfg.Recent)
 	}

@@ -219,8 +219,7 @@ func (l *Lane) flowOddities(fl *flow.Flow[conn]) {
 	fresh := fl.Fresh
 	fl.Fresh = 0
 	if tw := fl.S.twin; tw != nil {
-		tw.home.mu.Lock()
-		defer tw.home.mu.Unlock()
+		defer tw.home.lock(l)()
 		fresh, tw.told = fresh&^tw.told, tw.told|fresh
 	}
 	for _, o := range oddities {

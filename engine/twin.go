@@ -2,6 +2,7 @@ package engine
 
 import (
 	"hash/maphash"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -35,17 +36,21 @@ type twin struct {
 	keptLen [2]int
 }
 
-// twinHome is what the twins that a tap was the first to see have in common: what their dissectors share.
+// twinHome is what the twins whose keys fall on it have in common: what their dissectors share.
 type twinHome struct {
 	mu  sync.Mutex
 	env dissect.Env
 }
 
-// undecodable counts values with a coding that could not be undone.
-func (h *twinHome) undecodable() uint64 {
+// lock makes the home l's own; unlock gives it back.
+func (h *twinHome) lock(l *Lane) (unlock func()) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.env.Count.Undecodable
+	h.env.Want = l.t.env.Want
+	return func() {
+		l.t.undecodable += h.env.Count.Undecodable
+		h.env.Count = dissect.Counters{}
+		h.mu.Unlock()
+	}
 }
 
 // twinDir is one direction of a twin.
@@ -77,6 +82,7 @@ const (
 	twinMost      = 1 << 20  // pieces of all twins together, 16 bytes each; then no tap may be behind
 	twinDatagrams = 256      // datagrams of a direction that a tap may be behind; older ones are taken to be lost
 	twinShards    = 1 << 6   // of the registry
+	twinHomes     = 4        // for each processor, so that lanes seldom wait for each other
 	twinKept      = 32 << 20 // bytes of unfinished messages of all twins; then they are inspected raw
 )
 
@@ -87,12 +93,16 @@ type twins struct {
 		mu sync.Mutex
 		at map[wire.Key]*twin
 	}
+	homes  []twinHome
 	pieces atomic.Int64 // written down
 	kept   atomic.Int64 // bytes
 }
 
-func newTwins() *twins {
-	t := &twins{seed: maphash.MakeSeed()}
+func newTwins(limits dissect.Limits) *twins {
+	t := &twins{seed: maphash.MakeSeed(), homes: make([]twinHome, twinHomes*runtime.GOMAXPROCS(0))}
+	for i := range t.homes {
+		t.homes[i].env.Limits = limits
+	}
 	for i := range t.shards {
 		t.shards[i].at = map[wire.Key]*twin{}
 	}
@@ -101,14 +111,15 @@ func newTwins() *twins {
 
 // meet returns the twin that waits under fl's key for t, or puts one there that t begins.
 func (x *twins) meet(t *Tap, fl *flow.Flow[conn], fresh func() *app) *twin {
-	s := &x.shards[maphash.Comparable(x.seed, fl.Key)%twinShards]
+	hash := maphash.Comparable(x.seed, fl.Key)
+	s := &x.shards[hash%twinShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if tw := s.at[fl.Key]; tw != nil && tw.join(t, fl) {
 		delete(s.at, fl.Key)
 		return tw
 	}
-	tw := &twin{home: &t.home, key: fl.Key, id: fl.ID, app: fresh(), aFirst: fl.AInitiates, since: t.now}
+	tw := &twin{home: &x.homes[hash/twinShards%uint64(len(x.homes))], key: fl.Key, id: fl.ID, app: fresh(), aFirst: fl.AInitiates, since: t.now}
 	tw.fl[0], tw.tap[0] = fl, t
 	s.at[fl.Key] = tw
 	return tw
@@ -356,10 +367,8 @@ func (l *Lane) twinChunk(tw *twin, c *flow.Chunk) {
 }
 
 func (l *Lane) twinTake(tw *twin, c *flow.Chunk) {
-	tw.home.mu.Lock()
-	defer tw.home.mu.Unlock()
+	defer tw.home.lock(l)()
 	defer l.survive()
-	tw.home.env.Want = l.rules.wants
 	l.a = tw.app
 	switch l.e.twins.stand(tw, tw.side(l.fl), c, l.t.now) {
 	case ahead:
@@ -394,8 +403,7 @@ func (l *Lane) goApart(tw *twin) {
 // endTwin ends a flow that belongs to tw.
 func (l *Lane) endTwin(tw *twin, fl *flow.Flow[conn], why flow.Reason) {
 	defer l.e.twins.forget(tw) // without the lock: meet takes both the other way round
-	tw.home.mu.Lock()
-	defer tw.home.mu.Unlock()
+	defer tw.home.lock(l)()
 	if l.e.twins.leave(tw, fl, why) {
 		l.endFlow(fl, why)
 	}
@@ -410,9 +418,7 @@ func (l *Lane) lockTwin() (unlock func()) {
 	if l.fl == nil || l.fl.S.twin == nil {
 		return func() {}
 	}
-	mu := &l.fl.S.twin.home.mu
-	mu.Lock()
-	return mu.Unlock
+	return l.fl.S.twin.home.lock(l)
 }
 
 // env is what the present flow's dissectors share.
