@@ -1,0 +1,53 @@
+package daemon
+
+import (
+	"time"
+
+	"weir/capture"
+	"weir/wire"
+)
+
+// relief leaves out the flows that bring most of an interface while more comes than can be inspected: else the ring would lose frames of
+// all its flows alike, and one bulk transfer would blind Weir to everything else. After a while they are let in again; for as long as that makes the
+// ring lose frames at once, the while grows. It belongs to a tap's goroutine; times are the frames'.
+type relief struct {
+	out    []wire.Key
+	since  int64 // ns: when the last of them was left out
+	until  int64 // ns: when they are let in
+	period time.Duration
+	ended  int64 // ns: when they were let in last
+}
+
+// ours
+const (
+	reliefShare  = 4                      // a flow must bring at least 1/reliefShare of the bytes to be left out
+	reliefLeast  = time.Second            // for which flows are left out
+	reliefMost   = 16 * time.Second       //
+	reliefSettle = 300 * time.Millisecond // after which what the ring had lost before has been read
+)
+
+// step is told, with each block, whether the ring lost frames before it. shed chooses up to n flows to leave out. It reports whether r.out
+// has changed, so that the ring has to be told.
+func (r *relief) step(now int64, lost bool, shed func(n int) []wire.Key) (changed bool) {
+	if len(r.out) > 0 && now >= r.until {
+		r.out, r.ended = nil, now
+		return true
+	}
+	if !lost || len(r.out) > 0 && now-r.since < reliefSettle.Nanoseconds() {
+		return false
+	}
+	keys := shed(capture.MaxBypass - len(r.out))
+	if len(keys) == 0 {
+		return false
+	}
+	if len(r.out) == 0 {
+		if now-r.ended < r.period.Nanoseconds() {
+			r.period = min(2*r.period, reliefMost)
+		} else {
+			r.period = reliefLeast
+		}
+	}
+	r.out = append(r.out, keys...)
+	r.since, r.until = now, now+r.period.Nanoseconds()
+	return true
+}
