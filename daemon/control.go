@@ -32,11 +32,14 @@ type ControlHandlers struct {
 	Status func() Status
 	Reload func() rules.Problems // reads configuration and rules again; with an error among the problems the old ones stay in force
 	Alerts *AlertLog
+	// Workloads says what is behind the watched interfaces.
+	Workloads func() []InterfaceWorkload
 }
 
 // Control is the daemon's control socket: HTTP/1.1 with JSON over a unix socket, for root and the daemon's own user.
 //
 //	GET  /status             a Status
+//	GET  /workloads          a list of InterfaceWorkload
 //	GET  /alerts             the last events, EVE lines; ?follow=1 and all that come
 //	POST /reload             {"problems": [...]}; 422 if the old configuration stays in force
 type Control struct {
@@ -57,6 +60,7 @@ func ServeControl(path string, h ControlHandlers) (*Control, error) {
 	c.h = h
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
+	mux.HandleFunc("GET /workloads", c.workloads)
 	mux.HandleFunc("GET /alerts", c.alerts)
 	mux.HandleFunc("POST /reload", c.reload)
 	c.server = &http.Server{

@@ -40,6 +40,7 @@ type Daemon struct {
 	control *Control       // nil until ready
 	metrics *MetricsServer // nil: none
 	latency latency
+	naming  *naming
 
 	reloading sync.Mutex // one reload at a time, and none once the daemon ends
 
@@ -70,6 +71,10 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	tuneGC(int64(conf.Budget.Memory - conf.Capture.Ring))
 	if err := d.open(); err != nil {
 		return err
+	}
+	var err error
+	if d.naming, err = startNaming(log, workload.Runtimes(), d.engine.SetWorkloads, d.unnamed); err != nil {
+		return errors.Join(err, d.close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -126,6 +131,13 @@ func (d *Daemon) open() error {
 	return nil
 }
 
+// unnamed tells that a limit keeps names from events.
+func (d *Daemon) unnamed(what string) {
+	d.log.Warn("events do not name all workloads", "limit", what)
+	d.queue.Put(&alert.Event{Time: time.Now().UnixNano(), Type: "anomaly",
+		Anomaly: &alert.Anomaly{Type: "capture", Event: "capture.unnamed", Layer: "capture", Detail: what}})
+}
+
 // emit takes an event off the packet path. An alert that two taps see of one conversation is told once.
 func (d *Daemon) emit(ev *alert.Event) {
 	if d.twice.seen(ev) {
@@ -174,12 +186,12 @@ func (d *Daemon) link(ev workload.Event) error {
 	switch ev.Kind {
 	case workload.Arrived:
 		d.attach(ev.Interface)
+		d.naming.see(ev.Interface)
 	case workload.Departed:
+		d.naming.forget(ev.Interface.Index)
 		d.detach(ev.Interface.Index)
 	case workload.Changed:
-		d.mu.Lock()
-		d.nameWorkloads()
-		d.mu.Unlock()
+		d.naming.see(ev.Interface)
 	case workload.Listed:
 		if d.control == nil {
 			return d.ready()
@@ -190,7 +202,7 @@ func (d *Daemon) link(ev workload.Event) error {
 
 // ready opens the control socket: that it is there says that the interfaces that were there are watched.
 func (d *Daemon) ready() (err error) {
-	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{Status: d.Status, Reload: d.Reload, Alerts: d.alerts})
+	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{Status: d.Status, Reload: d.Reload, Alerts: d.alerts, Workloads: d.Workloads})
 	if err != nil {
 		return err
 	}
@@ -260,6 +272,9 @@ func (d *Daemon) close() error {
 	}
 	d.mu.Unlock()
 	d.wg.Wait()
+	if d.naming != nil {
+		d.naming.close()
+	}
 	err := errors.Join(d.queue.Close(), d.store.Close())
 	if d.control != nil {
 		err = errors.Join(err, d.control.Close())

@@ -30,12 +30,13 @@ type Status struct {
 
 // InterfaceStatus is one tap.
 type InterfaceStatus struct {
-	Name     string `json:"name"`
-	Workload string `json:"workload"` // "ns/pod", a container's or a namespace's name; "": not known
-	Packets  uint64 `json:"packets"`
-	Drops    uint64 `json:"drops"`   // frames that the kernel had no room for
-	Freezes  uint64 `json:"freezes"` // times that the ring stood full
-	Flows    int    `json:"flows"`   // now
+	Name     string         `json:"name"`
+	Workload string         `json:"workload"` // "ns/pod", a container's or a namespace's name; "": not known
+	Who      WorkloadStatus `json:"who"`      // the same in parts
+	Packets  uint64         `json:"packets"`
+	Drops    uint64         `json:"drops"`   // frames that the kernel had no room for
+	Freezes  uint64         `json:"freezes"` // times that the ring stood full
+	Flows    int            `json:"flows"`   // now
 }
 
 // MemoryStatus is what memory is taken for, in bytes.
@@ -127,9 +128,10 @@ func (s *Status) writeInterfaces(b *bytes.Buffer) {
 	}
 	t := table(b)
 	defer t.Flush()
-	fmt.Fprintln(t, "\nINTERFACE\tWORKLOAD\tPACKETS\tDROPS\tFREEZES\tFLOWS")
+	fmt.Fprintln(t, "\nINTERFACE\tWORKLOAD\tCONTAINER\tIMAGE\tPACKETS\tDROPS\tFREEZES\tFLOWS")
 	for _, i := range s.Interfaces {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%d\n", clean(i.Name), clean(cmp.Or(i.Workload, "-")), i.Packets, drops(i.Drops, i.Packets), i.Freezes, i.Flows)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%d\t%d\n", clean(i.Name), shown(i.Workload), shown(shortID(i.Who.ID)), shown(i.Who.Image),
+			i.Packets, drops(i.Drops, i.Packets), i.Freezes, i.Flows)
 	}
 }
 

@@ -15,7 +15,8 @@ func testStatus() Status {
 	return Status{
 		Version: "1.2.3", Started: at, Ready: true, Config: "/etc/weir/weir.toml", Rules: 311, RulesLoaded: at.Add(26 * time.Hour),
 		Interfaces: []InterfaceStatus{
-			{Name: "veth12ab", Workload: "shop/cart", Packets: 1000, Drops: 10, Freezes: 1, Flows: 7},
+			{Name: "veth12ab", Workload: "shop/cart", Who: WorkloadStatus{ID: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Name: "cart",
+				Pod: "cart-0", Namespace: "shop", Image: "example.org/cart:1"}, Packets: 1000, Drops: 10, Freezes: 1, Flows: 7},
 			{Name: "vethevil", Workload: "x\x1b[2J\u009b", Packets: 5},
 			{Name: "veth0"},
 		},

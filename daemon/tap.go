@@ -25,7 +25,6 @@ const (
 // tap is one interface that is watched.
 type tap struct {
 	iface workload.Interface
-	who   workload.Workload
 	ring  *capture.Ring
 	tap   *engine.Tap
 	share share
@@ -52,7 +51,6 @@ func (d *Daemon) attach(i workload.Interface) {
 		return
 	}
 	t := &tap{iface: i, ring: ring, share: s, done: make(chan struct{})}
-	t.who = workload.Find(i)
 	t.seen.Store(time.Now().UnixNano())
 	t.tap = d.engine.NewTap(engine.TapConfig{
 		Interfaces: ring.Interfaces, Recent: s.pre, Flows: s.flows, Held: s.held,
@@ -61,9 +59,8 @@ func (d *Daemon) attach(i workload.Interface) {
 	d.mu.Lock()
 	d.taps[i.Index] = t
 	delete(d.blind, i.Name)
-	d.nameWorkloads()
 	d.mu.Unlock()
-	d.log.Info("watching", "interface", i.Name, "workload", t.who.Name, "ring", Size(s.ring).String())
+	d.log.Info("watching", "interface", i.Name, "ring", Size(s.ring).String())
 	d.wg.Go(func() { d.follow(t) })
 }
 
@@ -159,28 +156,8 @@ func (d *Daemon) end(t *tap, why error) {
 	d.goneRing.Packets += s.Packets
 	d.goneRing.Drops += s.Drops
 	d.goneRing.Freezes += s.Freezes
-	if !d.closing {
-		d.nameWorkloads()
-	}
 	d.mu.Unlock()
 	if !errors.Is(why, net.ErrClosed) {
 		d.log.Info("not watching any more", "interface", t.iface.Name, "reason", why.Error())
 	}
-}
-
-// nameWorkloads makes the table of addresses anew. d.mu is held.
-func (d *Daemon) nameWorkloads() {
-	entries := make([]workload.Entry, 0, len(d.taps))
-	for _, t := range d.taps {
-		addresses, err := workload.Addresses(&t.who)
-		if err != nil {
-			d.log.Debug("addresses", "workload", t.who.Name, "problem", err)
-		}
-		entries = append(entries, workload.Entry{Workload: &t.who, Addresses: addresses})
-	}
-	table := workload.NewTable(entries)
-	if n := table.Left(); n > 0 {
-		d.log.Warn("more addresses than are kept: events name no workload for the rest", "kept", table.Len(), "left", n)
-	}
-	d.engine.SetWorkloads(table)
 }

@@ -22,7 +22,8 @@ func (d *Daemon) Status() Status {
 	}
 	for _, t := range d.taps {
 		c, r := t.tap.Counters(), t.readStats()
-		s.Interfaces = append(s.Interfaces, InterfaceStatus{Name: t.iface.Name, Workload: t.who.Name,
+		who := d.naming.of(t.iface.Index)
+		s.Interfaces = append(s.Interfaces, InterfaceStatus{Name: t.iface.Name, Workload: who.String(), Who: newWorkloadStatus(who),
 			Packets: c.Frames, Drops: r.Drops, Freezes: r.Freezes, Flows: c.Flow.Active})
 		s.Memory.Rings += int64(t.share.ring)
 		s.Memory.Recent += int64(t.share.pre)
@@ -32,6 +33,7 @@ func (d *Daemon) Status() Status {
 	for name, why := range d.blind {
 		s.Warnings = append(s.Warnings, name+" is not watched: "+why)
 	}
+	s.Warnings = append(s.Warnings, d.naming.problems()...)
 	if n := d.queue.Failed(); n > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events could not be written to %s (is the disk full?)", n, d.conf.Paths.EVE()))
 	}

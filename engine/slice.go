@@ -43,7 +43,13 @@ func (l *Lane) openSlice(ev *alert.Event, comment string) {
 		Src: ev.Src, Dst: ev.Dst, Proto: ev.Proto, AppProto: ev.AppProto, Interfaces: t.interfaces(),
 	}
 	for _, w := range []*alert.Workload{ev.Weir.Src, ev.Weir.Dst} {
-		if w != nil {
+		if w == nil {
+			continue
+		}
+		if pod := strings.TrimPrefix(w.Namespace+"/"+w.Pod, "/"); w.Pod != "" {
+			meta.Workloads = append(meta.Workloads, pod)
+		}
+		if w.Name != "" {
 			meta.Workloads = append(meta.Workloads, w.Name)
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 
@@ -131,7 +132,7 @@ func (l *Lane) allowed(ev *alert.Event, rule string) bool {
 	}
 	who := l.t.iface(l.p.Frame)
 	if w := ev.Weir.Src; w != nil {
-		who = w.ID
+		who = cmp.Or(w.ID, w.Name, who)
 	}
 	ok, held := lim.Allow(rule, who, ev.Time)
 	if !ok {

@@ -1,46 +1,135 @@
 package workload
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"runtime"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// maxPerSpace is how many addresses are taken from one network namespace; ours.
-const maxPerSpace = 1024
+// Ours.
+const (
+	maxPerSpace = 1024      // addresses that are taken from one network namespace
+	dumpTimeout = 2_000_000 // µs that the kernel may take for one message of its answer
+)
 
-// Addresses returns the addresses in the workload's network namespace. It has to enter that, which takes CAP_SYS_ADMIN,
-// and for a process's namespace CAP_SYS_PTRACE too; without them it returns an error.
-func Addresses(w *Workload) ([]netip.Addr, error) {
-	if w.NetNS == "" {
-		return nil, nil
+// Addresses returns the addresses in the network namespace at the other end of a veth, where w is; cut tells that there
+// are more than are taken. The kernel is asked by the namespace's id, which costs some 20 µs and takes CAP_NET_ADMIN. A
+// kernel before 4.20 does not answer that: then the namespace is entered through w.NetNS, which takes CAP_SYS_ADMIN, and
+// CAP_SYS_PTRACE where that is a process's.
+func (f *Finder) Addresses(i Interface, w *Workload) (addrs []netip.Addr, cut bool, err error) {
+	switch {
+	case i.NSID < 0:
+		return nil, false, nil
+	case f.strict != nil:
+		addrs, cut, err = f.addressesOf(i.NSID)
+	case w.NetNS != "":
+		err = inSpace(w.NetNS, func() (err error) {
+			addrs, cut, err = addressesHere()
+			return err
+		})
 	}
-	var out []netip.Addr
-	err := inSpace(w.NetNS, func() error {
-		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-		if err != nil {
-			return err
+	if err != nil {
+		return nil, false, fmt.Errorf("addresses behind %s: %w", i.Name, err)
+	}
+	return addrs, cut, nil
+}
+
+// strictSocket returns a socket on which the kernel takes requests at their word, or nil: an older one would answer any
+// request for another namespace's addresses with its own.
+func strictSocket() map[int]*nl.SocketHandle {
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil
+	}
+	s.SetSendTimeout(&unix.Timeval{Usec: dumpTimeout})
+	s.SetReceiveTimeout(&unix.Timeval{Usec: dumpTimeout})
+	if unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1) != nil {
+		s.Close()
+		return nil
+	}
+	return map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: s}}
+}
+
+// addressesOf asks for the addresses in the namespace with an id.
+func (f *Finder) addressesOf(nsid int) (addrs []netip.Addr, cut bool, err error) {
+	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
+	req.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
+	req.AddData(nl.NewRtAttr(unix.IFA_TARGET_NETNSID, nl.Uint32Attr(uint32(nsid))))
+	req.Sockets = f.strict
+	err = req.ExecuteIter(unix.NETLINK_ROUTE, unix.RTM_NEWADDR, func(m []byte) bool {
+		switch a, of := parseAddress(m); {
+		case of != nsid || !tells(a):
+		case len(addrs) == maxPerSpace:
+			cut = true
+		default:
+			addrs = append(addrs, a)
 		}
-		defer h.Close()
-		list, err := h.AddrList(nil, netlink.FAMILY_ALL)
-		if err != nil {
-			return err
-		}
-		for _, a := range list[:min(len(list), maxPerSpace)] {
-			if ip, ok := netip.AddrFromSlice(a.IP); ok && tells(ip) {
-				out = append(out, ip.Unmap())
+		return true // to the end, so that the next answer begins there
+	})
+	if errors.Is(err, netlink.ErrDumpInterrupted) { // they change, and that will be told
+		err = nil
+	}
+	return addrs, cut, err
+}
+
+// parseAddress reads an answer to RTM_GETADDR, rtnetlink(7): an address, and the id of the namespace that it is in; -1 if
+// none is named. It is this end's address of a point-to-point link.
+func parseAddress(m []byte) (addr netip.Addr, nsid int) {
+	nsid = -1
+	if len(m) < unix.SizeofIfAddrmsg {
+		return addr, nsid
+	}
+	attrs, err := nl.ParseRouteAttr(m[unix.SizeofIfAddrmsg:])
+	if err != nil {
+		return addr, nsid
+	}
+	local := false
+	for _, a := range attrs {
+		switch a.Attr.Type {
+		case unix.IFA_LOCAL:
+			addr, _ = netip.AddrFromSlice(a.Value)
+			local = true
+		case unix.IFA_ADDRESS:
+			if !local {
+				addr, _ = netip.AddrFromSlice(a.Value)
+			}
+		case unix.IFA_TARGET_NETNSID:
+			if len(a.Value) == 4 {
+				nsid = int(int32(binary.NativeEndian.Uint32(a.Value)))
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("addresses of %s: %w", w.NetNS, err)
 	}
-	return out, nil
+	return addr.Unmap(), nsid
+}
+
+// addressesHere lists the addresses in the thread's namespace.
+func addressesHere() (addrs []netip.Addr, cut bool, err error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, false, err
+	}
+	defer h.Close()
+	list, err := h.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, a := range list {
+		if ip, ok := netip.AddrFromSlice(a.IP); !ok || !tells(ip) {
+			continue
+		} else if len(addrs) == maxPerSpace {
+			return addrs, true, nil
+		} else {
+			addrs = append(addrs, ip.Unmap())
+		}
+	}
+	return addrs, false, nil
 }
 
 // inSpace runs fn in the network namespace that path opens, on an OS thread of its own. The thread ends with fn: even

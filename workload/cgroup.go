@@ -13,25 +13,29 @@ const (
 	staticUIDLen = 32 // hexadecimal digits of a static pod's
 )
 
-// fromCgroup takes the container's id and the pod's unique id from the text of /proc/PID/cgroup; empty if there are
-// none. The unified hierarchy's line decides if it has an id; nested containers name the outer one first, so the last
-// id of a line is the one.
-func fromCgroup(text []byte) (id, podUID string) {
+// fromCgroup takes the container's id, the pod's unique id and the runtime's mark from the text of /proc/PID/cgroup;
+// empty if there are none. The unified hierarchy's line decides if it has an id; nested containers name the outer one
+// first, so the last id of a line is the one.
+func fromCgroup(text []byte) (p process) {
 	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 		_, rest, _ := strings.Cut(s.Text(), ":")
 		controllers, dir, ok := strings.Cut(rest, ":")
 		if !ok {
 			continue
 		}
-		if found := lastID(dir); found != "" && (id == "" || controllers == "") {
-			id, podUID = found, lastPodUID(dir)
+		if id, mark := lastID(dir); id != "" && (p.id == "" || controllers == "") {
+			p = process{id: id, podUID: lastPodUID(dir), mark: mark}
 		}
 	}
-	return id, podUID
+	return p
 }
 
-// lastID returns the last run of exactly 64 hexadecimal digits.
-func lastID(s string) string {
+// marks are what runtimes put before an id, as in docker-ID.scope, or call the folder above it. With the wrong driver of
+// cgroups configured, colons stand in the place of dashes.
+var marks = []string{"docker", "libpod", "crio", "cri-containerd"}
+
+// lastID returns the last run of exactly 64 hexadecimal digits, and whose mark it bears.
+func lastID(s string) (id, mark string) {
 	for end := len(s); end >= idLen; {
 		if !hexDigit(s[end-1]) {
 			end--
@@ -42,9 +46,19 @@ func lastID(s string) string {
 			start--
 		}
 		if end-start == idLen {
-			return s[start:end]
+			return s[start:end], markOf(s[:start])
 		}
 		end = start
+	}
+	return "", ""
+}
+
+// markOf returns the mark at the end of what stands before an id.
+func markOf(before string) string {
+	for _, m := range marks {
+		if strings.HasSuffix(before, "/"+m+"-") || strings.HasSuffix(before, "/"+m+"/") || strings.HasSuffix(before, ":"+m+":") {
+			return m
+		}
 	}
 	return ""
 }

@@ -1,10 +1,7 @@
 package workload
 
 import (
-	"bytes"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,29 +19,31 @@ const (
 	namesDir     = "/run/netns"           // where `ip netns` keeps namespaces by name
 	maxNames     = 1 << 14                // named namespaces that are looked at
 	maxProcesses = 1 << 16                // processes that are looked at
-	maxProcFile  = 64 << 10               // bytes read of a file in /proc
 	scanEvery    = 100 * time.Millisecond // how soon after one scan a miss may cause the next
-	cniPrefix    = "cni-"                 // names of namespaces that container runtimes make up
+	scanShare    = 20                     // and not before so many times what the last one took: a twentieth of one processor
 )
 
 // Finder finds the workload behind an interface. It keeps what it has found, and looks through /proc again, boundedly,
-// when asked for a namespace it does not know. Methods may be called from any goroutine.
+// when asked for a namespace it does not know or knows no container of. Methods may be called from any goroutine.
 type Finder struct {
-	own uint64          // inode of the namespace it was made in
-	rt  *netlink.Handle // asks for namespace ids as seen from there
+	own    uint64                   // inode of the namespace it was made in
+	rt     *netlink.Handle          // asks for namespace ids as seen from there
+	strict map[int]*nl.SocketHandle // asks for addresses by such an id; nil: the kernel is too old
 
 	mu      sync.Mutex
-	spaces  map[int]netSpace // by namespace id
+	spaces  map[uint64]*netSpace // by inode
+	byID    map[int]*netSpace    // by namespace id
 	scanned time.Time
+	took    time.Duration // the last scan
+	left    string        // what it did not look at
 }
 
 // netSpace is one network namespace as found.
 type netSpace struct {
+	inode uint64
 	path  string // opens it
 	name  string // in namesDir
-	pid   int    // of the oldest process with a container's id, or of the oldest one
-	start uint64 // of that process, in clock ticks since boot
-	boxed bool   // that process has a container's id
+	proc  process
 }
 
 // NewFinder returns a Finder for the interfaces of the calling thread's network namespace.
@@ -56,11 +56,16 @@ func NewFinder() (*Finder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find workloads: %w", err)
 	}
-	return &Finder{own: own, rt: rt}, nil
+	return &Finder{own: own, rt: rt, strict: strictSocket()}, nil
 }
 
-// Close frees the Finder's socket.
-func (f *Finder) Close() { f.rt.Close() }
+// Close frees the Finder's sockets.
+func (f *Finder) Close() {
+	f.rt.Close()
+	for _, s := range f.strict {
+		s.Close()
+	}
+}
 
 // Find returns the workload in the network namespace at the other end of a veth; the zero Workload if it cannot be
 // told. A namespace is there before its first process: an answer without an ID may get one when asked again later.
@@ -70,43 +75,52 @@ func (f *Finder) Find(i Interface) Workload {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s, ok := f.spaces[i.NSID]
-	if !ok || f.nsid(s.path) != i.NSID || !s.boxed {
-		if time.Since(f.scanned) >= scanEvery {
+	s := f.byID[i.NSID]
+	if s == nil || !s.proc.boxed() || f.nsid(s.path) != i.NSID || !s.lives() {
+		if time.Since(f.scanned) >= max(scanEvery, scanShare*f.took) {
 			f.scan()
 		}
-		if s, ok = f.spaces[i.NSID]; !ok || f.nsid(s.path) != i.NSID {
+		if s = f.byID[i.NSID]; s == nil || f.nsid(s.path) != i.NSID {
 			return Workload{}
 		}
 	}
 	return s.workload()
 }
 
-// Find returns the workload behind one interface, without remembering anything. To ask often, use a Finder.
-func Find(i Interface) Workload {
-	f, err := NewFinder()
-	if err != nil {
-		return Workload{}
-	}
-	defer f.Close()
-	return f.Find(i)
+// Left says what the last look through /proc and the named namespaces left out for its limits; "" if nothing.
+func (f *Finder) Left() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.left
 }
 
-// workload reads the process's cgroup anew: process ids are used again.
-func (s netSpace) workload() Workload {
-	w := Workload{NetNS: s.path}
-	if !strings.HasPrefix(s.name, cniPrefix) {
+// lives reports whether the namespace's process is still the one that was found, and still in it: process ids are used
+// again.
+func (s *netSpace) lives() bool {
+	ino, err := inode(s.proc.netNS())
+	return err == nil && ino == s.inode && startTime(s.proc.pid) == s.proc.start
+}
+
+func (s *netSpace) workload() Workload {
+	w := Workload{NetNS: s.path, ID: s.proc.id, Mark: s.proc.mark}
+	if !madeUp(s.name) {
 		w.Name = s.name
 	}
-	if s.pid > 0 {
-		text, _ := readProc(s.pid, "cgroup")
-		id, uid := fromCgroup(text)
-		w.ID = id
-		if uid != "" {
-			w.Labels = map[string]string{LabelPodUID: uid}
-		}
+	if s.proc.podUID != "" {
+		w.Labels = map[string]string{LabelPodUID: s.proc.podUID}
 	}
 	return w
+}
+
+// madeUp reports whether a container runtime made up a namespace's name, as cni-UUID (containerd), netns-UUID (Podman)
+// or UUID (CRI-O).
+func madeUp(name string) bool {
+	for _, p := range []string{"cni-", "netns-", ""} {
+		if uid, ok := strings.CutPrefix(name, p); ok && len(uid) == uidLen && isUID(uid) {
+			return true
+		}
+	}
+	return false
 }
 
 // nsid returns the id of the namespace that path opens, -1 if it has none or cannot be opened.
@@ -123,97 +137,74 @@ func (f *Finder) nsid(path string) int {
 	return id
 }
 
-// scan finds all network namespaces that have an id here and either a name or a process.
+// scan finds all network namespaces that have an id here and either a name or a process. Of one whose process is known
+// and still there, no process is looked at: none is older.
 func (f *Finder) scan() {
-	byInode := map[uint64]*netSpace{}
-	for _, e := range entries(namesDir, maxNames) {
+	start := time.Now()
+	f.left = ""
+	spaces, known := map[uint64]*netSpace{}, map[uint64]bool{}
+	names, cut := entries(namesDir, maxNames)
+	if cut {
+		f.left = fmt.Sprintf("only %d namespaces in %s are looked at", maxNames, namesDir)
+	}
+	for _, e := range names {
 		path := filepath.Join(namesDir, e)
-		if ino, err := inode(path); err == nil && ino != f.own && byInode[ino] == nil {
-			byInode[ino] = &netSpace{path: path, name: e}
+		if ino, err := inode(path); err == nil && ino != f.own && spaces[ino] == nil {
+			spaces[ino] = &netSpace{inode: ino, path: path, name: e}
 		}
 	}
-	for _, e := range entries("/proc", maxProcesses) {
+	pids, cut := entries("/proc", maxProcesses)
+	if cut {
+		f.left = fmt.Sprintf("only %d processes are looked at", maxProcesses)
+	}
+	for _, e := range pids {
 		pid, err := strconv.Atoi(e)
 		if err != nil {
 			continue
 		}
-		path := "/proc/" + e + "/ns/net"
+		path := process{pid: pid}.netNS()
 		ino, err := inode(path)
-		if err != nil || ino == f.own {
+		if err != nil || ino == f.own || known[ino] {
 			continue
 		}
-		s := byInode[ino]
+		s := spaces[ino]
 		if s == nil {
-			s = &netSpace{path: path}
-			byInode[ino] = s
+			s = &netSpace{inode: ino, path: path}
+			spaces[ino] = s
 		}
-		s.add(pid, path)
+		if old := f.spaces[ino]; old != nil && old.proc.boxed() && old.lives() {
+			s.take(old.proc)
+			known[ino] = true
+			continue
+		}
+		s.add(pid)
 	}
-	f.spaces = map[int]netSpace{}
-	for _, s := range byInode {
+	f.spaces, f.byID = spaces, map[int]*netSpace{}
+	for _, s := range spaces {
 		if id := f.nsid(s.path); id >= 0 {
-			f.spaces[id] = *s
+			f.byID[id] = s
 		}
 	}
 	f.scanned = time.Now()
+	f.took = f.scanned.Sub(start)
 }
 
-// add notes a process in the namespace, if it is the one to go by.
-func (s *netSpace) add(pid int, path string) {
-	text, err := readProc(pid, "cgroup")
+// add notes a process in the namespace, if it is the one to go by: the oldest one of a container, else the oldest one.
+func (s *netSpace) add(pid int) {
+	p, err := readProcess(pid)
 	if err != nil {
 		return
 	}
-	id, _ := fromCgroup(text)
-	start, boxed := startTime(pid), id != ""
-	if s.pid > 0 && (s.boxed && !boxed || s.boxed == boxed && start >= s.start) {
+	q := &s.proc
+	if q.pid > 0 && (q.boxed() && !p.boxed() || q.boxed() == p.boxed() && p.start >= q.start) {
 		return
 	}
-	s.pid, s.start, s.boxed = pid, start, boxed
+	s.take(p)
+}
+
+func (s *netSpace) take(p process) {
+	s.proc = p
 	if s.name == "" {
-		s.path = path
+		s.path = p.netNS()
 	}
-}
-
-// startTime returns when a process began, in clock ticks since boot: field 22 of /proc/PID/stat, proc_pid_stat(5).
-func startTime(pid int) uint64 {
-	text, err := readProc(pid, "stat")
-	if err != nil {
-		return 0
-	}
-	// The name in field 2 may hold blanks and parentheses.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 20 {
-		return 0
-	}
-	t, _ := strconv.ParseUint(fields[22-3], 10, 64)
-	return t
-}
-
-func readProc(pid int, name string) ([]byte, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/%s", pid, name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxProcFile))
-}
-
-// entries returns at most n names from a directory, none if it cannot be read.
-func entries(dir string, n int) []string {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil
-	}
-	defer d.Close()
-	names, _ := d.Readdirnames(n)
-	return names
-}
-
-func inode(path string) (uint64, error) {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return 0, &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	return st.Ino, nil
 }

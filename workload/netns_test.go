@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -236,9 +237,17 @@ func TestFindNamed(t *testing.T) {
 	if got.Name != name || got.NetNS != filepath.Join(namesDir, name) || got.ID != "" {
 		t.Errorf("got %+v, want the name %s", got, name)
 	}
-	addrs, err := Addresses(&got)
-	if want := "[10.9.0.2 fd00:9::2]"; err != nil || fmt.Sprint(addrs) != want {
+	want := "[10.9.0.2 fd00:9::2]"
+	addrs, cut, err := f.Addresses(i, &got)
+	if err != nil || fmt.Sprint(addrs) != want || cut {
 		t.Errorf("addresses: got %v, %v, want %s", addrs, err, want)
+	}
+	old := &Finder{} // as with a kernel that cannot be asked by a namespace's id
+	if addrs, cut, err = old.Addresses(i, &got); err != nil || fmt.Sprint(addrs) != want || cut {
+		t.Errorf("addresses, by its path: got %v, %v, want %s", addrs, err, want)
+	}
+	if addrs, _, err := f.Addresses(Interface{NSID: 12345}, &got); err == nil || len(addrs) > 0 {
+		t.Errorf("addresses of an unknown namespace: got %v, %v", addrs, err)
 	}
 	if w := f.Find(Interface{NSID: -1}); w.NetNS != "" {
 		t.Errorf("no namespace: got %+v", w)
@@ -246,12 +255,92 @@ func TestFindNamed(t *testing.T) {
 	if w := f.Find(Interface{NSID: 12345}); w.NetNS != "" {
 		t.Errorf("unknown namespace: got %+v", w)
 	}
-	in(t, host, func() error {
-		if w := Find(i); w.Name != name {
-			t.Errorf("Find: got %+v", w)
-		}
-		return nil
+	if left := f.Left(); left != "" {
+		t.Errorf("left out: %s", left)
+	}
+}
+
+// TestAddressLimit asks for the addresses of a namespace that has more than are taken, and then of another one.
+func TestAddressLimit(t *testing.T) {
+	host, pod, other := newSpace(t), newSpace(t), newSpace(t)
+	var f *Finder
+	in(t, host, func() (err error) {
+		f, err = NewFinder()
+		return err
 	})
+	defer f.Close()
+	many := join(t, host, pod)
+	in(t, pod, func() error {
+		l, err := netlink.LinkByName("eth0")
+		for i := range maxPerSpace {
+			if err == nil {
+				err = netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 10, byte(i>>8), byte(i)), Mask: net.CIDRMask(32, 32)}})
+			}
+		}
+		return err
+	})
+	addrs, cut, err := f.Addresses(many, &Workload{})
+	if err != nil || len(addrs) != maxPerSpace || !cut {
+		t.Errorf("got %d addresses, cut %v, %v", len(addrs), cut, err)
+	}
+	in(t, host, func() error { return netlink.LinkDel(veth("v1", nil, "")) })
+	few := join(t, host, other)
+	if addrs, cut, err = f.Addresses(few, &Workload{}); err != nil || len(addrs) != 2 || cut {
+		t.Errorf("got %v, cut %v, %v", addrs, cut, err)
+	}
+}
+
+// TestWatchAddresses: an address that comes or goes in a namespace at the other end of a veth is told, and who floods is
+// not listened to all the time.
+func TestWatchAddresses(t *testing.T) {
+	host, pod := newSpace(t), newSpace(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var ch <-chan int
+	in(t, host, func() (err error) {
+		ch, err = WatchAddresses(ctx)
+		return err
+	})
+	i := join(t, host, pod)
+	told := func() {
+		t.Helper()
+		select {
+		case id := <-ch:
+			if id != i.NSID {
+				t.Errorf("got %d, want %d", id, i.NSID)
+			}
+		case <-time.After(patience):
+			t.Fatal("nothing was told")
+		}
+	}
+	told()
+	a, err := netlink.ParseAddr("10.9.0.3/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in(t, pod, func() error {
+		l, err := netlink.LinkByName("eth0")
+		for range 5000 {
+			if err == nil {
+				err = netlink.AddrAdd(l, a)
+			}
+			if err == nil {
+				err = netlink.AddrDel(l, a)
+			}
+		}
+		return err
+	})
+	for id := i.NSID; id != Everywhere; { // nobody read meanwhile: something is missed
+		select {
+		case id = <-ch:
+		case <-time.After(patience):
+			t.Fatal("that news were missed is not told")
+		}
+	}
+	in(t, host, func() error { return netlink.LinkDel(veth("v1", nil, "")) })
+	cancel()
+	for range ch { // ends
+	}
 }
 
 // join puts a veth between two namespaces, with addresses at the second, and returns the first's end.
@@ -314,11 +403,16 @@ func TestFindContainer(t *testing.T) {
 	defer pod.Close()
 	i := join(t, host, pod)
 	in(t, host, func() error {
-		got := Find(i)
+		f, err := NewFinder()
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		got := f.Find(i)
 		if got.ID != testID || got.Labels[LabelPodUID] != testUID || got.Name != "" {
 			t.Errorf("got %+v", got)
 		}
-		addrs, err := Addresses(&got)
+		addrs, _, err := f.Addresses(i, &got)
 		if err != nil || len(addrs) != 2 {
 			t.Errorf("addresses: got %v, %v", addrs, err)
 		}
@@ -369,10 +463,10 @@ func unified(t *testing.T) string {
 
 func TestFindOldest(t *testing.T) {
 	var s netSpace
-	s.add(os.Getpid(), "self")
-	s.add(os.Getppid(), "parent")
-	s.add(os.Getpid(), "self")
-	if want := os.Getppid(); s.pid != want && !s.boxed {
-		t.Errorf("got process %d, want the parent, %d", s.pid, want)
+	s.add(os.Getpid())
+	s.add(os.Getppid())
+	s.add(os.Getpid())
+	if want := os.Getppid(); s.proc.pid != want && !s.proc.boxed() {
+		t.Errorf("got process %d, want the parent, %d", s.proc.pid, want)
 	}
 }

@@ -14,39 +14,75 @@ const (
 
 func TestFromCgroup(t *testing.T) {
 	underscored := strings.ReplaceAll(testUID, "-", "_")
-	for _, c := range []struct{ name, text, id, uid string }{
-		{"none", "0::/user.slice/user-0.slice/session-1.scope\n", "", ""},
-		{"empty", "", "", ""},
-		{"docker, systemd", "0::/system.slice/docker-" + testID + ".scope\n", testID, ""},
-		{"docker, cgroupfs, v1", "3:cpuset:/docker/" + testID + "\n2:cpu:/docker/" + testID + "\n", testID, ""},
-		{"podman", "0::/machine.slice/libpod-" + testID + ".scope/container\n", testID, ""},
-		{"pod in a name", "0::/podman-0123456789abcdef/" + testID + "\n", testID, ""},
-		{"containerd, cgroupfs", "0::/kubepods/besteffort/pod" + testUID + "/" + testID + "\n", testID, testUID},
-		{"containerd, systemd", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + underscored + ".slice/cri-containerd-" + testID + ".scope\n", testID, testUID},
-		{"cri-o", "0::/kubepods.slice/kubepods-pod" + underscored + ".slice/crio-" + testID + ".scope\n", testID, testUID},
-		{"static pod", "0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/" + testID + "\n", testID, "0123456789abcdef0123456789abcdef"},
-		{"nested", "0::/docker/" + otherID + "/kubelet/kubepods/pod" + testUID + "/" + testID + "\n", testID, testUID},
-		{"unified hierarchy decides", "4:memory:/docker/" + otherID + "\n0::/docker/" + testID + "\n", testID, ""},
-		{"unified hierarchy empty", "4:memory:/docker/" + testID + "\n0::/\n", testID, ""},
-		{"63 digits", "0::/docker/" + testID[1:] + "\n", "", ""},
-		{"65 digits", "0::/docker/" + testID + "0\n", "", ""},
-		{"colon in a name", "0::/a:b/" + testID + "\n", testID, ""},
-		{"garbage", "::::\n\x00\n", "", ""},
+	for _, c := range []struct{ name, text, id, uid, mark string }{
+		{"none", "0::/user.slice/user-0.slice/session-1.scope\n", "", "", ""},
+		{"empty", "", "", "", ""},
+		{"docker, systemd", "0::/system.slice/docker-" + testID + ".scope\n", testID, "", "docker"},
+		{"docker, cgroupfs, v1", "3:cpuset:/docker/" + testID + "\n2:cpu:/docker/" + testID + "\n", testID, "", "docker"},
+		{"podman", "0::/machine.slice/libpod-" + testID + ".scope/container\n", testID, "", "libpod"},
+		{"podman, in a pod", "0::/machine.slice/machine-libpod_pod_" + otherID + ".slice/libpod-" + testID + ".scope\n", testID, "", "libpod"},
+		{"podman, cgroupfs", "0::/libpod_parent/libpod-" + testID + "\n", testID, "", "libpod"},
+		{"pod in a name", "0::/podman-0123456789abcdef/" + testID + "\n", testID, "", ""},
+		{"containerd, cgroupfs", "0::/kubepods/besteffort/pod" + testUID + "/" + testID + "\n", testID, testUID, ""},
+		{"containerd, systemd", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + underscored + ".slice/cri-containerd-" + testID + ".scope\n", testID, testUID, "cri-containerd"},
+		{"containerd, the wrong driver", "0::/system.slice/kubepods-pod" + underscored + ".slice:cri-containerd:" + testID + "\n", testID, testUID, "cri-containerd"},
+		{"cri-o", "0::/kubepods.slice/kubepods-pod" + underscored + ".slice/crio-" + testID + ".scope\n", testID, testUID, "crio"},
+		{"static pod", "0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/" + testID + "\n", testID, "0123456789abcdef0123456789abcdef", ""},
+		{"nested", "0::/docker/" + otherID + "/kubelet/kubepods/pod" + testUID + "/" + testID + "\n", testID, testUID, ""},
+		{"unified hierarchy decides", "4:memory:/docker/" + otherID + "\n0::/crio-" + testID + "\n", testID, "", "crio"},
+		{"unified hierarchy empty", "4:memory:/docker/" + testID + "\n0::/\n", testID, "", "docker"},
+		{"63 digits", "0::/docker/" + testID[1:] + "\n", "", "", ""},
+		{"65 digits", "0::/docker/" + testID + "0\n", "", "", ""},
+		{"colon in a name", "0::/a:b/" + testID + "\n", testID, "", ""},
+		{"garbage", "::::\n\x00\n", "", "", ""},
 	} {
-		if id, uid := fromCgroup([]byte(c.text)); id != c.id || uid != c.uid {
-			t.Errorf("%s: got %q, %q, want %q, %q", c.name, id, uid, c.id, c.uid)
+		want := process{id: c.id, podUID: c.uid, mark: c.mark}
+		if got := fromCgroup([]byte(c.text)); got != want {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, want)
 		}
 	}
 }
 
 func FuzzFromCgroup(f *testing.F) {
 	f.Add("0::/kubepods/pod" + testUID + "/" + testID + "\n")
+	f.Add("0::/system.slice:docker:" + testID + "\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		id, uid := fromCgroup([]byte(text))
-		if len(id) != 0 && len(id) != idLen || len(uid) > uidLen {
-			t.Errorf("got %q, %q", id, uid)
+		p := fromCgroup([]byte(text))
+		if len(p.id) != 0 && len(p.id) != idLen || len(p.podUID) > uidLen || p.mark != "" && p.id == "" {
+			t.Errorf("got %+v", p)
 		}
 	})
+}
+
+func TestParseStart(t *testing.T) {
+	after := " S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 2 3"
+	for _, c := range []struct {
+		text string
+		want uint64
+	}{
+		{"1 (init)" + after, 4711}, {"1 (a) b (c))" + after, 4711}, {"1 (a\n b)" + after, 4711},
+		{"", 0}, {"1 (init", 0}, {"1 (init) S 1", 0}, {strings.Replace("1 (init)"+after, "4711", "-4711", 1), 0},
+	} {
+		if got := parseStart([]byte(c.text)); got != c.want {
+			t.Errorf("%q: got %d, want %d", c.text, got, c.want)
+		}
+	}
+}
+
+func FuzzParseStart(f *testing.F) {
+	f.Add([]byte("1 (a) b) S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 2 3"))
+	f.Fuzz(func(t *testing.T, text []byte) { parseStart(text) })
+}
+
+func TestMadeUp(t *testing.T) {
+	for name, want := range map[string]bool{
+		"cni-" + testUID: true, "netns-" + testUID: true, testUID: true,
+		"web": false, "": false, "cni-web": false, "x-" + testUID: false, testUID + "0": false, "cni-": false,
+	} {
+		if got := madeUp(name); got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
+	}
 }
 
 func TestTable(t *testing.T) {

@@ -71,7 +71,7 @@ and keeps the packets that prove it.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(runCommand(), replayCommand(), checkCommand(), rulesCommand(), alertsCommand(), statusCommand(),
+	root.AddCommand(runCommand(), replayCommand(), checkCommand(), rulesCommand(), alertsCommand(), statusCommand(), workloadsCommand(),
 		pcapCommand(), reloadCommand(), versionCommand())
 	ownExamples(root)
 	return root

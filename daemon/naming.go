@@ -1,0 +1,300 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"weir/workload"
+)
+
+// nameGather is the time between two passes, ours: what happens at once is dealt with at once.
+const nameGather = 10 * time.Millisecond
+
+// naming says who is behind the watched interfaces, and at which addresses. It works beside the taps, in goroutines of its
+// own: an interface is watched before it is named, and a runtime that hangs delays neither that nor other names. What it
+// cannot tell yet it looks for again, less and less often: a namespace is there before its first process, its addresses
+// come later, and a runtime may come last.
+type naming struct {
+	log     *slog.Logger
+	finder  *workload.Finder
+	publish func(*workload.Table)
+	full    func(what string) // a limit was reached: what that leaves out; once for each
+	askers  []*asker
+	polled  bool // no news of addresses come
+	wake    chan struct{}
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+
+	mu      sync.Mutex                 // guards what follows
+	ifaces  map[int]workload.Interface // by index
+	moved   bool                       // they have changed
+	news    map[int]bool               // by namespace id: addresses have changed
+	answers []answer
+	named   map[int]known // by interface index, as published
+	limits  []string      // that are reached now
+
+	places map[int]*place  // by namespace id; the goroutine's own, as all that follows
+	left   string          // what the finder left out
+	told   map[string]bool // limits
+}
+
+// known is what is known of the other end of an interface. It does not change.
+type known struct {
+	iface     workload.Interface
+	who       *workload.Workload
+	addresses []netip.Addr
+}
+
+// startNaming begins to name what see tells it, for interfaces of the calling thread's network namespace. publish gets
+// each new table of addresses, full each limit when it is first reached.
+func startNaming(log *slog.Logger, runtimes []workload.Runtime, publish func(*workload.Table), full func(string)) (*naming, error) {
+	finder, err := workload.NewFinder()
+	if err != nil {
+		return nil, err
+	}
+	n := &naming{log: log, finder: finder, publish: publish, full: full, wake: make(chan struct{}, 1), ifaces: map[int]workload.Interface{},
+		news: map[int]bool{}, named: map[int]known{}, places: map[int]*place{}, told: map[string]bool{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	if news, err := workload.WatchAddresses(ctx); err != nil {
+		n.polled = true
+		log.Warn("addresses of workloads are polled: names in events come later", "problem", err)
+	} else {
+		n.wg.Go(func() { n.listen(news) })
+	}
+	for _, r := range runtimes {
+		a := newAsker(r)
+		n.askers = append(n.askers, a)
+		n.wg.Go(func() { a.run(ctx, n.answer) })
+	}
+	n.wg.Go(func() { n.run(ctx) })
+	return n, nil
+}
+
+// close ends the naming and waits for its goroutines.
+func (n *naming) close() {
+	n.cancel()
+	n.wg.Wait()
+	n.finder.Close()
+}
+
+// see takes note of an interface that has come or changed. It does not wait.
+func (n *naming) see(i workload.Interface) {
+	n.mu.Lock()
+	n.ifaces[i.Index] = i
+	n.moved = true
+	n.mu.Unlock()
+	n.stir()
+}
+
+// forget takes note that an interface is gone. It does not wait.
+func (n *naming) forget(index int) {
+	n.mu.Lock()
+	delete(n.ifaces, index)
+	delete(n.named, index)
+	n.moved = true
+	n.mu.Unlock()
+	n.stir()
+}
+
+// of returns the workload behind an interface, an empty one if it is not known.
+func (n *naming) of(index int) *workload.Workload {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if k, ok := n.named[index]; ok {
+		return k.who
+	}
+	return &workload.Workload{}
+}
+
+// all returns what is known, in order of the interfaces' names.
+func (n *naming) all() []known {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.SortedFunc(maps.Values(n.named), func(a, b known) int { return cmp.Compare(a.iface.Name, b.iface.Name) })
+}
+
+// problems says what keeps names from events.
+func (n *naming) problems() (list []string) {
+	n.mu.Lock()
+	for _, what := range n.limits {
+		list = append(list, "events do not name all workloads: "+what)
+	}
+	n.mu.Unlock()
+	for _, a := range n.askers {
+		if p := a.problem(); p != "" {
+			list = append(list, "names of containers are missing: "+p)
+		}
+	}
+	return list
+}
+
+// stir has the goroutine make a pass.
+func (n *naming) stir() {
+	select {
+	case n.wake <- struct{}{}:
+	default: // it will anyway
+	}
+}
+
+func (n *naming) listen(news <-chan int) {
+	for id := range news {
+		n.mu.Lock()
+		n.news[id] = true
+		n.mu.Unlock()
+		n.stir()
+	}
+}
+
+// answer takes an asker's answer.
+func (n *naming) answer(a answer) {
+	n.mu.Lock()
+	n.answers = append(n.answers, a)
+	n.mu.Unlock()
+	n.stir()
+}
+
+func (n *naming) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-n.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		next := n.pass(time.Now())
+		timer.Reset(nameGather) // what comes meanwhile waits: one pass is for all of it
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		timer.Reset(time.Until(next))
+	}
+}
+
+// pass deals with all that has happened and all that is due, and returns when the next thing will be.
+func (n *naming) pass(now time.Time) (next time.Time) {
+	n.mu.Lock()
+	moved, news, answers := n.moved, n.news, n.answers
+	n.moved, n.news, n.answers = false, map[int]bool{}, nil
+	ifaces := n.ifaces
+	if moved {
+		ifaces = maps.Clone(ifaces)
+	}
+	n.mu.Unlock()
+	changed := moved && n.sync(now, ifaces)
+	for id := range news {
+		n.hear(now, id)
+	}
+	for _, a := range answers {
+		n.take(now, a)
+	}
+	changed = n.look(now) || changed
+	next = now.Add(nameEvery)
+	for _, p := range n.places {
+		if p.read.due(now) {
+			n.read(now, p)
+		}
+		if p.found.ID != "" && p.ask.due(now) {
+			n.ask(now, p)
+		}
+		next = earliest(next, p.look.at, p.read.at)
+		if p.found.ID != "" {
+			next = earliest(next, p.ask.at)
+		}
+		changed = changed || p.changed
+	}
+	if changed {
+		n.tell()
+	}
+	return next
+}
+
+func earliest(t time.Time, others ...time.Time) time.Time {
+	for _, o := range others {
+		if o.Before(t) {
+			t = o
+		}
+	}
+	return t
+}
+
+// sync makes the places those behind the interfaces, and reports whether one is gone. What is known of a place is looked
+// at again when its interface has changed.
+func (n *naming) sync(now time.Time, ifaces map[int]workload.Interface) (gone bool) {
+	there := map[int]workload.Interface{}
+	for _, i := range ifaces {
+		if first, ok := there[i.NSID]; i.NSID >= 0 && (!ok || i.Index < first.Index) {
+			there[i.NSID] = i
+		}
+	}
+	for id, p := range n.places {
+		// An id is used again for another namespace: the interface must be the same one.
+		if _, ok := there[id]; !ok || ifaces[p.iface.Index].NSID != id {
+			delete(n.places, id)
+			gone = true
+		}
+	}
+	for id, i := range there {
+		p := n.places[id]
+		if p == nil {
+			p = &place{who: &workload.Workload{}}
+			n.places[id] = p
+		}
+		if p.iface != i {
+			p.iface = i
+			p.changed = true
+			p.look.hurry(now)
+			p.read.hurry(p.readable(now, 0))
+		}
+	}
+	return gone
+}
+
+// tell publishes what is known.
+func (n *naming) tell() {
+	entries := make([]workload.Entry, 0, len(n.places))
+	cut := false
+	for _, p := range n.places {
+		p.changed = false
+		cut = cut || p.cut
+		entries = append(entries, workload.Entry{Workload: p.who, Addresses: p.addresses})
+	}
+	table := workload.NewTable(entries)
+	n.publish(table)
+	limits := []string{}
+	if n.left != "" {
+		limits = append(limits, n.left)
+	}
+	if cut {
+		limits = append(limits, "some have more addresses than are taken of one")
+	}
+	if table.Left() > 0 {
+		limits = append(limits, fmt.Sprintf("only %d addresses are kept", table.Len()))
+	}
+	n.mu.Lock()
+	clear(n.named)
+	for index, i := range n.ifaces {
+		if p := n.places[i.NSID]; p != nil {
+			n.named[index] = known{i, p.who, p.addresses}
+		}
+	}
+	n.limits = limits
+	n.mu.Unlock()
+	for _, what := range limits {
+		if !n.told[what] {
+			n.told[what] = true
+			n.full(what)
+		}
+	}
+}

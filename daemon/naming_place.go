@@ -1,0 +1,193 @@
+package daemon
+
+import (
+	"cmp"
+	"net/netip"
+	"reflect"
+	"slices"
+	"time"
+
+	"weir/workload"
+)
+
+// ours
+const (
+	nameFirst = 20 * time.Millisecond // after a first look in vain; doubled with each further one
+	nameMost  = time.Minute           // up to this
+	nameEvery = time.Minute           // what is known is looked at again
+	askEvery  = 10 * time.Minute      // what a runtime has named is asked for again
+
+	addressSoon   = 100 * time.Millisecond // between two looks at the addresses of one namespace
+	addressShare  = 20                     // and so many times what the last look took
+	addressMissed = time.Second            // the same where news were missed
+	addressPolled = 5 * time.Second        // the same where none come
+)
+
+// place is one network namespace at the other end of veths.
+type place struct {
+	iface     workload.Interface // one of them
+	found     workload.Workload  // what /proc says
+	said      *workload.Description
+	who       *workload.Workload // both together; it is published, so it does not change
+	addresses []netip.Addr       // likewise
+	cut       bool               // it has more addresses
+	changed   bool               // since it was published
+
+	look     pace // through /proc
+	ask      pace // the runtimes
+	read     pace // the addresses
+	readAt   time.Time
+	readTook time.Duration
+}
+
+// pace says when something is done again.
+type pace struct {
+	at   time.Time
+	wait time.Duration
+}
+
+func (p *pace) due(now time.Time) bool { return !now.Before(p.at) }
+
+// soon reports whether it may be done now, since something like it is done anyway.
+func (p *pace) soon(now time.Time) bool { return !now.Before(p.at.Add(-p.wait / 2)) }
+
+// hurry begins anew.
+func (p *pace) hurry(at time.Time) { *p = pace{at: at} }
+
+// settle has it done again after a while.
+func (p *pace) settle(now time.Time, every time.Duration) { *p = pace{at: now.Add(every)} }
+
+// retry has it done again, later than the last time.
+func (p *pace) retry(now time.Time) {
+	p.wait = min(max(2*p.wait, nameFirst), nameMost)
+	p.at = now.Add(p.wait)
+}
+
+// look finds who is in the places where that is due, and reports whether the limits that the finder reached are others
+// now. Where one has to be looked for, those that would be next are too: one look through /proc is for all.
+func (n *naming) look(now time.Time) bool {
+	due := false
+	for _, p := range n.places {
+		due = due || p.look.due(now)
+	}
+	if !due {
+		return false
+	}
+	for _, p := range n.places {
+		if !p.look.soon(now) {
+			continue
+		}
+		found := n.finder.Find(p.iface)
+		if found.ID == "" {
+			p.look.retry(now)
+		} else {
+			p.look.settle(now, nameEvery)
+		}
+		if found.ID != p.found.ID {
+			p.said = nil
+			p.ask.hurry(now)
+		}
+		p.found = found
+		n.rename(p)
+	}
+	left := n.left
+	n.left = n.finder.Left()
+	return n.left != left
+}
+
+// rename makes what is published of a place.
+func (n *naming) rename(p *place) {
+	who := p.found.With(p.said)
+	if reflect.DeepEqual(who, *p.who) {
+		return
+	}
+	if name := display(&who); name != "" && name != display(p.who) {
+		n.log.Info("named", "interface", p.iface.Name, "workload", name)
+	}
+	p.who = &who
+	p.changed = true
+}
+
+// display is what people call a workload, its id if it has no name.
+func display(w *workload.Workload) string { return cmp.Or(w.String(), w.ShortID()) }
+
+// hear has the addresses read of a namespace where they have changed.
+func (n *naming) hear(now time.Time, nsid int) {
+	if nsid == workload.Everywhere {
+		for _, p := range n.places {
+			p.read.bring(p.readable(now, addressMissed))
+		}
+	} else if p := n.places[nsid]; p != nil {
+		p.read.bring(p.readable(now, addressSoon))
+	}
+}
+
+// readable returns when the addresses may be read again, not before now: whoever changes them without end, or has very
+// many, does not keep anybody busy.
+func (p *place) readable(now time.Time, after time.Duration) time.Time {
+	if at := p.readAt.Add(max(after, addressShare*p.readTook)); at.After(now) {
+		return at
+	}
+	return now
+}
+
+// bring has it done no later than at.
+func (p *pace) bring(at time.Time) {
+	if at.Before(p.at) {
+		p.at = at
+	}
+}
+
+// read reads the addresses of a place.
+func (n *naming) read(now time.Time, p *place) {
+	start := time.Now()
+	addresses, cut, err := n.finder.Addresses(p.iface, &p.found)
+	p.readAt, p.readTook = start, time.Since(start)
+	every := nameEvery
+	if n.polled {
+		every = addressPolled
+	}
+	switch {
+	case err != nil:
+		n.log.Debug("addresses", "interface", p.iface.Name, "problem", err)
+		p.read.retry(now)
+		return
+	case len(addresses) == 0:
+		p.read.retry(now)
+	default:
+		p.read.settle(now, every)
+	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	if addresses = slices.Compact(addresses); !slices.Equal(addresses, p.addresses) || cut != p.cut {
+		p.addresses, p.cut, p.changed = addresses, cut, true
+	}
+}
+
+// ask asks the runtimes that may know a place's container. Their answers come later.
+func (n *naming) ask(now time.Time, p *place) {
+	for _, a := range n.askers {
+		if a.runtime.MayKnow(p.found.Mark) {
+			a.want(p.found.ID)
+		}
+	}
+	if p.said != nil && p.said.Name != "" {
+		p.ask.settle(now, askEvery)
+	} else {
+		p.ask.retry(now)
+	}
+}
+
+// take deals with a runtime's answer. What it does not know another one may; what was known stays if it is not there any
+// more.
+func (n *naming) take(now time.Time, a answer) {
+	for _, p := range n.places {
+		if p.found.ID != a.id || a.said == nil {
+			continue
+		}
+		p.said = a.said
+		if p.said.Name != "" {
+			p.ask.settle(now, askEvery)
+		}
+		n.rename(p)
+	}
+}
