@@ -32,17 +32,24 @@ type naming struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 
-	mu      sync.Mutex                 // guards what follows
-	ifaces  map[int]workload.Interface // by index
-	moved   bool                       // they have changed
-	news    map[int]bool               // by namespace id: addresses have changed
+	mu      sync.Mutex   // guards what follows
+	ifaces  map[int]seen // by index
+	moved   bool         // they have changed
+	news    map[int]bool // by namespace id: addresses have changed
 	answers []answer
 	named   map[int]known // by interface index, as published
 	limits  []string      // that are reached now
 
-	places map[int]*place  // by namespace id; the goroutine's own, as all that follows
-	left   string          // what the finder left out
-	told   map[string]bool // limits
+	places map[int]*place   // by namespace id; the goroutine's own, as all that follows
+	past   []workload.Entry // of places that are gone, the last one last: flows of theirs are yet to be told
+	left   string           // what the finder left out
+	told   map[string]bool  // limits
+}
+
+// seen is an interface, and since when it is as it is.
+type seen struct {
+	workload.Interface
+	at time.Time
 }
 
 // known is what is known of the other end of an interface. It does not change.
@@ -59,7 +66,7 @@ func startNaming(log *slog.Logger, runtimes []workload.Runtime, publish func(*wo
 	if err != nil {
 		return nil, err
 	}
-	n := &naming{log: log, finder: finder, publish: publish, full: full, wake: make(chan struct{}, 1), ifaces: map[int]workload.Interface{},
+	n := &naming{log: log, finder: finder, publish: publish, full: full, wake: make(chan struct{}, 1), ifaces: map[int]seen{},
 		news: map[int]bool{}, named: map[int]known{}, places: map[int]*place{}, told: map[string]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
@@ -85,10 +92,11 @@ func (n *naming) close() {
 	n.finder.Close()
 }
 
-// see takes note of an interface that has come or changed. It does not wait.
-func (n *naming) see(i workload.Interface) {
+// see takes note of an interface that has come or changed, at a time; the zero time: it was there before anybody looked. It
+// does not wait.
+func (n *naming) see(i workload.Interface, at time.Time) {
 	n.mu.Lock()
-	n.ifaces[i.Index] = i
+	n.ifaces[i.Index] = seen{i, at}
 	n.moved = true
 	n.mu.Unlock()
 	n.stir()
@@ -193,6 +201,7 @@ func (n *naming) pass(now time.Time) (next time.Time) {
 	}
 	n.mu.Unlock()
 	changed := moved && n.sync(now, ifaces)
+	changed = n.outlive(now) || changed
 	for id := range news {
 		n.hear(now, id)
 	}
@@ -231,8 +240,8 @@ func earliest(t time.Time, others ...time.Time) time.Time {
 
 // sync makes the places those behind the interfaces, and reports whether one is gone. What is known of a place is looked
 // at again when its interface has changed.
-func (n *naming) sync(now time.Time, ifaces map[int]workload.Interface) (gone bool) {
-	there := map[int]workload.Interface{}
+func (n *naming) sync(now time.Time, ifaces map[int]seen) (gone bool) {
+	there := map[int]seen{}
 	for _, i := range ifaces {
 		if first, ok := there[i.NSID]; i.NSID >= 0 && (!ok || i.Index < first.Index) {
 			there[i.NSID] = i
@@ -242,17 +251,21 @@ func (n *naming) sync(now time.Time, ifaces map[int]workload.Interface) (gone bo
 		// An id is used again for another namespace: the interface must be the same one.
 		if _, ok := there[id]; !ok || ifaces[p.iface.Index].NSID != id {
 			delete(n.places, id)
-			gone = true
+			if gone = true; len(p.addresses) > 0 {
+				e := p.entry()
+				e.Until = now.UnixNano()
+				n.past = append(n.past, e)
+			}
 		}
 	}
 	for id, i := range there {
 		p := n.places[id]
 		if p == nil {
-			p = &place{who: &workload.Workload{}}
+			p = &place{who: &workload.Workload{}, since: i.at}
 			n.places[id] = p
 		}
-		if p.iface != i {
-			p.iface = i
+		if p.iface != i.Interface {
+			p.iface = i.Interface
 			p.changed = true
 			p.look.hurry(now)
 			p.read.hurry(p.readable(now, 0))
@@ -261,14 +274,27 @@ func (n *naming) sync(now time.Time, ifaces map[int]workload.Interface) (gone bo
 	return gone
 }
 
+// outlive forgets what is past for long, and reports whether something is.
+func (n *naming) outlive(now time.Time) bool {
+	drop := max(0, len(n.past)-pastMost)
+	for drop < len(n.past) && n.past[drop].Until < now.Add(-pastKept).UnixNano() {
+		drop++
+	}
+	n.past = slices.Delete(n.past, 0, drop)
+	return drop > 0
+}
+
 // tell publishes what is known.
 func (n *naming) tell() {
-	entries := make([]workload.Entry, 0, len(n.places))
+	entries := make([]workload.Entry, 0, len(n.places)+len(n.past))
 	cut := false
 	for _, p := range n.places {
 		p.changed = false
 		cut = cut || p.cut
-		entries = append(entries, workload.Entry{Workload: p.who, Addresses: p.addresses})
+		entries = append(entries, p.entry())
+	}
+	for _, e := range slices.Backward(n.past) {
+		entries = append(entries, e)
 	}
 	table := workload.NewTable(entries)
 	n.publish(table)
@@ -286,7 +312,7 @@ func (n *naming) tell() {
 	clear(n.named)
 	for index, i := range n.ifaces {
 		if p := n.places[i.NSID]; p != nil {
-			n.named[index] = known{i, p.who, p.addresses}
+			n.named[index] = known{i.Interface, p.who, p.addresses}
 		}
 	}
 	n.limits = limits

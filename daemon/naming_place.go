@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"weir/flow"
 	"weir/workload"
 )
 
@@ -17,6 +18,9 @@ const (
 	nameEvery = time.Minute           // what is known is looked at again
 	askEvery  = 10 * time.Minute      // what a runtime has named is asked for again
 
+	pastKept = flow.IdleTCP // what is known of a workload that is gone is kept: its last flows are told so late
+	pastMost = 1024         // and of so many; more go, the oldest first
+
 	addressSoon   = 100 * time.Millisecond // between two looks at the addresses of one namespace
 	addressShare  = 20                     // and so many times what the last look took
 	addressMissed = time.Second            // the same where news were missed
@@ -26,6 +30,7 @@ const (
 // place is one network namespace at the other end of veths.
 type place struct {
 	iface     workload.Interface // one of them
+	since     time.Time          // when that came
 	found     workload.Workload  // what /proc says
 	said      *workload.Description
 	who       *workload.Workload // both together; it is published, so it does not change
@@ -38,6 +43,15 @@ type place struct {
 	read     pace // the addresses
 	readAt   time.Time
 	readTook time.Duration
+}
+
+// entry says what is known of the place's addresses.
+func (p *place) entry() workload.Entry {
+	e := workload.Entry{Workload: p.who, Addresses: p.addresses}
+	if !p.since.IsZero() {
+		e.From = p.since.UnixNano()
+	}
+	return e
 }
 
 // pace says when something is done again.

@@ -157,6 +157,9 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event) error {
 	for {
 		select {
 		case ev, ok := <-links:
+			if ctx.Err() != nil {
+				return nil
+			}
 			if !ok || ev.Kind == workload.Failed {
 				return fmt.Errorf("interfaces are not watched any more: %w", ev.Err)
 			}
@@ -183,15 +186,19 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event) error {
 
 // link deals with news of an interface.
 func (d *Daemon) link(ev workload.Event) error {
+	var at time.Time // until all that were there have been told, they are older
+	if d.control != nil {
+		at = time.Now()
+	}
 	switch ev.Kind {
 	case workload.Arrived:
 		d.attach(ev.Interface)
-		d.naming.see(ev.Interface)
+		d.naming.see(ev.Interface, at)
 	case workload.Departed:
 		d.naming.forget(ev.Interface.Index)
 		d.detach(ev.Interface.Index)
 	case workload.Changed:
-		d.naming.see(ev.Interface)
+		d.naming.see(ev.Interface, at)
 	case workload.Listed:
 		if d.control == nil {
 			return d.ready()

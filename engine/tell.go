@@ -32,7 +32,7 @@ func (l *Lane) event(typ string) *alert.Event {
 func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	k := &fl.Key
 	a, b := netip.AddrPortFrom(k.AddrA(), k.APort), netip.AddrPortFrom(k.AddrB(), k.BPort)
-	wa, wb := l.e.lookup(k.A), l.e.lookup(k.B)
+	wa, wb := l.e.lookup(k.A, fl.Start), l.e.lookup(k.B, fl.Start)
 	if !fl.AInitiates {
 		a, b, wa, wb = b, a, wb, wa
 	}
@@ -57,13 +57,9 @@ func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	}
 }
 
-// lookup names the workload behind an address; nil if it is not known.
-func (e *Engine) lookup(addr [16]byte) *alert.Workload {
-	t := e.where.Load()
-	if t == nil {
-		return nil
-	}
-	w := t.Lookup(addr)
+// lookup names the workload that had an address at a time; nil if it is not known.
+func (e *Engine) lookup(addr [16]byte, at int64) *alert.Workload {
+	w := e.where.Load().Lookup(addr, at)
 	if w == nil {
 		return nil
 	}

@@ -417,7 +417,7 @@ func TestFindContainer(t *testing.T) {
 			t.Errorf("addresses: got %v, %v", addrs, err)
 		}
 		table := NewTable([]Entry{{Workload: &got, Addresses: addrs}})
-		if w := table.Lookup(addrs[0].As16()); w != &got {
+		if w := table.Lookup(addrs[0].As16(), 0); w != &got {
 			t.Errorf("table: got %v", w)
 		}
 		return nil

@@ -2,41 +2,50 @@ package workload
 
 import "net/netip"
 
-// maxAddresses is how many addresses a Table holds; ours. Entries beyond it are left out, the last first.
-const maxAddresses = 1 << 16
+// Ours.
+const (
+	maxAddresses = 1 << 16 // addresses that a Table holds. Entries beyond it are left out, the last first
+	maxHolders   = 16      // entries with one address. Further ones are left out
+)
 
-// Entry says which addresses are a workload's.
+// Entry says which addresses are, or were, a workload's.
 type Entry struct {
 	Workload  *Workload
 	Addresses []netip.Addr
+	From      int64 // ns since the epoch: since when
+	Until     int64 // the same; 0: it still has them
 }
 
 // Table tells the workload at an address. It never changes, so any goroutine may use it without locks; a new state is a
 // new Table. A nil Table is empty.
 type Table struct {
-	at   map[[16]byte]*Workload // nil value: several workloads have this address
+	at   map[[16]byte][]holder
 	left int
 }
 
-// NewTable makes a table. An address that several workloads have (private networks may overlap) belongs to none of
-// them: no name is better than a wrong one. Loopback, link-local and multicast addresses mean nothing outside their
-// namespace and are left out.
+// holder is a workload that has an address, or had it.
+type holder struct {
+	who         *Workload
+	from, until int64
+}
+
+// NewTable makes a table. Loopback, link-local and multicast addresses mean nothing outside their namespace and are left
+// out.
 func NewTable(entries []Entry) *Table {
-	t := &Table{at: map[[16]byte]*Workload{}}
+	t := &Table{at: map[[16]byte][]holder{}}
 	for _, e := range entries {
 		for _, a := range e.Addresses {
 			if !tells(a) {
 				continue
 			}
 			key := a.As16()
-			if w, known := t.at[key]; known {
-				if w != e.Workload {
-					t.at[key] = nil
-				}
-			} else if len(t.at) == maxAddresses {
+			list, known := t.at[key]
+			switch {
+			case !known && len(t.at) == maxAddresses:
 				t.left++
-			} else {
-				t.at[key] = e.Workload
+			case len(list) == maxHolders, known && list[len(list)-1].who == e.Workload:
+			default:
+				t.at[key] = append(list, holder{e.Workload, e.From, e.Until})
 			}
 		}
 	}
@@ -49,12 +58,28 @@ func tells(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast()
 }
 
-// Lookup returns the workload at an address, IPv4 as IPv4-mapped IPv6, or nil. It does not allocate.
-func (t *Table) Lookup(addr [16]byte) *Workload {
+// Lookup returns the workload that had an address, IPv4 as IPv4-mapped IPv6, at a time in ns since the epoch; nil if none
+// is known. An address that several had at that time (private networks may overlap) is none's: no name is better than a
+// wrong one. Where one workload alone is known to have ever had it, and still has, the time does not matter: clocks are
+// set. It does not allocate.
+func (t *Table) Lookup(addr [16]byte, at int64) (who *Workload) {
 	if t == nil {
 		return nil
 	}
-	return t.at[addr]
+	list := t.at[addr]
+	if len(list) == 1 && list[0].until == 0 {
+		return list[0].who
+	}
+	for _, h := range list {
+		if at < h.from || h.until != 0 && at > h.until {
+			continue
+		}
+		if who != nil {
+			return nil
+		}
+		who = h.who
+	}
+	return who
 }
 
 // Len returns the number of addresses in the table.

@@ -93,28 +93,41 @@ func TestTable(t *testing.T) {
 		}
 		return out
 	}
+	c, old := &Workload{Name: "c"}, &Workload{Name: "old"}
 	table := NewTable([]Entry{
-		{a, addrs("10.0.0.1", "fd00::1", "127.0.0.1", "::1", "fe80::1", "10.0.0.9", "10.0.0.1")},
-		{b, append(addrs("::ffff:10.0.0.2", "10.0.0.9"), netip.Addr{})},
+		{Workload: a, Addresses: addrs("10.0.0.1", "fd00::1", "127.0.0.1", "::1", "fe80::1", "10.0.0.9", "10.0.0.1")},
+		{Workload: b, Addresses: append(addrs("::ffff:10.0.0.2", "10.0.0.9"), netip.Addr{}), From: 100},
+		{Workload: c, Addresses: addrs("10.0.0.5"), From: 100},
+		{Workload: old, Addresses: addrs("10.0.0.5", "10.0.0.6"), From: 50, Until: 90},
+		{Workload: a, Addresses: addrs("10.0.0.6"), From: 80, Until: 120},
 	})
-	for addr, want := range map[string]*Workload{
-		"10.0.0.1": a, "fd00::1": a, "10.0.0.2": b,
-		"10.0.0.9":  nil, // both have it
-		"127.0.0.1": nil, "::1": nil, "fe80::1": nil, "10.0.0.3": nil,
+	for _, x := range []struct {
+		addr string
+		at   int64
+		want *Workload
+	}{
+		{"10.0.0.1", 0, a}, {"fd00::1", 0, a}, {"10.0.0.2", 100, b},
+		{"10.0.0.2", 0, b},     // it alone has ever had it
+		{"10.0.0.9", 99, a},    // it had it
+		{"10.0.0.9", 0, a},     //
+		{"10.0.0.9", 100, nil}, // both have it
+		{"10.0.0.5", 100, c}, {"10.0.0.5", 95, nil}, {"10.0.0.5", 90, old}, {"10.0.0.5", 49, nil},
+		{"10.0.0.6", 70, old}, {"10.0.0.6", 85, nil}, {"10.0.0.6", 120, a}, {"10.0.0.6", 121, nil},
+		{"127.0.0.1", 0, nil}, {"::1", 0, nil}, {"fe80::1", 0, nil}, {"10.0.0.3", 0, nil},
 	} {
-		if got := table.Lookup(netip.MustParseAddr(addr).As16()); got != want {
-			t.Errorf("%s: got %v, want %v", addr, got, want)
+		if got := table.Lookup(netip.MustParseAddr(x.addr).As16(), x.at); got != x.want {
+			t.Errorf("%s at %d: got %v, want %v", x.addr, x.at, got, x.want)
 		}
 	}
-	if got := table.Len(); got != 4 {
-		t.Errorf("len: got %d, want 4", got)
+	if got := table.Len(); got != 6 {
+		t.Errorf("len: got %d, want 6", got)
 	}
-	key := netip.MustParseAddr("10.0.0.1").As16()
-	if n := testing.AllocsPerRun(100, func() { table.Lookup(key) }); n != 0 {
+	key := netip.MustParseAddr("10.0.0.5").As16()
+	if n := testing.AllocsPerRun(100, func() { table.Lookup(key, 100) }); n != 0 {
 		t.Errorf("Lookup allocates %v times", n)
 	}
 	var none *Table
-	if none.Lookup(key) != nil || none.Len() != 0 || none.Left() != 0 {
+	if none.Lookup(key, 0) != nil || none.Len() != 0 || none.Left() != 0 {
 		t.Error("a nil table is not empty")
 	}
 }
