@@ -5,7 +5,8 @@ BENCH ?= ../shared/bench
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 PACKAGES = g++ libhyperscan-dev pkg-config
-TESTPACKAGES = iproute2 procps tcpreplay wireshark-common tshark systemd
+TESTPACKAGES = iproute2 procps tcpreplay wireshark-common tshark systemd \
+	containerd runc containernetworking-plugins busybox-static podman docker.io iptables
 export CGO_ENABLED = 1
 
 .PHONY: build demo test race fuzz bench bench-live conformance lint cover install check deps

@@ -51,7 +51,8 @@ var only = map[string]struct {
 	"github.com/BurntSushi/toml":          {[]string{"rules"}, "one reader of TOML, so that all files have the same errors"},
 	"github.com/google/gopacket":          {nil, "tests compare with it"},
 	"golang.org/x/tools":                  {nil, "tests read their cases with it"},
-	"net/http":                            {[]string{"daemon"}, "the wire's HTTP is no client's or server's"},
+	"net/http":                            {[]string{"daemon", "workload"}, "the wire's HTTP is no client's or server's; runtimes and commands speak it"},
+	"google.golang.org/protobuf":          {[]string{"workload"}, "runtimes answer in it; what is on the wire is read by cursors"},
 	"log/slog":                            {[]string{"daemon", "cmd/weir"}, "packages return errors, the daemon logs"},
 	"os/exec":                             {nil, "Weir starts no programs"},
 }

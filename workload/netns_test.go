@@ -470,3 +470,31 @@ func TestFindOldest(t *testing.T) {
 		t.Errorf("got process %d, want the parent, %d", s.proc.pid, want)
 	}
 }
+
+func FuzzParseAddress(f *testing.F) {
+	f.Add([]byte("\x02\x18\x80\x00\x02\x00\x00\x00\x08\x00\x0a\x00\x00\x00\x00\x00\x08\x00\x01\x00\x0a\x09\x00\x02\x08\x00\x02\x00\x0a\x09\x00\x02"))
+	f.Fuzz(func(t *testing.T, m []byte) {
+		if a, _ := parseAddress(m); a.Is4In6() {
+			t.Errorf("got %v", a)
+		}
+	})
+}
+
+func TestParseAddress(t *testing.T) {
+	head := "\x02\x18\x80\x00\x02\x00\x00\x00"
+	for _, c := range []struct {
+		m, addr string
+		nsid    int
+	}{
+		{head + "\x08\x00\x0a\x00\x07\x00\x00\x00\x08\x00\x01\x00\x0a\x09\x00\x02\x08\x00\x02\x00\x0a\x09\x00\x02", "10.9.0.2", 7},
+		{head + "\x08\x00\x02\x00\x0a\x09\x00\x02\x08\x00\x01\x00\x0a\x09\x00\x63\x08\x00\x0a\x00\x07\x00\x00\x00", "10.9.0.2", 7}, // point to point
+		{head + "\x08\x00\x01\x00\x0a\x09\x00\x02", "10.9.0.2", -1},
+		{head + "\x07\x00\x01\x00\x0a\x09\x00\x02", "invalid IP", -1},
+		{head + "\x00\x00", "invalid IP", -1},
+		{head[:4], "invalid IP", -1},
+	} {
+		if a, nsid := parseAddress([]byte(c.m)); a.String() != c.addr || nsid != c.nsid {
+			t.Errorf("%q: got %v, %d, want %s, %d", c.m, a, nsid, c.addr, c.nsid)
+		}
+	}
+}

@@ -1,0 +1,370 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"weir/workload"
+)
+
+// space makes a network namespace, gone once its file is closed.
+func space(t *testing.T) *os.File {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes network namespaces")
+	}
+	var f *os.File
+	var err error
+	onThread(func() {
+		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
+			f, err = os.Open("/proc/thread-self/ns/net")
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// onThread runs fn on a thread that ends with it.
+func onThread(fn func()) {
+	done := make(chan bool)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		defer close(done)
+		fn()
+	}()
+	<-done
+}
+
+// in runs fn in a namespace.
+func in(t *testing.T, ns *os.File, fn func() error) {
+	t.Helper()
+	var err error
+	onThread(func() {
+		if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err == nil {
+			err = fn()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// join puts a veth between two namespaces, without addresses.
+func join(t *testing.T, host *netlink.Handle, pod *os.File, name string) {
+	t.Helper()
+	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "e" + name, PeerNamespace: netlink.NsFd(int(pod.Fd()))}
+	if err := host.LinkAdd(v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// namingTest is a naming for the interfaces of a namespace, fed with news of them as the daemon does it.
+type namingTest struct {
+	*naming
+	host  *netlink.Handle
+	table atomic.Pointer[workload.Table]
+	full  chan string
+}
+
+func testNaming(t *testing.T, runtimes ...workload.Runtime) *namingTest {
+	t.Helper()
+	ns := space(t)
+	host, err := netlink.NewHandleAt(netns.NsHandle(ns.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &namingTest{host: host, full: make(chan string, 10)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var links <-chan workload.Event
+	in(t, ns, func() (err error) {
+		if x.naming, err = startNaming(slog.New(slog.DiscardHandler), runtimes, x.table.Store, func(what string) { x.full <- what }); err == nil {
+			links, err = workload.Watch(ctx, []string{"v*"}, nil)
+		}
+		return err
+	})
+	var fed sync.WaitGroup
+	fed.Go(func() {
+		for ev := range links {
+			switch ev.Kind {
+			case workload.Arrived, workload.Changed:
+				x.see(ev.Interface, time.Now())
+			case workload.Departed:
+				x.forget(ev.Interface.Index)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		fed.Wait()
+		x.close()
+		host.Close()
+	})
+	return x
+}
+
+// at returns who is at an address now.
+func (x *namingTest) at(addr string) *workload.Workload {
+	return x.table.Load().Lookup(netip.MustParseAddr(addr).As16(), time.Now().UnixNano())
+}
+
+const testID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// contained starts a process in a namespace and in the cgroup of a container, and returns what ends both.
+func contained(t *testing.T, ns *os.File, id string) (end func()) {
+	t.Helper()
+	root := t.TempDir()
+	if err := unix.Mount("cgroup2", root, "cgroup2", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(root, unix.MNT_DETACH) })
+	top := filepath.Join(root, fmt.Sprintf("weir-test-%d", os.Getpid()))
+	dir := filepath.Join(top, "docker-"+id+".scope")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(dir); os.Remove(top) })
+	cgroup, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cgroup.Close()
+	cmd := exec.Command("sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(cgroup.Fd())}
+	in(t, ns, cmd.Start)
+	end = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(end)
+	return end
+}
+
+// addAddress gives an interface in a namespace an address.
+func addAddress(t *testing.T, ns *os.File, name, addr string) {
+	t.Helper()
+	in(t, ns, func() error {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		a, err := netlink.ParseAddr(addr)
+		if err != nil {
+			return err
+		}
+		return netlink.AddrAdd(l, a)
+	})
+}
+
+// TestNamingLate: a namespace is there first, then its address, then a second one, then its process, last the runtime. Each is known soon
+// after it is there, and what is known is kept for a while.
+func TestNamingLate(t *testing.T) {
+	docker := filepath.Join(t.TempDir(), "docker.sock")
+	var runtimes []workload.Runtime
+	for _, r := range workload.Runtimes() {
+		r.Sockets = []string{docker}
+		runtimes = append(runtimes, r)
+	}
+	x := testNaming(t, runtimes...)
+	soon := func(what string, ok func() bool) {
+		t.Helper()
+		start := time.Now()
+		until(t, what, ok)
+		t.Logf("%s: after %v", what, time.Since(start).Round(time.Millisecond))
+	}
+	pod := space(t)
+	join(t, x.host, pod, "v1")
+	soon("the interface", func() bool { return len(x.all()) == 1 })
+	addAddress(t, pod, "ev1", "10.9.0.2/24")
+	soon("an address", func() bool { return x.at("10.9.0.2") != nil })
+	addAddress(t, pod, "ev1", "fd00:9::2/64")
+	soon("a second address", func() bool { return x.at("fd00:9::2") != nil || len(x.all()[0].addresses) == 2 })
+	if w := x.at("10.9.0.2"); w.ID != "" || w.String() != "" {
+		t.Errorf("of a namespace without a process: got %+v", w)
+	}
+	end := contained(t, pod, testID)
+	soon("a container's id", func() bool { return x.at("10.9.0.2").ID == testID })
+	s := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `[{"Id": %q, "Names": ["/web"], "Image": "web:1"}]`, testID)
+	})}
+	l, err := net.Listen("unix", docker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(l)
+	defer s.Close()
+	soon("a name", func() bool { return x.at("10.9.0.2").Name == "web" })
+	before := time.Now()
+	end()
+	if err := x.host.LinkDel(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "v1"}}); err != nil {
+		t.Fatal(err)
+	}
+	soon("its end", func() bool { return len(x.all()) == 0 && x.at("10.9.0.2") == nil })
+	if w := x.table.Load().Lookup(netip.MustParseAddr("10.9.0.2").As16(), before.UnixNano()); w == nil || w.Name != "web" {
+		t.Errorf("of a flow from before its end: got %+v", w)
+	}
+	if p := x.problems(); len(p) > 0 {
+		t.Errorf("problems: %v", p)
+	}
+}
+
+// TestNamingOfNeighbours: two veths into one namespace are one workload, an address in two namespaces is nobody's, and limits are told.
+func TestNamingOfNeighbours(t *testing.T) {
+	x := testNaming(t)
+	red, blue := space(t), space(t)
+	join(t, x.host, red, "v1")
+	join(t, x.host, red, "v2")
+	join(t, x.host, blue, "v3")
+	addAddress(t, red, "ev1", "10.9.0.1/24")
+	addAddress(t, red, "ev2", "10.9.0.2/24")
+	addAddress(t, blue, "ev3", "10.9.0.3/24")
+	until(t, "three addresses", func() bool { return x.at("10.9.0.1") != nil && x.at("10.9.0.2") != nil && x.at("10.9.0.3") != nil })
+	if x.at("10.9.0.1") != x.at("10.9.0.2") || x.at("10.9.0.1") == x.at("10.9.0.3") {
+		t.Error("two veths of one namespace are two workloads, or two namespaces are one")
+	}
+	addAddress(t, blue, "ev3", "10.9.0.2/24")
+	until(t, "an address to be nobody's", func() bool { return x.at("10.9.0.2") == nil && x.at("10.9.0.3") != nil })
+	in(t, blue, func() error {
+		l, err := netlink.LinkByName("ev3")
+		for i := range 1100 {
+			if err == nil {
+				err = netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 10, byte(i>>8), byte(i)), Mask: net.CIDRMask(32, 32)}})
+			}
+		}
+		return err
+	})
+	select {
+	case what := <-x.full:
+		if !strings.Contains(what, "more addresses") {
+			t.Errorf("got %q", what)
+		}
+	case <-time.After(time.Minute):
+		t.Error("that there are too many addresses is not told")
+	}
+	until(t, "the status to say so", func() bool { return len(x.problems()) == 1 })
+}
+
+// TestNamingChurn makes and removes a thousand veths: nothing is left of them.
+func TestNamingChurn(t *testing.T) {
+	const rounds, spaces, each = 4, 25, 10
+	x := testNaming(t, workload.Runtimes()...)
+	forgotten := func() { until(t, "the veths to be forgotten", func() bool { return len(x.all()) == 0 }) }
+	round := func() {
+		defer forgotten()
+		for i := range spaces {
+			ns := space(t)
+			addresses := make([]string, each)
+			for j := range each {
+				join(t, x.host, ns, fmt.Sprintf("v%dx%d", i, j))
+				addresses[j] = fmt.Sprintf("10.%d.%d.1/32", i, j)
+			}
+			in(t, ns, func() error {
+				l, err := netlink.LinkByName("lo")
+				for _, s := range addresses {
+					a, e := netlink.ParseAddr(s)
+					if err = errors.Join(err, e); err == nil {
+						err = netlink.AddrAdd(l, a)
+					}
+				}
+				return err
+			})
+			defer ns.Close() // the namespace goes, and its veths with it
+		}
+		until(t, "names", func() bool {
+			all := x.all()
+			return len(all) == spaces*each && !slices.ContainsFunc(all, func(k known) bool { return len(k.addresses) < each })
+		})
+	}
+	count := func() (fds, goroutines int) {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list), runtime.NumGoroutine()
+	}
+	round()
+	fds, goroutines := count()
+	for range rounds {
+		round()
+	}
+	fdsAfter, goroutinesAfter := count()
+	if fdsAfter > fds+2 || goroutinesAfter > goroutines+2 {
+		t.Errorf("%d descriptors and %d goroutines, %d and %d before", fdsAfter, goroutinesAfter, fds, goroutines)
+	}
+}
+
+func TestPace(t *testing.T) {
+	now := time.Now()
+	var p pace
+	for n := range 20 {
+		if !p.due(now) {
+			t.Fatal("it is not due")
+		}
+		p.retry(now)
+		if p.due(now) || p.wait > nameMost || n == 0 && p.wait != nameFirst {
+			t.Fatalf("after %d: got %+v", n, p)
+		}
+		if p.soon(now.Add(p.wait/2-1)) || !p.soon(now.Add(p.wait/2)) {
+			t.Fatalf("after %d: soon at the wrong time", n)
+		}
+		now = p.at
+	}
+	p.settle(now, time.Minute)
+	if p.soon(now.Add(59*time.Second)) || !p.due(now.Add(time.Minute)) {
+		t.Errorf("settled: got %+v", p)
+	}
+	p.bring(now.Add(time.Hour))
+	if !p.due(now.Add(time.Minute)) {
+		t.Errorf("put off: got %+v", p)
+	}
+	p.bring(now)
+	if !p.due(now) {
+		t.Errorf("brought forward: got %+v", p)
+	}
+	flood := place{readAt: now, readTook: time.Second}
+	if got := flood.readable(now, addressSoon).Sub(now); got != addressShare*time.Second {
+		t.Errorf("addresses that took a second are read again after %v", got)
+	}
+}
+
+// TestNamingOfThePast: a namespace's id is used again, and what is past is bounded.
+func TestNamingOfThePast(t *testing.T) {
+	now := time.Now()
+	n := &naming{places: map[int]*place{}}
+	iface := func(index int) map[int]seen {
+		return map[int]seen{index: {workload.Interface{Index: index, NSID: 3}, now}}
+	}
+	for index := range pastMost + 10 {
+		n.sync(now, iface(index))
+		p := n.places[3]
+		if len(n.places) != 1 || len(p.addresses) > 0 || p.iface.Index != index {
+			t.Fatalf("%d: got %+v", index, p)
+		}
+		p.addresses = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(index >> 8), byte(index)})}
+	}
+	if !n.outlive(now) || len(n.past) != pastMost || n.past[0].Addresses[0].String() != "10.0.0.9" {
+		t.Errorf("got %d, first %v", len(n.past), n.past[0])
+	}
+	if n.outlive(now) || !n.outlive(now.Add(pastKept+time.Second)) || len(n.past) != 0 {
+		t.Errorf("after a while: got %d", len(n.past))
+	}
+}
