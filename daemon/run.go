@@ -49,7 +49,6 @@ type Daemon struct {
 	rules    int
 	loaded   time.Time
 	taps     map[int]*tap    // by interface index
-	closing  bool            // what flows say at the end still names the workloads of taps that have ended
 	gone     engine.Counters // of taps that have ended
 	goneRing capture.Stats
 	blind    map[string]string // interface or "" → why it is not looked at
@@ -273,7 +272,6 @@ func (d *Daemon) reopenLog() {
 func (d *Daemon) close() error {
 	d.notify.Stopping()
 	d.mu.Lock()
-	d.closing = true
 	for _, t := range d.taps {
 		t.ring.Close()
 	}

@@ -340,7 +340,7 @@ func (x *twins) joinKept(tw *twin, dir wire.Dir, data []byte) []byte {
 // begin gives a flow that carries its first bytes what layer 7 needs: its own, or what it has in common with the other
 // tap that sees the same conversation.
 func (l *Lane) begin(fl *flow.Flow[conn]) {
-	if !l.e.local(&fl.Key) {
+	if !l.e.local(&fl.Key, fl.Start) {
 		fl.S.app = l.newApp()
 		return
 	}
@@ -348,13 +348,13 @@ func (l *Lane) begin(fl *flow.Flow[conn]) {
 	fl.S.app = fl.S.twin.app
 }
 
-// local reports whether both ends are workloads that are watched, so that two taps see what they say to each other.
-func (e *Engine) local(k *wire.Key) bool {
+// local reports whether both ends were workloads at a time, so that two taps see what they say to each other.
+func (e *Engine) local(k *wire.Key, at int64) bool {
 	t := e.where.Load()
 	if t.Len() < 2 {
 		return false
 	}
-	a, b := t.Lookup(k.A), t.Lookup(k.B)
+	a, b := t.Lookup(k.A, at), t.Lookup(k.B, at)
 	return a != nil && b != nil && a != b
 }
 
