@@ -5,6 +5,7 @@ BENCH ?= ../shared/bench
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 PACKAGES = g++ libhyperscan-dev pkg-config
+# The second line is container runtimes: tests run them in namespaces of their own, nothing of them is started otherwise.
 TESTPACKAGES = iproute2 procps tcpreplay wireshark-common tshark systemd \
 	containerd runc containernetworking-plugins busybox-static podman docker.io iptables
 export CGO_ENABLED = 1

@@ -14,8 +14,11 @@ import (
 	"weir/workload"
 )
 
-// nameGather is the time between two passes, ours: what happens at once is dealt with at once.
-const nameGather = 10 * time.Millisecond
+// ours
+const (
+	nameGather = 10 * time.Millisecond // between two passes: what happens at once is dealt with at once
+	nameSettle = 2 * time.Second       // that the first names are waited for; the daemon is ready without them then
+)
 
 // naming says who is behind the watched interfaces, and at which addresses. It works beside the taps, in goroutines of its
 // own: an interface is watched before it is named, and a runtime that hangs delays neither that nor other names. What it
@@ -39,6 +42,7 @@ type naming struct {
 	answers []answer
 	named   map[int]known // by interface index, as published
 	limits  []string      // that are reached now
+	waiting []chan<- bool // for the end of a pass
 
 	places map[int]*place   // by namespace id; the goroutine's own, as all that follows
 	past   []workload.Entry // of places that are gone, the last one last: flows of theirs are yet to be told
@@ -110,6 +114,19 @@ func (n *naming) forget(index int) {
 	n.moved = true
 	n.mu.Unlock()
 	n.stir()
+}
+
+// settle waits until what it was told so far is dealt with, as far as it can be at once; not for long.
+func (n *naming) settle() {
+	done := make(chan bool)
+	n.mu.Lock()
+	n.waiting = append(n.waiting, done)
+	n.mu.Unlock()
+	n.stir()
+	select {
+	case <-done:
+	case <-time.After(nameSettle):
+	}
 }
 
 // of returns the workload behind an interface, an empty one if it is not known.
@@ -193,8 +210,8 @@ func (n *naming) run(ctx context.Context) {
 // pass deals with all that has happened and all that is due, and returns when the next thing will be.
 func (n *naming) pass(now time.Time) (next time.Time) {
 	n.mu.Lock()
-	moved, news, answers := n.moved, n.news, n.answers
-	n.moved, n.news, n.answers = false, map[int]bool{}, nil
+	moved, news, answers, waiting := n.moved, n.news, n.answers, n.waiting
+	n.moved, n.news, n.answers, n.waiting = false, map[int]bool{}, nil, nil
 	ifaces := n.ifaces
 	if moved {
 		ifaces = maps.Clone(ifaces)
@@ -225,6 +242,9 @@ func (n *naming) pass(now time.Time) (next time.Time) {
 	}
 	if changed {
 		n.tell()
+	}
+	for _, w := range waiting {
+		close(w)
 	}
 	return next
 }

@@ -23,7 +23,8 @@ type asker struct {
 	mu     sync.Mutex
 	queue  []string        // ids of containers
 	queued map[string]bool // the same, and the one that is being asked for
-	failed string          // what keeps it from answering
+	failed string          // what kept it from answering the last time
+	at     time.Time       // when that was
 }
 
 // answer is what a runtime says of a container; nil: nothing.
@@ -50,9 +51,13 @@ func (a *asker) want(id string) {
 	}
 }
 
+// problem says what keeps the runtime from answering; what nobody has met with for a while is none.
 func (a *asker) problem() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if time.Since(a.at) > 2*max(askMost, nameMost) {
+		return ""
+	}
 	return a.failed
 }
 
@@ -75,7 +80,7 @@ func (a *asker) run(ctx context.Context, tell func(answer)) {
 		}
 		if err == nil || errors.Is(err, workload.ErrAbsent) {
 			wait = 0
-			a.done(id, "")
+			a.done(id)
 			tell(answer{id, said})
 			continue
 		}
@@ -99,11 +104,11 @@ func (a *asker) next() (id string, ok bool) {
 	return id, true
 }
 
-func (a *asker) done(id, failed string) {
+func (a *asker) done(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.queued, id)
-	a.failed = failed
+	a.failed = ""
 }
 
 // drop forgets all questions.
@@ -112,5 +117,5 @@ func (a *asker) drop(failed string) {
 	defer a.mu.Unlock()
 	a.queue = nil
 	clear(a.queued)
-	a.failed = failed
+	a.failed, a.at = failed, time.Now()
 }

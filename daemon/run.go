@@ -206,8 +206,10 @@ func (d *Daemon) link(ev workload.Event) error {
 	return nil
 }
 
-// ready opens the control socket: that it is there says that the interfaces that were there are watched.
+// ready opens the control socket: that it is there says that the interfaces that were there are watched, and named as far as nobody
+// has to be asked.
 func (d *Daemon) ready() (err error) {
+	d.naming.settle()
 	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{Status: d.Status, Reload: d.Reload, Alerts: d.alerts, Workloads: d.Workloads})
 	if err != nil {
 		return err

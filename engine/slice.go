@@ -43,15 +43,7 @@ func (l *Lane) openSlice(ev *alert.Event, comment string) {
 		Src: ev.Src, Dst: ev.Dst, Proto: ev.Proto, AppProto: ev.AppProto, Interfaces: t.interfaces(),
 	}
 	for _, w := range []*alert.Workload{ev.Weir.Src, ev.Weir.Dst} {
-		if w == nil {
-			continue
-		}
-		if pod := strings.TrimPrefix(w.Namespace+"/"+w.Pod, "/"); w.Pod != "" {
-			meta.Workloads = append(meta.Workloads, pod)
-		}
-		if w.Name != "" {
-			meta.Workloads = append(meta.Workloads, w.Name)
-		}
+		meta.Workloads = append(meta.Workloads, names(w)...)
 	}
 	out, err := store.Begin(meta)
 	if err != nil {
@@ -67,6 +59,20 @@ func (l *Lane) openSlice(ev *alert.Event, comment string) {
 	t.slices = append(t.slices, s)
 	t.due = min(t.due, s.deadline)
 	ev.Weir.Slice, ev.Weir.CaptureFile = out.ID(), out.Path()
+}
+
+// names returns what a query may call a workload.
+func names(w *alert.Workload) (list []string) {
+	if w == nil {
+		return nil
+	}
+	if w.Pod != "" {
+		list = append(list, strings.TrimPrefix(w.Namespace+"/"+w.Pod, "/"))
+	}
+	if w.Name != "" {
+		list = append(list, w.Name)
+	}
+	return list
 }
 
 func (t *Tap) interfaces() []capture.Interface {

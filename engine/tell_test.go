@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 
+	"weir/alert"
 	"weir/rules"
 )
 
@@ -22,6 +24,21 @@ func TestMetadata(t *testing.T) {
 	} {
 		if got := metadata(&rules.Rule{Tags: c.tags}); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%v: got %v, want %v", c.tags, got, c.want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, c := range []struct {
+		w    *alert.Workload
+		want string
+	}{
+		{nil, "[]"}, {&alert.Workload{ID: "x"}, "[]"}, {&alert.Workload{Name: "web"}, "[web]"},
+		{&alert.Workload{Name: "cart", Pod: "cart-0", Namespace: "shop"}, "[shop/cart-0 cart]"},
+		{&alert.Workload{Pod: "cart-0", Namespace: "shop"}, "[shop/cart-0]"}, {&alert.Workload{Name: "cart", Pod: "shop"}, "[shop cart]"},
+	} {
+		if got := fmt.Sprint(names(c.w)); got != c.want {
+			t.Errorf("%+v: got %s, want %s", c.w, got, c.want)
 		}
 	}
 }

@@ -83,28 +83,22 @@ func (f *Finder) addressesOf(nsid int) (addrs []netip.Addr, cut bool, err error)
 // none is named. It is this end's address of a point-to-point link.
 func parseAddress(m []byte) (addr netip.Addr, nsid int) {
 	nsid = -1
-	if len(m) < unix.SizeofIfAddrmsg {
-		return addr, nsid
-	}
-	attrs, err := nl.ParseRouteAttr(m[unix.SizeofIfAddrmsg:])
-	if err != nil {
-		return addr, nsid
-	}
 	local := false
-	for _, a := range attrs {
-		switch a.Attr.Type {
-		case unix.IFA_LOCAL:
-			addr, _ = netip.AddrFromSlice(a.Value)
-			local = true
-		case unix.IFA_ADDRESS:
-			if !local {
-				addr, _ = netip.AddrFromSlice(a.Value)
-			}
-		case unix.IFA_TARGET_NETNSID:
-			if len(a.Value) == 4 {
-				nsid = int(int32(binary.NativeEndian.Uint32(a.Value)))
-			}
+	for m = m[min(len(m), unix.SizeofIfAddrmsg):]; len(m) >= unix.SizeofRtAttr; {
+		n, typ := int(binary.NativeEndian.Uint16(m)), binary.NativeEndian.Uint16(m[2:])
+		if n < unix.SizeofRtAttr || n > len(m) {
+			break
 		}
+		switch v := m[unix.SizeofRtAttr:n]; {
+		case typ == unix.IFA_LOCAL:
+			addr, _ = netip.AddrFromSlice(v)
+			local = true
+		case typ == unix.IFA_ADDRESS && !local:
+			addr, _ = netip.AddrFromSlice(v)
+		case typ == unix.IFA_TARGET_NETNSID && len(v) == 4:
+			nsid = int(int32(binary.NativeEndian.Uint32(v)))
+		}
+		m = m[min(len(m), (n+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1)):]
 	}
 	return addr.Unmap(), nsid
 }

@@ -471,15 +471,6 @@ func TestFindOldest(t *testing.T) {
 	}
 }
 
-func FuzzParseAddress(f *testing.F) {
-	f.Add([]byte("\x02\x18\x80\x00\x02\x00\x00\x00\x08\x00\x0a\x00\x00\x00\x00\x00\x08\x00\x01\x00\x0a\x09\x00\x02\x08\x00\x02\x00\x0a\x09\x00\x02"))
-	f.Fuzz(func(t *testing.T, m []byte) {
-		if a, _ := parseAddress(m); a.Is4In6() {
-			t.Errorf("got %v", a)
-		}
-	})
-}
-
 func TestParseAddress(t *testing.T) {
 	head := "\x02\x18\x80\x00\x02\x00\x00\x00"
 	for _, c := range []struct {

@@ -355,9 +355,14 @@ func TestDockerPods(t *testing.T) {
 	}
 }
 
-func FuzzParseCRI(f *testing.F) {
+// FuzzAnswers reads what runtimes and the kernel answer.
+func FuzzAnswers(f *testing.F) {
 	f.Add(recorded(f, "cri-sandbox.bin")[grpcHead:])
 	f.Add(recorded(f, "cri-containers.bin")[grpcHead:])
+	for _, name := range []string{"docker-container.json", "podman-container.json", "podman-pod.json"} {
+		f.Add(recorded(f, name))
+	}
+	f.Add([]byte("\x02\x18\x80\x00\x02\x00\x00\x00\x08\x00\x0a\x00\x00\x00\x00\x00\x08\x00\x01\x00\x0a\x09\x00\x02\x08\x00\x02\x00\x0a\x09\x00\x02"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if list, err := parseContainers(b); err == nil {
 			oldest(list)
@@ -365,14 +370,6 @@ func FuzzParseCRI(f *testing.F) {
 		if s, err := parseSandbox(b, ""); err == nil && s != nil {
 			bounded(t, &s.d)
 		}
-	})
-}
-
-func FuzzParseEngines(f *testing.F) {
-	for _, name := range []string{"docker-container.json", "podman-container.json", "podman-pod.json"} {
-		f.Add(recorded(f, name))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
 		if list, err := parseDocker(b); err == nil {
 			oldestDocker(list)
 			for i := range list {
@@ -381,6 +378,9 @@ func FuzzParseEngines(f *testing.F) {
 		}
 		if list, err := parsePodman(b); err == nil {
 			oldestPodman(list)
+		}
+		if a, _ := parseAddress(b); a.Is4In6() {
+			t.Errorf("got %v", a)
 		}
 	})
 }

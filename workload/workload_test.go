@@ -43,10 +43,13 @@ func TestFromCgroup(t *testing.T) {
 	}
 }
 
-func FuzzFromCgroup(f *testing.F) {
+// FuzzProc reads files of /proc.
+func FuzzProc(f *testing.F) {
 	f.Add("0::/kubepods/pod" + testUID + "/" + testID + "\n")
 	f.Add("0::/system.slice:docker:" + testID + "\n")
+	f.Add("1 (a) b) S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 2 3")
 	f.Fuzz(func(t *testing.T, text string) {
+		parseStart([]byte(text))
 		p := fromCgroup([]byte(text))
 		if len(p.id) != 0 && len(p.id) != idLen || len(p.podUID) > uidLen || p.mark != "" && p.id == "" {
 			t.Errorf("got %+v", p)
@@ -67,11 +70,6 @@ func TestParseStart(t *testing.T) {
 			t.Errorf("%q: got %d, want %d", c.text, got, c.want)
 		}
 	}
-}
-
-func FuzzParseStart(f *testing.F) {
-	f.Add([]byte("1 (a) b) S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 2 3"))
-	f.Fuzz(func(t *testing.T, text []byte) { parseStart(text) })
 }
 
 func TestMadeUp(t *testing.T) {
