@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"weir/capture"
 	"weir/wire"
@@ -121,7 +122,7 @@ func (l *Slice) Add(f *wire.Frame, comment string) error {
 	case l.wrote+n > l.s.o.MaxSlice:
 		l.omit("size of a slice")
 		return nil
-	case l.s.o.Queue > 0 && l.s.queued.Load()+n > l.s.o.Queue:
+	case l.s.backlogged(n):
 		l.omit("queue to the disk")
 		i.lost++
 		return nil
@@ -261,13 +262,21 @@ func (s *Store) do(o op) error {
 	return nil
 }
 
+// backlogged reports whether n more bytes would have to wait for a disk that is too far behind: by bytes, or by pieces of work, since
+// each packet with a comment is one.
+func (s *Store) backlogged(n int64) bool {
+	return s.queue != nil && (s.queued.Load()+n > s.o.Queue || len(s.queue) > cap(s.queue)-opsPerSlice*s.o.MaxOpen)
+}
+
 func (s *Store) background() {
 	defer close(s.done)
 	for o := range s.queue {
 		if o.kind == opStop {
 			return
 		}
+		s.began.Store(time.Now().UnixNano())
 		s.run(o) // its error is the slice's
+		s.began.Store(0)
 		s.queued.Add(-int64(len(o.data)))
 		if o.data != nil {
 			select {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,6 +39,10 @@ type Options struct {
 	Queue int64
 }
 
+// opsPerSlice is how many pieces of work an open slice may add to a full queue; ours: its begin, the packet that was let in last, the last
+// bytes and its end.
+const opsPerSlice = 4
+
 // Counters count what a Store did since Open.
 type Counters struct {
 	Written   uint64 // slices finished
@@ -65,6 +70,7 @@ type Store struct {
 	disk   sync.Mutex // one at a time writes to the disk, or makes room
 	queue  chan op    // nil: no background
 	spare  chan []byte
+	began  atomic.Int64 // ns since the epoch: when the background began what it does now; 0: it waits
 	done   chan struct{}
 
 	written, bytes, failed, refused, notStored, removed, saved atomic.Uint64
@@ -129,8 +135,9 @@ func (s *Store) start() error {
 		return err
 	}
 	if s.o.Queue > 0 {
-		// Room for all that may be queued at once, so that sending never waits: each open slice's begin, last bytes and end, and full buffers.
-		s.queue = make(chan op, 4*s.o.MaxOpen+int(s.o.Queue/writerBuffer)+1)
+		// Room for all that may be queued at once, so that sending never waits: full buffers, and what each open slice may add to them
+		// whatever else waits.
+		s.queue = make(chan op, opsPerSlice*s.o.MaxOpen+int(s.o.Queue/writerBuffer)+1)
 		s.done = make(chan struct{})
 		s.spare = make(chan []byte, spareBuffers)
 		go s.background()
@@ -177,6 +184,14 @@ func (s *Store) Counters() Counters {
 		Written: s.written.Load(), Bytes: s.bytes.Load(), Failed: s.failed.Load(), Refused: s.refused.Load(),
 		NotStored: s.notStored.Load(), Removed: s.removed.Load(), Saved: s.saved.Load(),
 	}
+}
+
+// Busy returns how long the background has been at its present piece of work; 0: it is at none.
+func (s *Store) Busy() time.Duration {
+	if t := s.began.Load(); t != 0 {
+		return time.Since(time.Unix(0, t))
+	}
+	return 0
 }
 
 // Close waits until all closed slices are on disk. Slices that are still open are finished by the next Open.

@@ -301,29 +301,6 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestDiskGone(t *testing.T) {
-	s := open(t, Options{})
-	l, err := s.Begin(testMeta(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.file.Close() // what an error of the disk looks like from here
-	for range 2000 {
-		err = errors.Join(err, l.Add(frame(udp, 1), ""))
-	}
-	if e := l.Close(); err == nil || e == nil {
-		t.Errorf("got %v and %v, want the disk's error", err, e)
-	}
-	if got := names(t, s.Dir()); got != "" || s.Counters().Failed != 1 || s.Usage() != 0 {
-		t.Errorf("left behind: %q, %d bytes, %+v", got, s.Usage(), s.Counters())
-	}
-	if s, err := Open(t.TempDir(), Options{MinFree: 1 << 60}); err != nil {
-		t.Fatal(err)
-	} else if _, err := s.Begin(testMeta(1)); !errors.Is(err, ErrNoSpace) {
-		t.Errorf("full disk: got %v, want %v", err, ErrNoSpace)
-	}
-}
-
 func TestSalvage(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "pcap")
 	s, err := Open(dir, Options{})
