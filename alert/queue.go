@@ -21,6 +21,7 @@ type Queue struct {
 	done    chan struct{} // closed when the goroutine has ended
 	dropped atomic.Uint64
 	failed  atomic.Uint64
+	began   atomic.Int64 // ns since the epoch: when the sink began what it does now; 0: it waits
 
 	mu     sync.RWMutex // held for reading while ch is sent to, so that Close does not close it then
 	closed bool
@@ -70,6 +71,14 @@ func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 // Failed returns the number of calls in which the sink returned an error.
 func (q *Queue) Failed() uint64 { return q.failed.Load() }
 
+// Busy returns how long the sink has been at its present write; 0: it is at none.
+func (q *Queue) Busy() time.Duration {
+	if t := q.began.Load(); t != 0 {
+		return time.Since(time.Unix(0, t))
+	}
+	return 0
+}
+
 // Close writes what waits and closes the sink. It returns the first error that the sink ever returned; called again,
 // the same.
 func (q *Queue) Close() error {
@@ -100,10 +109,10 @@ func (q *Queue) run() {
 		case e, ok := <-q.ch:
 			if !ok {
 				q.tellDropped(&told, last)
-				q.note(q.sink.Close())
+				q.do(q.sink.Close)
 				return
 			}
-			q.note(q.sink.Write(e))
+			q.write(e)
 			last = e.Time
 			if len(q.ch) == 0 {
 				q.tellDropped(&told, last)
@@ -116,13 +125,19 @@ func (q *Queue) run() {
 			armed = false
 			q.tellDropped(&told, last)
 			if flusher != nil {
-				q.note(flusher.Flush())
+				q.do(flusher.Flush)
 			}
 		}
 	}
 }
 
-func (q *Queue) note(err error) {
+func (q *Queue) write(e *Event) { q.do(func() error { return q.sink.Write(e) }) }
+
+// do has the sink do something, and notes its error.
+func (q *Queue) do(work func() error) {
+	q.began.Store(time.Now().UnixNano())
+	err := work()
+	q.began.Store(0)
 	if err == nil {
 		return
 	}
@@ -139,6 +154,6 @@ func (q *Queue) tellDropped(told *uint64, now int64) {
 		return
 	}
 	*told += n
-	q.note(q.sink.Write(&Event{Time: now, Type: "anomaly", Anomaly: &Anomaly{Type: "output", Event: "output.dropped", Layer: "output",
-		Detail: fmt.Sprintf("%d events were dropped: the output did not take them fast enough", n)}}))
+	q.write(&Event{Time: now, Type: "anomaly", Anomaly: &Anomaly{Type: "output", Event: "output.dropped", Layer: "output",
+		Detail: fmt.Sprintf("%d events were dropped: the output did not take them fast enough", n)}})
 }

@@ -42,6 +42,9 @@ func TestQueueDrops(t *testing.T) {
 	q := newQueue(g, false, 4)
 	q.Put(&Event{Time: 1})
 	<-g.entered // it has the first: the queue is empty
+	if q.Busy() <= 0 {
+		t.Error("a write is under way, but that is not told")
+	}
 	for i := range 10 {
 		q.Put(&Event{Time: int64(i + 2)})
 	}
@@ -51,6 +54,9 @@ func TestQueueDrops(t *testing.T) {
 	close(g.let)
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if q.Busy() != 0 {
+		t.Error("nothing is written any more, but the queue says it is busy")
 	}
 	told := 0
 	for i, e := range g.got {
