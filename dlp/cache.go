@@ -6,10 +6,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/flier/gohs/hyperscan"
 )
@@ -20,7 +24,12 @@ import (
 // ours
 const (
 	cacheMagic = "weir-hs1"
-	maxCache   = 256 << 20 // bytes of a cache file
+
+	cacheSuffix = ".hsdb"
+	partPrefix  = ".new-"   // of a file that is being written
+	maxCache    = 256 << 20 // bytes of a cache file
+	maxCaches   = 64        // cache files; of more, those that were used longest ago go
+	partAge     = time.Hour // after which an unfinished file is a crash's
 )
 
 func quote(s string) string { return regexp.QuoteMeta(s) }
@@ -38,7 +47,7 @@ func cacheName(pats []*hyperscan.Pattern, mode hyperscan.ModeFlag) string {
 	for _, p := range pats {
 		fmt.Fprintf(h, "%d %d %q\n", p.Id, p.Flags, p.Expression)
 	}
-	return hex.EncodeToString(h.Sum(nil)) + ".hsdb"
+	return hex.EncodeToString(h.Sum(nil)) + cacheSuffix
 }
 
 func ours(fi os.FileInfo) bool {
@@ -70,6 +79,8 @@ func readCache(dir, name string, key []byte) ([]byte, bool) {
 	if !hmac.Equal(b[len(cacheMagic):head], cacheMAC(key, name, b[head:])) {
 		return nil, false
 	}
+	now := time.Now()
+	_ = os.Chtimes(f.Name(), now, now) // used: sweep goes by it
 	return b[head:], true
 }
 
@@ -85,7 +96,7 @@ func writeCache(dir, name string, key, b []byte) {
 	if dir == "" || os.MkdirAll(dir, 0o700) != nil {
 		return
 	}
-	f, err := os.CreateTemp(dir, ".new-*")
+	f, err := os.CreateTemp(dir, partPrefix+"*")
 	if err != nil {
 		return
 	}
@@ -96,5 +107,32 @@ func writeCache(dir, name string, key, b []byte) {
 	if e4 := f.Close(); e1 != nil || e2 != nil || e3 != nil || e4 != nil {
 		return
 	}
-	_ = os.Rename(f.Name(), filepath.Join(dir, name))
+	if os.Rename(f.Name(), filepath.Join(dir, name)) == nil {
+		sweep(dir)
+	}
+}
+
+// sweep removes the cache files that are too many, and what crashes left.
+func sweep(dir string) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	var kept []fs.FileInfo
+	for _, d := range list {
+		fi, err := d.Info()
+		switch {
+		case err != nil || !fi.Mode().IsRegular():
+		case strings.HasPrefix(d.Name(), partPrefix):
+			if time.Since(fi.ModTime()) > partAge {
+				_ = os.Remove(filepath.Join(dir, d.Name()))
+			}
+		case strings.HasSuffix(d.Name(), cacheSuffix):
+			kept = append(kept, fi)
+		}
+	}
+	slices.SortFunc(kept, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	for _, fi := range kept[min(len(kept), maxCaches):] {
+		_ = os.Remove(filepath.Join(dir, fi.Name()))
+	}
 }

@@ -1,10 +1,13 @@
 package dlp
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/dissect"
 	"weir/rules"
@@ -252,6 +255,33 @@ func TestCache(t *testing.T) {
 		t.Error("read although it was changed")
 	}
 	compile()
+}
+
+// TestCacheIsBounded: databases that were used longest ago go, and what crashes left.
+func TestCacheIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-2 * partAge)
+	for i := range maxCaches + 10 {
+		name := filepath.Join(dir, fmt.Sprintf("%02d%s", i, cacheSuffix))
+		if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Chtimes(name, old, old.Add(-time.Duration(i)*time.Second))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, at := range map[string]time.Time{partPrefix + "dead": old, partPrefix + "alive": time.Now(), "foreign": old} {
+		name = filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Chtimes(name, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeCache(dir, "new"+cacheSuffix, []byte("key"), []byte("x"))
+	caches, _ := filepath.Glob(filepath.Join(dir, "*"+cacheSuffix))
+	all, _ := os.ReadDir(dir)
+	if _, ok := readCache(dir, "new"+cacheSuffix, []byte("key")); !ok || len(caches) != maxCaches || len(all) != maxCaches+2 {
+		t.Errorf("%d caches of %d files are left, want %d and two others; the newest is read: %v", len(caches), len(all), maxCaches, ok)
+	}
+	if filepath.Base(caches[maxCaches-2]) != fmt.Sprintf("%02d%s", maxCaches-2, cacheSuffix) {
+		t.Errorf("not the oldest ones have gone: %v", caches)
+	}
 }
 
 // TestAfterGap finds what begins with the first byte after bytes that were never seen.
