@@ -10,16 +10,17 @@ type both struct {
 	log *AlertLog
 }
 
-// Write implements alert.Sink.
+// Write implements alert.Sink. The file comes first: what somebody has seen must not be gone after a crash.
 func (b *both) Write(ev *alert.Event) error {
-	if ev.Type == "alert" || ev.Type == "info" {
-		line, err := alert.AppendEVE(nil, ev)
-		if err != nil {
-			return err
-		}
+	err := b.eve.Write(ev)
+	if ev.Type != "alert" && ev.Type != "info" {
+		return err
+	}
+	line, lerr := alert.AppendEVE(nil, ev)
+	if lerr == nil {
 		b.log.Add(line)
 	}
-	return b.eve.Write(ev)
+	return err // lerr is the file's, too
 }
 
 // Close implements alert.Sink.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,6 +80,7 @@ func (c *Client) Alerts(ctx context.Context, follow bool, fn func(line []byte) e
 	}
 	lines := bufio.NewScanner(r.Body)
 	lines.Buffer(make([]byte, 0, 64<<10), maxEVELine)
+	lines.Split(wholeLines)
 	for lines.Scan() {
 		if err := fn(lines.Bytes()); err != nil {
 			return err
@@ -93,6 +95,14 @@ func (c *Client) Alerts(ctx context.Context, follow bool, fn func(line []byte) e
 		return fmt.Errorf("control socket %s: %w", c.socket, err)
 	}
 	return nil
+}
+
+// wholeLines is bufio.ScanLines without the end of a line that the daemon did not live to finish.
+func wholeLines(data []byte, end bool) (int, []byte, error) {
+	if end && bytes.IndexByte(data, '\n') < 0 {
+		return len(data), nil, nil
+	}
+	return bufio.ScanLines(data, false)
 }
 
 // ask sends a request and decodes the answer into v.

@@ -83,8 +83,8 @@ func listenControl(path string) (*Control, *peerListener, error) {
 		n.Close()
 		return nil, nil, errors.New("another weir answers there (stop it first: systemctl stop weir)")
 	}
-	hidden := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%d", filepath.Base(path), os.Getpid()))
-	os.Remove(hidden)
+	hidden := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	os.Remove(hidden) // a crash may have left it
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
 	if err != nil {
 		if errors.Is(err, unix.EINVAL) {

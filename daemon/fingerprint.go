@@ -20,6 +20,11 @@ func fingerprintKey(dir string, keep bool) ([]byte, error) {
 	switch {
 	case err == nil && len(key) == keySize:
 		return key, nil
+	case err == nil && len(key) == 0: // a crash came between making and writing it: nobody has used it
+		err = os.Remove(path)
+		if err == nil {
+			err = fs.ErrNotExist
+		}
 	case err == nil:
 		return nil, fmt.Errorf("%s: %d bytes, want %d (restore it, or remove it: fingerprints of old events then no longer compare)", path, len(key), keySize)
 	}

@@ -107,13 +107,13 @@ func TestNotifier(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		n.watch(ctx, tick, func() error { e := answers[0]; answers = answers[1:]; return e })
+		n.watch(ctx, tick, func() error { e := answers[0]; answers = answers[1:]; return e }, func() string { return "4 taps" })
 	}()
 	tick <- time.Time{}
 	tick <- time.Time{}
 	cancel()
 	<-done
-	want := `^READY=1\nSTATUS=4 taps WATCHDOG=0\|STATUS=x\|RELOADING=1\nMONOTONIC_USEC=[0-9]+\|STOPPING=1\|WATCHDOG=1\|STATUS=hangs: tap 3\|WATCHDOG=1$`
+	want := `^READY=1\nSTATUS=4 taps WATCHDOG=0\|STATUS=x\|RELOADING=1\nMONOTONIC_USEC=[0-9]+\|STOPPING=1\|WATCHDOG=1\|STATUS=hangs: tap 3\|WATCHDOG=1\|STATUS=4 taps$`
 	if text := strings.Join(got, "|"); !regexp.MustCompile(want).MatchString(text) {
 		t.Errorf("got %q", text)
 	}

@@ -41,25 +41,39 @@ func (n *Notifier) Stopping() { n.send(sd.SdNotifyStopping) }
 // Status sets the line that systemctl status shows.
 func (n *Notifier) Status(text string) { n.send(statusLine(text)) }
 
-// Watchdog keeps systemd's watchdog quiet until ctx ends, for as long as working returns nil: it says what hangs, and
-// is called from one goroutine, every half of the interval. Once it does not, systemd kills and restarts the daemon. It
-// returns at once where the unit has no WatchdogSec.
-func (n *Notifier) Watchdog(ctx context.Context, working func() error) {
+// Interval returns the unit's WatchdogSec, 0 if it has none.
+func (n *Notifier) Interval() time.Duration {
 	interval, err := sd.SdWatchdogEnabled(false)
-	if err != nil || interval <= 0 {
-		return
+	if err != nil {
+		return 0
 	}
-	tick := time.NewTicker(interval / 2)
-	defer tick.Stop()
-	n.watch(ctx, tick.C, working)
+	return interval
 }
 
-func (n *Notifier) watch(ctx context.Context, tick <-chan time.Time, working func() error) {
-	for {
+// Watchdog keeps systemd's watchdog quiet until ctx ends, for as long as working returns nil: it says what hangs, and
+// is called from one goroutine, a few times in the interval. Once it does not, systemd kills and restarts the daemon. What hangs
+// stands in the status, and after it line again. It returns at once where the unit has no WatchdogSec.
+func (n *Notifier) Watchdog(ctx context.Context, working func() error, line func() string) {
+	interval := n.Interval()
+	if interval <= 0 {
+		return
+	}
+	tick := time.NewTicker(interval / 4)
+	defer tick.Stop()
+	n.watch(ctx, tick.C, working, line)
+}
+
+func (n *Notifier) watch(ctx context.Context, tick <-chan time.Time, working func() error, line func() string) {
+	for hung := false; ; {
 		if err := working(); err != nil {
+			hung = true
 			n.Status("hangs: " + err.Error())
 		} else {
 			n.send(sd.SdNotifyWatchdog)
+			if hung {
+				hung = false
+				n.Status(line())
+			}
 		}
 		select {
 		case <-ctx.Done():

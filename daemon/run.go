@@ -9,8 +9,11 @@ import (
 	"os/signal"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"weir/alert"
 	"weir/capture"
@@ -25,9 +28,13 @@ import (
 
 // Daemon is `weir run`: what is wired together, from the first ring to the last event.
 type Daemon struct {
-	conf    *Config
-	log     *slog.Logger
-	started time.Time
+	conf     *Config
+	log      *slog.Logger
+	started  time.Time
+	patience time.Duration // after which something that has not moved hangs
+	turn     atomic.Int64  // ns since the epoch: when serve last came round
+	hung     bool          // the watchdog's: what healthy said last
+	up       atomic.Bool   // it was ready once
 
 	engine *engine.Engine
 	lanes  chan *engine.Lane
@@ -42,12 +49,14 @@ type Daemon struct {
 	latency latency
 	naming  *naming
 
-	reloading sync.Mutex // one reload at a time, and none once the daemon ends
+	hangup    chan struct{} // a SIGHUP that waits for its reload
+	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
 
 	mu       sync.Mutex // guards what follows
 	db       *dlp.Database
 	rules    int
 	loaded   time.Time
+	stale    string          // why the last reload failed, "" if it did not: then the rules on disk are not in force
 	taps     map[int]*tap    // by interface index
 	gone     engine.Counters // of taps that have ended
 	goneRing capture.Stats
@@ -62,11 +71,19 @@ const (
 	storeQueue  = 64 << 20 // bytes of evidence that may wait for the disk
 )
 
-// Run runs the daemon until ctx is done or a signal says stop. Problems with the rules at the start are returned as an
-// error; later ones leave the old rules in force.
+// Run runs the daemon until ctx is done or a signal says stop. Errors in the rules at the start are returned; later ones leave the old
+// rules in force. Warnings are the caller's to tell.
 func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
+	if err := capture.Permitted(); err != nil {
+		return err
+	}
+	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // a core would hold packets, and what was found in them
 	d := &Daemon{conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, blind: map[string]string{},
-		twice: newTwice(), notify: NewNotifier(), alerts: NewAlertLog()}
+		twice: newTwice(), notify: NewNotifier(), alerts: NewAlertLog(), hangup: make(chan struct{}, 1)}
+	d.patience = patience(d.notify.Interval())
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGHUP) // else one that comes early would end it
+	defer signal.Stop(signals)
 	tuneGC(int64(conf.Budget.Memory - conf.Capture.Ring))
 	if err := d.open(); err != nil {
 		return err
@@ -81,17 +98,16 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
-	go d.notify.Watchdog(ctx, d.healthy)
-	err = d.serve(ctx, links)
+	d.turn.Store(time.Now().UnixNano())
+	go d.notify.Watchdog(ctx, d.working, d.line)
+	go d.reloads(ctx)
+	err = d.serve(ctx, links, signals)
 	return errors.Join(err, d.close())
 }
 
 // open makes everything that packets will meet, before there are any.
 func (d *Daemon) open() error {
 	set, problems := LoadRules(d.conf.RulePaths(), d.conf.Rules.Builtin)
-	for _, p := range problems {
-		d.log.Warn("rules", "problem", p.String())
-	}
 	if err := problems.Err(); err != nil {
 		return err
 	}
@@ -100,9 +116,9 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.rules, d.loaded = len(set.Rules), time.Now()
-	for _, dir := range []string{d.conf.Paths.Log, d.conf.Paths.Run} {
-		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return err
+	for _, f := range []struct{ key, dir string }{{"log", d.conf.Paths.Log}, {"run", d.conf.Paths.Run}} {
+		if err := os.MkdirAll(f.dir, 0o750); err != nil {
+			return fmt.Errorf("[paths] %s: %w", f.key, err)
 		}
 	}
 	d.store, err = pcapstore.Open(d.conf.Paths.Pcap(), pcapstore.Options{Quota: int64(d.conf.Pcap.Quota), App: "weir " + Version(), Queue: storeQueue})
@@ -149,11 +165,13 @@ func (d *Daemon) emit(ev *alert.Event) {
 }
 
 // serve follows interfaces and signals until it is told to stop.
-func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
-	defer signal.Stop(signals)
+func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals chan os.Signal) error {
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	out, line := outputs{d: d}, ""
 	for {
+		d.turn.Store(time.Now().UnixNano())
 		select {
 		case ev, ok := <-links:
 			if ctx.Err() != nil {
@@ -168,14 +186,21 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event) error {
 		case sig := <-signals:
 			switch sig {
 			case syscall.SIGHUP:
-				if err := d.Reload().Err(); err != nil {
-					d.log.Error("reload: the old rules stay in force", "problem", err.Error())
+				select {
+				case d.hangup <- struct{}{}:
+				default: // the reload that is waited for reads what is on disk now, too
 				}
 			case syscall.SIGUSR1:
 				d.reopenLog()
 			default:
 				d.log.Info("stopping", "signal", sig.String())
 				return nil
+			}
+		case <-tick.C:
+			out.look()
+			if now := d.line(); d.up.Load() && now != line {
+				line = now
+				d.notify.Status(line)
 			}
 		case <-ctx.Done():
 			return nil
@@ -196,6 +221,9 @@ func (d *Daemon) link(ev workload.Event) error {
 	case workload.Departed:
 		d.naming.forget(ev.Interface.Index)
 		d.detach(ev.Interface.Index)
+		d.mu.Lock()
+		delete(d.blind, ev.Interface.Name)
+		d.mu.Unlock()
 	case workload.Changed:
 		d.naming.see(ev.Interface, at)
 	case workload.Listed:
@@ -210,6 +238,7 @@ func (d *Daemon) link(ev workload.Event) error {
 // has to be asked.
 func (d *Daemon) ready() (err error) {
 	d.naming.settle()
+	d.up.Store(true)
 	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{Status: d.Status, Reload: d.Reload, Alerts: d.alerts, Workloads: d.Workloads})
 	if err != nil {
 		return err
@@ -219,20 +248,59 @@ func (d *Daemon) ready() (err error) {
 			return err
 		}
 	}
-	d.mu.Lock()
-	line := fmt.Sprintf("watching %d interfaces, %d rules", len(d.taps), d.rules)
-	d.mu.Unlock()
+	line := d.line()
 	d.notify.Ready(line)
 	d.log.Info("ready", "status", line)
 	return nil
+}
+
+// line says in one line what the daemon does; systemctl status shows it.
+func (d *Daemon) line() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := fmt.Sprintf("watching %d interfaces, %d rules", len(d.taps), d.rules)
+	if n := len(d.blind); n > 0 {
+		s += fmt.Sprintf("; %d interfaces are not watched (weir status)", n)
+	}
+	if d.stale != "" {
+		s += "; the last reload failed, the old rules are in force (weir check)"
+	}
+	return s
+}
+
+// reloads does what SIGHUP asks for, beside serve: rules may take seconds to compile, and interfaces come meanwhile.
+func (d *Daemon) reloads(ctx context.Context) {
+	for {
+		select {
+		case <-d.hangup:
+			d.Reload()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Reload puts the rules on disk in force. With an error among the problems the old ones stay.
 func (d *Daemon) Reload() rules.Problems {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	d.notify.Reloading()
-	defer d.notify.Ready("reloaded")
+	if d.up.Load() { // else the end of the reload would say that it is ready
+		d.notify.Reloading()
+		defer func() { d.notify.Ready(d.line()) }()
+	}
+	problems := d.reload()
+	stale := ""
+	if err := problems.Err(); err != nil {
+		stale = err.Error()
+		d.log.Error("reload: the old rules stay in force", "problem", stale)
+	}
+	d.mu.Lock()
+	d.stale = stale
+	d.mu.Unlock()
+	return problems
+}
+
+func (d *Daemon) reload() rules.Problems {
 	d.reopenLog()
 	set, problems := LoadRules(d.conf.RulePaths(), d.conf.Rules.Builtin)
 	if problems.Failed() {

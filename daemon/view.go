@@ -5,7 +5,6 @@ import (
 	"runtime/metrics"
 	"slices"
 	"strings"
-	"time"
 
 	"weir/dlp"
 	"weir/engine"
@@ -16,7 +15,7 @@ func (d *Daemon) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := Status{
-		Version: Version(), Started: d.started, Ready: d.control != nil, Config: d.conf.File,
+		Version: Version(), Started: d.started, Ready: d.up.Load(), Config: d.conf.File,
 		Rules: d.rules, RulesLoaded: d.loaded,
 		Slices: SlicesStatus{Dir: d.conf.Paths.Pcap(), Bytes: d.store.Usage(), Quota: int64(d.conf.Pcap.Quota)},
 	}
@@ -34,6 +33,15 @@ func (d *Daemon) Status() Status {
 		s.Warnings = append(s.Warnings, name+" is not watched: "+why)
 	}
 	s.Warnings = append(s.Warnings, d.naming.problems()...)
+	if d.stale != "" {
+		s.Warnings = append(s.Warnings, "the last reload failed, the old rules are in force: "+d.stale)
+	}
+	if busy := d.queue.Busy(); busy > stuckAfter {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("events to %s: %s", d.conf.Paths.EVE(), why(busy)))
+	}
+	if busy := d.store.Busy(); busy > stuckAfter {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("slices to %s: %s", d.conf.Paths.Pcap(), why(busy)))
+	}
 	if n := d.queue.Failed(); n > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events could not be written to %s (is the disk full?)", n, d.conf.Paths.EVE()))
 	}
@@ -93,30 +101,6 @@ func (d *Daemon) Snapshot() Snapshot {
 		Slices: st.Written, SlicesFailed: st.Failed + st.Refused, SliceBytes: d.store.Usage(), SliceQuota: int64(d.conf.Pcap.Quota),
 		Rules: d.rules, RulesLoaded: d.loaded, Panics: c.Panics,
 	}
-}
-
-// healthy returns what hangs: nil if every tap came back from its ring within a while.
-func (d *Daemon) healthy() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, t := range d.taps {
-		if since := time.Since(time.Unix(0, t.seen.Load())); since > hangAfter {
-			return hang{t.iface.Name, since}
-		}
-	}
-	return nil
-}
-
-const hangAfter = 10 * time.Second // ticks come every second
-
-// hang is a tap that has not come back from its work.
-type hang struct {
-	iface string
-	since time.Duration
-}
-
-func (h hang) Error() string {
-	return h.iface + " has not been served for " + h.since.Round(time.Second).String()
 }
 
 func goMemory() int64 {

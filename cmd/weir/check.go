@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"log/slog"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -77,8 +77,11 @@ func countFrom(set *rules.Set, paths []string) (n int) {
 func report(problems rules.Problems) error {
 	bad := false
 	for _, p := range problems {
-		fmt.Fprintf(os.Stderr, "%s\n", p)
-		bad = bad || p.Level == rules.Error
+		level := slog.LevelWarn
+		if p.Level == rules.Error {
+			level, bad = slog.LevelError, true
+		}
+		complain(level, p.String())
 	}
 	if bad {
 		return exit{code: exitUsage}

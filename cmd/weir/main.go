@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"weir/daemon"
 )
 
 // Exit statuses, as documented.
@@ -50,13 +53,19 @@ func run(args []string) int {
 	var e exit
 	if !errors.As(err, &e) { // what cobra itself refuses is wrong usage
 		text := strings.Join(strings.Fields(err.Error()), " ") // what it suggests stands in lines of its own
-		fmt.Fprintf(os.Stderr, "weir: %s (see: %s --help)\n", text, cmd.CommandPath())
+		complain(slog.LevelError, fmt.Sprintf("weir: %s (see: %s --help)", text, cmd.CommandPath()))
 		return exitUsage
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(os.Stderr, "weir:", text)
+		complain(slog.LevelError, "weir: "+text)
 	}
 	return e.code
+}
+
+// complain writes text to stderr; where that is the journal, each line with its priority.
+func complain(l slog.Level, text string) {
+	p := daemon.Priority(os.Stderr, l)
+	fmt.Fprintln(os.Stderr, p+strings.ReplaceAll(text, "\n", "\n"+p))
 }
 
 func rootCommand() *cobra.Command {

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"weir/daemon"
 )
@@ -26,14 +26,30 @@ disk in force; if there is something wrong with them the old ones stay. Needs ro
 			if err := report(problems); err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-			err := daemon.Run(cmd.Context(), conf, log)
-			if errors.Is(err, fs.ErrPermission) {
-				err = fmt.Errorf("%w (run as root, or name folders in [paths] that you may write to; weir replay needs none of this)", err)
+			_, problems = daemon.LoadRules(conf.RulePaths(), conf.Rules.Builtin)
+			if err := report(problems); err != nil {
+				return err
+			}
+			err := daemon.Run(cmd.Context(), conf, daemon.NewLog(os.Stderr))
+			if next := hint(err); next != "" {
+				err = fmt.Errorf("%w (%s)", err, next)
 			}
 			return failed(err)
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", daemon.DefaultConfigPath, "configuration file")
 	return cmd
+}
+
+// hint returns what to do about an error of the file system, "" for others.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "run as root, or name folders in [paths] that you may write to; weir replay needs none of this"
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return "make room on that disk, or name folders on another one in [paths]"
+	case errors.Is(err, unix.EROFS), errors.Is(err, unix.ENOTDIR):
+		return "name folders in [paths] that can be written to"
+	}
+	return ""
 }

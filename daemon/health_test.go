@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/workload"
+)
+
+func TestPatience(t *testing.T) {
+	for watchdog, want := range map[time.Duration]time.Duration{
+		0: mostPatience, 3 * time.Second: leastPatience, 9 * time.Second: 3 * time.Second, 30 * time.Second: mostPatience, time.Hour: mostPatience,
+	} {
+		if got := patience(watchdog); got != want {
+			t.Errorf("WatchdogSec=%s: got %s, want %s", watchdog, got, want)
+		}
+	}
+}
+
+// TestHealthy makes each part stand still in turn.
+func TestHealthy(t *testing.T) {
+	var log strings.Builder
+	d := &Daemon{patience: mostPatience, taps: map[int]*tap{}, log: slog.New(newJournalHandler(&log))}
+	d.taps[1], d.taps[2] = &tap{iface: workload.Interface{Name: "veth1"}}, &tap{iface: workload.Interface{Name: "veth2"}}
+	now, old := time.Now().UnixNano(), time.Now().Add(-time.Minute).UnixNano()
+	for _, c := range []struct {
+		turn, one, two int64
+		want           string
+	}{
+		{now, now, now, ""},
+		{now, now, old, "veth2 has not been served for 1m0s"},
+		{old, now, now, "the daemon has not come back from news of an interface for 1m0s"},
+		{now, now, now, ""},
+	} {
+		d.turn.Store(c.turn)
+		d.taps[1].seen.Store(c.one)
+		d.taps[2].seen.Store(c.two)
+		got := ""
+		if err := d.working(); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+	if got := strings.Count(log.String(), "<3>msg=\"hangs"); got != 1 || !strings.HasSuffix(log.String(), "<6>msg=\"goes on\"\n") {
+		t.Errorf("log:\n%s", log.String())
+	}
+}
