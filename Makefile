@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 PACKAGES = g++ libhyperscan-dev pkg-config
 # The second line is container runtimes: tests run them in namespaces of their own, nothing of them is started otherwise.
-TESTPACKAGES = iproute2 procps tcpreplay wireshark-common tshark systemd \
+TESTPACKAGES = iproute2 procps tcpreplay wireshark-common tshark systemd systemd-container \
 	containerd runc containernetworking-plugins busybox-static podman docker.io iptables
 export CGO_ENABLED = 1
 
@@ -55,5 +55,10 @@ check: test
 install: build
 	install -D -m 0755 bin/weir $(DESTDIR)/usr/bin/weir
 	install -D -m 0644 systemd/weir.service $(DESTDIR)/usr/lib/systemd/system/weir.service
-	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/weir README.md docs/*.md
+	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/weir README.md DESIGN.md RATIONALE.md LICENSE
+	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/weir/docs docs/*.md
+	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/weir/pcapstore pcapstore/FORMAT.md
+	install -d -m 0755 $(DESTDIR)/usr/share/bash-completion/completions
+	bin/weir completion bash > $(DESTDIR)/usr/share/bash-completion/completions/weir
+	chmod 0644 $(DESTDIR)/usr/share/bash-completion/completions/weir
 	install -d -m 0755 $(DESTDIR)/etc/weir/rules.d $(DESTDIR)/etc/weir/policy.d $(DESTDIR)/usr/share/weir/rules
