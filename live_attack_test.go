@@ -176,44 +176,6 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// TestLiveChurn makes and removes veths under traffic: nothing is left of them.
-func TestLiveChurn(t *testing.T) {
-	needs(t, "ip", "tcpreplay")
-	ns := veth(t)
-	d := startDaemon(t, buildWeir(t), ns, liveRules(t))
-	file := filepath.Join(t.TempDir(), "churn.pcap")
-	writePcap(t, file, request(t, 30001))
-	churn := func(n int) {
-		for i := range n {
-			name := fmt.Sprintf("vethx%d", i%7)
-			command(t, "ip", "-n", ns, "link", "add", name, "type", "veth", "peer", "name", "peer")
-			command(t, "ip", "-n", ns, "link", "set", name, "up")
-			command(t, "ip", "-n", ns, "link", "set", "peer", "up")
-			if i%5 == 0 {
-				command(t, "ip", "netns", "exec", ns, "tcpreplay", "-q", "-t", "-i", "peer", file)
-			}
-			command(t, "ip", "-n", ns, "link", "del", name)
-		}
-		until(t, "the veths to be let go of", func() bool { return len(d.status().Interfaces) == 1 })
-	}
-	churn(5)
-	before := d.descriptors()
-	churn(churns)
-	if after := d.descriptors(); after > before+2 {
-		t.Errorf("%d descriptors are open, %d were before", after, before)
-	}
-	command(t, "ip", "-n", ns, "link", "set", "veth0", "down")
-	command(t, "ip", "-n", ns, "link", "set", "veth0", "up")
-	frames := request(t, 30002)
-	d.send(ns, frames)
-	d.waitPackets(len(frames))
-	if got := alerts(t, d.stop(), "test.token"); got < 1 {
-		t.Errorf("%d alerts after the interface was down", got)
-	}
-}
-
-const churns = 12
-
 // TestLiveDiskFull fills the disk under the log and the slices: the daemon lives, tells it, and writes again when there is
 // room.
 func TestLiveDiskFull(t *testing.T) {

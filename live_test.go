@@ -42,13 +42,6 @@ func command(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
-// buildWeir builds the binary, once per test.
-func buildWeir(t testing.TB) string {
-	bin := filepath.Join(t.TempDir(), "weir")
-	command(t, "go", "build", "-o", bin, "./cmd/weir")
-	return bin
-}
-
 // veth makes a namespace with a pair of veths, removed with the test.
 func veth(t *testing.T) (ns string) {
 	ns = fmt.Sprintf("weir-live-%d", os.Getpid())
@@ -85,12 +78,22 @@ func startDaemon(t *testing.T, bin, ns, rules string, capture ...string) *daemon
 	if err := os.WriteFile(d.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	fetchRules(t, d.dir+"/state")
 	d.launch(ns)
+	keepRules(t, d.dir+"/state")
 	return d
 }
 
 // launch starts the daemon as it is configured, and waits until it is ready.
 func (d *daemonProcess) launch(ns string) {
+	d.t.Helper()
+	if ok := <-d.begin(ns); !ok {
+		d.t.Fatalf("the daemon did not become ready:\n%s", d.lines())
+	}
+}
+
+// begin starts the daemon as it is configured. The channel says whether it became ready.
+func (d *daemonProcess) begin(ns string) <-chan bool {
 	t := d.t
 	t.Helper()
 	d.cmd = exec.Command("ip", "netns", "exec", ns, d.bin, "run", "--config", d.conf)
@@ -117,8 +120,21 @@ func (d *daemonProcess) launch(ns string) {
 		close(ready)
 		d.done <- cmd.Wait()
 	}()
-	if ok := <-ready; !ok {
-		t.Fatalf("the daemon did not become ready:\n%s", d.lines())
+	return ready
+}
+
+// replace changes the configuration, for the next launch.
+func (d *daemonProcess) replace(old, text string) {
+	d.t.Helper()
+	conf, err := os.ReadFile(d.conf)
+	if err == nil && !strings.Contains(string(conf), old) {
+		err = fmt.Errorf("%q is not in the configuration", old)
+	}
+	if err == nil {
+		err = os.WriteFile(d.conf, []byte(strings.Replace(string(conf), old, text, 1)), 0o600)
+	}
+	if err != nil {
+		d.t.Fatal(err)
 	}
 }
 
