@@ -20,7 +20,6 @@ import (
 	"weir/alert"
 	"weir/daemon"
 	"weir/dissect"
-	"weir/engine"
 )
 
 // docRows returns the rows of all tables in a document whose first cell is names in backquotes: the other cells by name.
@@ -249,7 +248,7 @@ func TestDocsEvents(t *testing.T) {
 	ev := &alert.Event{}
 	fill(reflect.ValueOf(ev).Elem())
 	end := netip.MustParseAddrPort("10.0.0.1:80")
-	ev.Src, ev.Dst, ev.App, ev.Stats = end, end, nil, (&engine.Counters{}).Stats()
+	ev.Src, ev.Dst, ev.App, ev.Stats = end, end, nil, (&daemon.Snapshot{}).Stats()
 	for _, ev.Proto = range []uint8{6, 1} {
 		line, err := alert.AppendEVE(nil, ev)
 		if err != nil {

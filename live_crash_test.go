@@ -220,8 +220,9 @@ func (f *follower) follow(ctx context.Context) <-chan struct{} {
 }
 
 func (f *follower) note(ctx context.Context, follow bool) (reached bool) {
-	f.client.Alerts(ctx, follow, func(line []byte) error {
-		if reached = true; !bytes.Contains(line, []byte(`"event_type":"missed"`)) {
+	head := func(*daemon.Seen) error { reached = true; return nil }
+	f.client.Events(ctx, daemon.Ask{Alerts: true, Follow: follow, Last: -1}, head, func(line []byte) error {
+		if _, missed := daemon.Missed(line); !missed {
 			f.lines[string(line)] = true
 		}
 		return nil

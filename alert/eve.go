@@ -355,6 +355,7 @@ func (o *object) weir(e *Event) {
 	}
 	o.counted("held_back", w.HeldBack)
 	o.counted("drops_before", w.DropsBefore)
+	o.counted("lost", w.Lost)
 	o.closeFilled(at)
 }
 

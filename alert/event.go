@@ -2,7 +2,10 @@
 // Event is owned: it shares no packet memory and may be kept. It decides nothing.
 package alert
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Event is one event in the terms of Suricata's EVE JSON, with what EVE has no name for under
 // "weir".
@@ -90,6 +93,7 @@ type Weir struct {
 	Slice       string // id for `weir pcap pull --alert`
 	CaptureFile string // path of the slice
 	DropsBefore uint64 // frames that the interface lost before this event
+	Lost        uint64 // capture.drops: of them, since it was told last
 	Gaps        uint64 // bytes of the flow that were never seen
 	Uninspected *Uninspected
 	Counts      map[string]int // flow: findings per rule in the flow
@@ -100,6 +104,22 @@ type Weir struct {
 type Workload struct {
 	ID, Name, Pod, Namespace, Image string
 	Labels                          map[string]string
+}
+
+// Names returns what a workload is called: NAMESPACE/POD if it is a pod, and its own name; the first is the one to show. A nil Workload has
+// none.
+func (w *Workload) Names() []string {
+	var out []string
+	if w == nil {
+		return out
+	}
+	if w.Pod != "" {
+		out = append(out, strings.TrimPrefix(w.Namespace+"/"+w.Pod, "/"))
+	}
+	if w.Name != "" {
+		out = append(out, w.Name)
+	}
+	return out
 }
 
 // Match is one finding, masked.

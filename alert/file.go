@@ -100,6 +100,22 @@ func (f *File) Write(e *Event) error {
 	if err != nil {
 		return err
 	}
+	return f.added(e, n)
+}
+
+// WriteLine is Write for who has e as an EVE line already, without its newline. The line is borrowed.
+func (f *File) WriteLine(e *Event, line []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return fmt.Errorf("events: %s: %w", f.path, os.ErrClosed)
+	}
+	f.l.buf = append(append(f.l.buf, line...), '\n')
+	return f.added(e, len(line)+1)
+}
+
+// added sees to it that the last line, of n bytes, is written in time.
+func (f *File) added(e *Event, n int) (err error) {
 	if f.full() {
 		err = f.rotate(len(f.l.buf) - n)
 	}

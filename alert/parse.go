@@ -85,6 +85,7 @@ type eveWeir struct {
 	Counts      map[string]int `json:"counts"`
 	HeldBack    uint64         `json:"held_back"`
 	DropsBefore uint64         `json:"drops_before"`
+	Lost        uint64         `json:"lost"`
 }
 
 type eveWorkload struct {
@@ -179,7 +180,7 @@ func (f *eveFlow) flow() (*Flow, error) {
 func (w *eveWeir) weir() Weir {
 	out := Weir{Src: (*Workload)(w.Src), Dst: (*Workload)(w.Dst), Rule: w.Rule, Engine: w.Engine, Severity: w.Severity, Why: w.Why,
 		Slice: w.Slice, Gaps: w.Gaps, Uninspected: (*Uninspected)(w.Uninspected), Counts: w.Counts, HeldBack: w.HeldBack,
-		DropsBefore: w.DropsBefore}
+		DropsBefore: w.DropsBefore, Lost: w.Lost}
 	for _, m := range w.Matches {
 		out.Matches = append(out.Matches, Match(m))
 	}

@@ -29,6 +29,7 @@ var colours = map[string]string{"critical": "1;31", "high": "31", "medium": "33"
 type Table struct {
 	l        lines
 	terminal bool
+	compact  bool // all types alike: no column for rules
 	begun    bool
 }
 
@@ -38,13 +39,26 @@ func NewTable(w io.Writer, terminal bool) *Table {
 	return &Table{l: lines{w: w}, terminal: terminal}
 }
 
+// NewCompact returns a Table for who looks at events of all types as they come: what is most of interest of each, and whether it was let
+// through.
+func NewCompact(w io.Writer, terminal bool) *Table {
+	return &Table{l: lines{w: w}, terminal: terminal, compact: true}
+}
+
 // Write implements Sink.
 func (t *Table) Write(e *Event) error {
+	severity, rule, what := describe(e)
+	if t.compact {
+		severity, what = summarise(e)
+	}
 	if !t.begun {
 		t.begun = true
-		t.row("TIME (UTC)", "SEVERITY", "", "RULE", "SOURCE → DESTINATION", "PROTOCOL", "WHAT")
+		first := "SEVERITY"
+		if t.compact {
+			first = "VERDICT"
+		}
+		t.row("TIME (UTC)", first, "", "RULE", "SOURCE → DESTINATION", "PROTOCOL", "WHAT")
 	}
-	severity, rule, what := describe(e)
 	t.row(time.Unix(0, e.Time).UTC().Format("15:04:05.000"), severity, colours[severity], rule, ends(e), protocol(e), what)
 	if len(t.l.buf) < writeSize {
 		return nil
@@ -74,7 +88,9 @@ func (t *Table) row(when, severity, colour, rule, ends, proto, what string) {
 	} else {
 		b = column(b, severity, severityWidth)
 	}
-	b = column(b, rule, ruleWidth)
+	if !t.compact {
+		b = column(b, rule, ruleWidth)
+	}
 	b = column(b, ends, endsWidth)
 	b = column(b, proto, protoWidth)
 	b = appendShown(b, what)
@@ -131,6 +147,27 @@ func describe(e *Event) (severity, rule, what string) {
 		return e.Type, "", describeStats(e.Stats)
 	}
 	return orType(e.Weir.Severity, e), e.Weir.Rule, e.Weir.Why
+}
+
+// summarise says an event in a line that needs no other: its severity if it has one, else what became of what it tells of.
+func summarise(e *Event) (verdict, what string) {
+	_, name, what := describe(e)
+	switch {
+	case e.Alert != nil:
+		return first(e.Weir.Severity, e.Type), joined(name+":", what)
+	case e.Anomaly != nil:
+		return e.Type, joined(name+":", what)
+	case e.Flow != nil:
+		what = "flow " + joined(name+":", what)
+	case e.App != nil && e.App.Name == "http":
+		if n := e.App.text("length"); n != "" {
+			what = joined(what, n+"B")
+		}
+	}
+	if e.Type == "drop" {
+		return "blocked", what
+	}
+	return "allowed", what
 }
 
 func orType(severity string, e *Event) string { return first(severity, e.Type) }
@@ -193,10 +230,10 @@ func describeApp(a *App) string {
 	switch a.Name {
 	case "http":
 		s := joined(a.text("http_method"), a.text("hostname")+a.text("url"))
-		return joined(s, arrow(a.text("status")))
+		return joined(s, a.text("status"))
 	case "dns":
 		return joined(first(a.text("rrtype"), a.rows("queries", "rrtype")), first(a.text("rrname"), a.rows("queries", "rrname")),
-			arrow(first(a.rows("answers", "rdata"), a.text("rcode"))))
+			first(a.rows("answers", "rdata"), a.text("rcode")))
 	case "tls":
 		return joined(a.text("sni"), a.text("version"), a.text("subject"))
 	}
@@ -207,13 +244,6 @@ func describeApp(a *App) string {
 		}
 	}
 	return strings.Join(parts, " ")
-}
-
-func arrow(s string) string {
-	if s == "" {
-		return ""
-	}
-	return "→ " + s
 }
 
 // joined puts a space between those texts that are not empty.
@@ -310,13 +340,7 @@ func ends(e *Event) string {
 
 func end(a netip.AddrPort, w *Workload, ports bool) string {
 	ports = ports && a.Port() != 0
-	name := ""
-	switch {
-	case w != nil && w.Pod != "" && w.Namespace != "":
-		name = w.Namespace + "/" + w.Pod
-	case w != nil:
-		name = first(w.Name, w.Pod)
-	}
+	name := first(w.Names()...)
 	switch {
 	case name != "" && ports:
 		return name + ":" + strconv.Itoa(int(a.Port()))

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -21,7 +20,6 @@ import (
 const (
 	clientTimeout = 30 * time.Second // for an answer; a reload compiles rules
 	maxAnswer     = 64 << 20         // bytes of one answer
-	maxEVELine    = 4 << 20          // bytes
 )
 
 // Client asks a running daemon over its control socket. Its errors say what to do next.
@@ -47,7 +45,7 @@ func Dial(socket string) *Client {
 // Status asks for the daemon's status.
 func (c *Client) Status() (*Status, error) {
 	var s Status
-	err := c.ask(http.MethodGet, "/status", &s)
+	err := c.ask(http.MethodGet, "/status", nil, &s)
 	if err != nil {
 		return nil, err
 	}
@@ -58,58 +56,15 @@ func (c *Client) Status() (*Status, error) {
 // among the problems the old ones stay in force.
 func (c *Client) Reload() (rules.Problems, error) {
 	var a reloadAnswer
-	err := c.ask(http.MethodPost, "/reload", &a)
+	err := c.ask(http.MethodPost, "/reload", nil, &a)
 	return a.Problems, err
 }
 
-// Alerts calls fn with each of the last events, an EVE line without its newline, oldest first; if follow, also with
-// those that come, until ctx ends, the daemon ends or fn returns an error, which comes back. The line is borrowed. A
-// line with event_type "missed" says how many lines the caller was too slow for.
-func (c *Client) Alerts(ctx context.Context, follow bool, fn func(line []byte) error) error {
-	path := "/alerts"
-	if follow {
-		path += "?follow=1"
-	}
-	r, err := c.send(ctx, http.MethodGet, path)
-	if err != nil {
-		return err
-	}
-	defer r.Body.Close()
-	if r.StatusCode != http.StatusOK {
-		return c.refused(r)
-	}
-	lines := bufio.NewScanner(r.Body)
-	lines.Buffer(make([]byte, 0, 64<<10), maxEVELine)
-	lines.Split(wholeLines)
-	for lines.Scan() {
-		if err := fn(lines.Bytes()); err != nil {
-			return err
-		}
-	}
-	switch err := lines.Err(); {
-	case ctx.Err() != nil:
-		return nil
-	case err == nil && follow, errors.Is(err, io.ErrUnexpectedEOF):
-		return c.failed("the daemon has ended", "systemctl status weir")
-	case err != nil:
-		return fmt.Errorf("control socket %s: %w", c.socket, err)
-	}
-	return nil
-}
-
-// wholeLines is bufio.ScanLines without the end of a line that the daemon did not live to finish.
-func wholeLines(data []byte, end bool) (int, []byte, error) {
-	if end && bytes.IndexByte(data, '\n') < 0 {
-		return len(data), nil, nil
-	}
-	return bufio.ScanLines(data, false)
-}
-
-// ask sends a request and decodes the answer into v.
-func (c *Client) ask(method, path string, v any) error {
+// ask sends a request, with body as JSON unless it is nil, and decodes the answer into v.
+func (c *Client) ask(method, path string, body, v any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), clientTimeout)
 	defer cancel()
-	r, err := c.send(ctx, method, path)
+	r, err := c.send(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
@@ -123,8 +78,16 @@ func (c *Client) ask(method, path string, v any) error {
 	return nil
 }
 
-func (c *Client) send(ctx context.Context, method, path string) (*http.Response, error) {
-	q, err := http.NewRequestWithContext(ctx, method, "http://weir"+path, nil)
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var text io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("control socket %s: %w", c.socket, err)
+		}
+		text = bytes.NewReader(b)
+	}
+	q, err := http.NewRequestWithContext(ctx, method, "http://weir"+path, text)
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", c.socket, err)
 	}
@@ -133,9 +96,9 @@ func (c *Client) send(ctx context.Context, method, path string) (*http.Response,
 	case err == nil:
 		return r, nil
 	case errors.Is(err, unix.ENOENT):
-		return nil, c.failed("no such file: is the daemon running?", "systemctl status weir")
+		return nil, notRunning{c.failed("no such file: is the daemon running?", "systemctl status weir")}
 	case errors.Is(err, unix.ECONNREFUSED):
-		return nil, c.failed("nobody listens: the daemon has died?", "systemctl status weir; journalctl -u weir")
+		return nil, notRunning{c.failed("nobody listens: the daemon has died?", "systemctl status weir; journalctl -u weir")}
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return nil, c.failed("permission denied", "run as root")
 	case errors.Is(err, context.DeadlineExceeded):
@@ -143,6 +106,12 @@ func (c *Client) send(ctx context.Context, method, path string) (*http.Response,
 	}
 	return nil, fmt.Errorf("control socket %s: %w", c.socket, err)
 }
+
+// notRunning is an error that says that there is no daemon.
+type notRunning struct{ error }
+
+// IsNotRunning reports whether a Client's error means that there is no daemon.
+func IsNotRunning(err error) bool { return errors.As(err, new(notRunning)) }
 
 func (c *Client) failed(why, next string) error {
 	return fmt.Errorf("control socket %s: %s (%s)", c.socket, why, next)

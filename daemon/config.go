@@ -31,6 +31,7 @@ type Config struct {
 	Pcap    PcapConfig    `toml:"pcap"`
 	Metrics MetricsConfig `toml:"metrics"`
 	Alerts  AlertsConfig  `toml:"alerts"`
+	Events  EventsConfig  `toml:"events"`
 }
 
 // PathsConfig is the table [paths].
@@ -95,6 +96,11 @@ type AlertsConfig struct {
 	PerSecond int `toml:"per_second"` // in the long run
 }
 
+// EventsConfig is the table [events].
+type EventsConfig struct {
+	Stats Duration `toml:"stats"` // how often the counters are told; 0: only at the end
+}
+
 // DefaultConfig returns the configuration that holds where no file says otherwise.
 func DefaultConfig() *Config {
 	return &Config{
@@ -116,6 +122,7 @@ func DefaultConfig() *Config {
 		Pcap:    PcapConfig{Pre: 64 << 20, Post: Duration(5 * time.Second), Quota: 10 << 30},
 		Metrics: MetricsConfig{Listen: "127.0.0.1:9477"},
 		Alerts:  AlertsConfig{Burst: 100, PerSecond: 10},
+		Events:  EventsConfig{Stats: Duration(time.Minute)},
 	}
 }
 

@@ -5,15 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"weir/pcapstore"
 	"weir/rules"
 )
 
@@ -31,16 +32,24 @@ const (
 type ControlHandlers struct {
 	Status func() Status
 	Reload func() rules.Problems // reads configuration and rules again; with an error among the problems the old ones stay in force
-	Alerts *AlertLog
+	Events *EventLog             // of all types
+	Alerts *EventLog
 	// Workloads says what is behind the watched interfaces.
 	Workloads func() []InterfaceWorkload
+
+	Packets func(context.Context, io.Writer, *pcapstore.Query) (RecentAnswer, error) // writes those that are in memory
+	Audit   func(PullRecord)                                                         // writes down who was given packets
 }
 
 // Control is the daemon's control socket: HTTP/1.1 with JSON over a unix socket, for root and the daemon's own user.
 //
 //	GET  /status             a Status
 //	GET  /workloads          a list of InterfaceWorkload
-//	GET  /alerts             the last events, EVE lines; ?follow=1 and all that come
+//	GET  /events             a line with what there is (Seen), then the last events, EVE lines; ?follow=1 and all that come;
+//	                         ?last=N, ?pod= &workload= &protocol= ... as a Filter has them
+//	GET  /alerts             the same for alerts alone
+//	GET  /packets            ?query=QUERY: recent packets as pcapng; the trailer Weir-Recent holds a RecentAnswer
+//	POST /pulled             a client tells what it read of slices: for the log
 //	POST /reload             {"problems": [...]}; 422 if the old configuration stays in force
 type Control struct {
 	path   string
@@ -48,6 +57,8 @@ type Control struct {
 	server *http.Server
 	done   chan struct{}
 	h      ControlHandlers
+
+	readers chan struct{} // those who go through a log
 }
 
 // ServeControl opens the control socket at path. Call it once the daemon is ready: that the socket is there says so. It
@@ -58,10 +69,14 @@ func ServeControl(path string, h ControlHandlers) (*Control, error) {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	c.h = h
+	c.readers = make(chan struct{}, logReaders)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
 	mux.HandleFunc("GET /workloads", c.workloads)
-	mux.HandleFunc("GET /alerts", c.alerts)
+	mux.HandleFunc("GET /events", c.stream(h.Events))
+	mux.HandleFunc("GET /alerts", c.stream(h.Alerts))
+	mux.HandleFunc("GET /packets", c.packets)
+	mux.HandleFunc("POST /pulled", c.pulled)
 	mux.HandleFunc("POST /reload", c.reload)
 	c.server = &http.Server{
 		Handler:           c.authorise(mux),
@@ -157,50 +172,6 @@ func (c *Control) reload(w http.ResponseWriter, r *http.Request) {
 
 type reloadAnswer struct {
 	Problems rules.Problems `json:"problems"`
-}
-
-func (c *Control) alerts(w http.ResponseWriter, r *http.Request) {
-	follow := false
-	if q := r.URL.Query().Get("follow"); q != "" {
-		var err error
-		if follow, err = strconv.ParseBool(q); err != nil {
-			writeError(w, http.StatusBadRequest, "follow is 1 or 0")
-			return
-		}
-	}
-	lines, f := c.h.Alerts.snapshot(follow)
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	out := http.NewResponseController(w)
-	for _, l := range lines {
-		if !writeLine(w, out, l) {
-			break
-		}
-	}
-	if out.Flush() != nil || f == nil {
-		if f != nil {
-			c.h.Alerts.leave(f)
-		}
-		return
-	}
-	defer c.h.Alerts.leave(f)
-	for {
-		select {
-		case <-r.Context().Done():
-			return
-		case l := <-f.lines:
-			if !writeLine(w, out, l) || out.Flush() != nil {
-				return
-			}
-		}
-	}
-}
-
-func writeLine(w http.ResponseWriter, out *http.ResponseController, line []byte) bool {
-	if out.SetWriteDeadline(time.Now().Add(controlWrite)) != nil {
-		return false
-	}
-	_, err := w.Write(append(line[:len(line):len(line)], '\n'))
-	return err == nil
 }
 
 func writeJSON(w http.ResponseWriter, code int, v any) {

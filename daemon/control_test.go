@@ -13,10 +13,13 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"weir/alert"
+	"weir/pcapstore"
 	"weir/rules"
 )
 
@@ -77,37 +80,71 @@ func TestControlLists(t *testing.T) {
 	}
 }
 
-func TestControlAlerts(t *testing.T) {
-	log := NewAlertLog()
-	log.Add([]byte(`{"n":0}`))
-	control, path := serve(t, ControlHandlers{Alerts: log})
-	c := Dial(path)
-	var got []string
-	if err := c.Alerts(context.Background(), false, func(l []byte) error { got = append(got, string(l)); return nil }); err != nil {
+// told adds an event to a log, as the sink does.
+func told(t *testing.T, log *EventLog, ev *alert.Event) {
+	t.Helper()
+	line, err := alert.AppendEVE(nil, ev)
+	if err != nil {
 		t.Fatal(err)
 	}
+	log.Add(ev, line)
+}
+
+// numbered is an event that can be told from others.
+func numbered(n int) *alert.Event {
+	return &alert.Event{Time: int64(n) * int64(time.Second), Type: "flow", FlowID: uint64(n)}
+}
+
+// numberOf reads it back.
+func numberOf(t *testing.T, line []byte) int {
+	t.Helper()
+	if n, ok := Missed(line); ok {
+		return -int(n)
+	}
+	ev, err := alert.ParseEVE(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(ev.FlowID)
+}
+
+func TestControlFollow(t *testing.T) {
+	log := NewEventLog(1 << 20)
+	told(t, log, numbered(100))
+	told(t, log, numbered(1))
+	control, path := serve(t, ControlHandlers{Alerts: log, Events: log})
+	c := Dial(path)
+	var got []int
+	var seen *Seen
+	head := func(s *Seen) error { seen = s; return nil }
+	ask := Ask{Last: -1, Filter: Filter{Since: time.Unix(50, 0)}}
+	if err := c.Events(context.Background(), ask, head, func(l []byte) error { got = append(got, numberOf(t, l)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got) != "[100]" || seen.Events != 1 || seen.Matched != 1 || !seen.Last.Equal(time.Unix(1, 0)) {
+		t.Errorf("got %v, %+v", got, seen)
+	}
 	stop := errors.New("enough")
-	err := c.Alerts(context.Background(), true, func(l []byte) error {
-		got = append(got, string(l))
-		log.Add(fmt.Appendf(nil, `{"n":%d}`, len(got)))
+	got = nil
+	err := c.Events(context.Background(), Ask{Alerts: true, Last: 1, Follow: true}, head, func(l []byte) error {
+		got = append(got, numberOf(t, l))
 		if len(got) == 5 {
 			return stop
 		}
+		told(t, log, numbered(len(got)+1))
 		return nil
 	})
-	if want := `{"n":0} {"n":0} {"n":2} {"n":3} {"n":4}`; strings.Join(got, " ") != want || err != stop {
-		t.Errorf("got %v, %v, want %s", got, err, want)
+	if fmt.Sprint(got) != "[1 2 3 4 5]" || err != stop {
+		t.Errorf("got %v, %v", got, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := c.Alerts(ctx, true, func([]byte) error { cancel(); return nil }); err != nil {
+	ask = Ask{Last: -1, Follow: true}
+	if err := c.Events(ctx, ask, head, func([]byte) error { cancel(); return nil }); err != nil {
 		t.Errorf("after the caller's end: got %v", err)
 	}
 	closed := make(chan error)
-	err = c.Alerts(context.Background(), true, func([]byte) error {
-		go func() { closed <- control.Close() }()
-		<-control.done // the follower is still there: Close must not wait for it for ever
-		return nil
-	})
+	begin := sync.OnceFunc(func() { go func() { closed <- control.Close() }() })
+	err = c.Events(context.Background(), ask, head, func([]byte) error { begin(); return nil }) // Close must not wait for a follower for ever
 	if e := <-closed; e != nil || err == nil || !strings.Contains(err.Error(), "the daemon has ended") {
 		t.Errorf("after the daemon's end: got %v, %v", err, e)
 	}
@@ -116,33 +153,13 @@ func TestControlAlerts(t *testing.T) {
 	}
 }
 
-func TestAlertLogIsBounded(t *testing.T) {
-	log := NewAlertLog()
-	_, f := log.snapshot(true)
-	for i := range 3 * alertLogLines {
-		log.Add(fmt.Append(nil, i))
-	}
-	lines, _ := log.snapshot(false)
-	if len(lines) != alertLogLines || string(lines[0]) != fmt.Sprint(2*alertLogLines) {
-		t.Errorf("got %d lines from %s", len(lines), lines[0])
-	}
-	for range followQueue {
-		<-f.lines
-	}
-	log.Add([]byte("next"))
-	missed := 3*alertLogLines - followQueue
-	if got, want := string(<-f.lines), fmt.Sprintf(`{"event_type":"missed","weir":{"missed":%d}}`, missed); got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	if got := string(<-f.lines); got != "next" {
-		t.Errorf("got %s, want next", got)
-	}
-	log.leave(f)
-	for range 10 {
-		log.Add(make([]byte, alertLogBytes/3))
-	}
-	if lines, _ := log.snapshot(false); len(lines) != 3 {
-		t.Errorf("got %d long lines, want 3", len(lines))
+// What a client may not ask is refused with the reason.
+func TestControlFollowErrors(t *testing.T) {
+	log := NewEventLog(1 << 10)
+	_, path := serve(t, ControlHandlers{Alerts: log, Events: log})
+	err := Dial(path).Events(context.Background(), Ask{Filter: Filter{Protocol: "htpt"}}, nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "did you mean http?") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -184,26 +201,51 @@ func TestControlErrors(t *testing.T) {
 
 // Who is neither root nor the daemon's user gets nothing, even where the file mode lets them connect.
 func TestControlAsksWhoItIs(t *testing.T) {
-	c := &Control{h: ControlHandlers{Status: func() Status { return Status{Version: "secret"} }}}
-	for _, x := range []struct {
-		name string
-		peer net.Conn
-		want int
-	}{
-		{"root", &peerConn{uid: 0}, 200},
-		{"the daemon's user", &peerConn{uid: uint32(os.Geteuid())}, 200},
-		{"another user", &peerConn{uid: 4242}, 403},
-		{"unknown", &peerConn{err: errors.New("no")}, 403},
-		{"no unix socket", nil, 403},
-	} {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest("GET", "/status", nil)
-		c.authorise(http.HandlerFunc(c.status)).ServeHTTP(w, r.WithContext(withPeer(r.Context(), x.peer)))
-		if w.Code != x.want || (x.want == 403) == strings.Contains(w.Body.String(), "secret") {
-			t.Errorf("%s: got %d %s, want %d", x.name, w.Code, w.Body, x.want)
+	log := NewEventLog(1 << 10)
+	told(t, log, &alert.Event{Type: "flow", AppProto: "secret"})
+	var audited []PullRecord
+	c, _ := serve(t, ControlHandlers{
+		Status: func() Status { return Status{Version: "secret"} },
+		Reload: func() rules.Problems { return rules.Problems{{What: "secret", Level: rules.Warning}} },
+		Events: log, Alerts: log,
+		Packets: func(_ context.Context, w io.Writer, _ *pcapstore.Query) (RecentAnswer, error) {
+			_, err := io.WriteString(w, "secret")
+			return RecentAnswer{Packets: 3, Looked: 9, Interfaces: 1}, err
+		},
+		Audit: func(p PullRecord) { audited = append(audited, p) },
+	})
+	for _, path := range []string{"GET /status", "GET /events", "GET /alerts", "GET /packets?query=host+10.0.0.1", "POST /reload", "POST /pulled"} {
+		for _, x := range []struct {
+			name string
+			peer net.Conn
+			want int
+		}{
+			{"root", &peerConn{uid: 0, pid: 77}, 200},
+			{"the daemon's user", &peerConn{uid: uint32(os.Geteuid()), pid: 77}, 200},
+			{"another user", &peerConn{uid: 4242}, 403},
+			{"unknown", &peerConn{err: errors.New("no")}, 403},
+			{"no unix socket", nil, 403},
+		} {
+			audited = nil
+			method, target, _ := strings.Cut(path, " ")
+			w := deadliner{httptest.NewRecorder()}
+			r := httptest.NewRequest(method, target, strings.NewReader(`{"query":"tcp","packets":3,"looked":9}`))
+			c.server.Handler.ServeHTTP(w, r.WithContext(withPeer(r.Context(), x.peer)))
+			if w.Code != x.want || x.want == 403 && (strings.Contains(w.Body.String(), "secret") || len(audited) > 0) ||
+				x.want == 200 && path != "POST /pulled" && !strings.Contains(w.Body.String(), "secret") {
+				t.Errorf("%s, %s: got %d %s, want %d", path, x.name, w.Code, w.Body, x.want)
+			}
+			if x.want == 200 && strings.Contains(path, "/p") && (len(audited) != 1 || audited[0].PID != 77 || audited[0].Packets != 3) {
+				t.Errorf("%s: written down: %+v", path, audited)
+			}
 		}
 	}
 }
+
+// deadliner is a recorder that may be given deadlines.
+type deadliner struct{ *httptest.ResponseRecorder }
+
+func (deadliner) SetWriteDeadline(time.Time) error { return nil }
 
 func TestControlRefusesOtherUsers(t *testing.T) {
 	if os.Geteuid() != 0 {

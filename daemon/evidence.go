@@ -42,18 +42,6 @@ func ParseQuery(text string, now time.Time) (*pcapstore.Query, error) {
 	return nil, fmt.Errorf("query: %w (see: weir pcap --help)", err)
 }
 
-// WhyEmpty adds a proposal to a pcapstore.Empty that names a value which no slice has; other errors stay as they are.
-func WhyEmpty(err error) error {
-	var e *pcapstore.Empty
-	if !errors.As(err, &e) {
-		return err
-	}
-	if near := rules.Nearest(e.Word, e.Known); near != "" {
-		return errors.New(clean(fmt.Sprintf("%s (did you mean %s?)", e.Why, near)))
-	}
-	return errors.New(clean(e.Error()))
-}
-
 // Evidence is a slice as programs get it told; names as in EVE where EVE has one.
 type Evidence struct {
 	ID          string    `json:"id"`
@@ -74,8 +62,10 @@ type Evidence struct {
 	Bytes       int64     `json:"bytes"`          // of the file
 	First       time.Time `json:"first,omitzero"` // packet
 	Last        time.Time `json:"last,omitzero"`
-	Lost        uint64    `json:"lost"`       // frames, by the capture
-	NotStored   uint64    `json:"not_stored"` // packets that a limit kept out
+	Reach       time.Time `json:"reach,omitzero"` // from then on all packets of the flow are there
+	Overwritten uint64    `json:"overwritten"`    // of those seen before, which were not in memory any more
+	Lost        uint64    `json:"lost"`           // frames, by the capture
+	NotStored   uint64    `json:"not_stored"`     // packets that a limit kept out
 	Why         string    `json:"why,omitempty"`
 	Alerts      []string  `json:"alerts"`   // further ones in it
 	Rules       []string  `json:"rules"`    // theirs
@@ -101,6 +91,10 @@ func NewEvidence(list []pcapstore.Info) []Evidence {
 		}
 		if m.Dst.IsValid() {
 			e.DestIP, e.DestPort, e.dst = m.Dst.Addr().String(), m.Dst.Port(), m.Dst.String()
+		}
+		e.Overwritten = m.Overwritten
+		if m.Reach != 0 {
+			e.Reach = time.Unix(0, m.Reach).UTC()
 		}
 		if i.Complete {
 			e.First, e.Last = time.Unix(0, c.First).UTC(), time.Unix(0, c.Last).UTC()

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"weir/engine"
 )
 
 // Snapshot is what is counted, at one moment. Maps are keyed by the label's value; its values are from fixed lists,
@@ -38,6 +40,9 @@ type Snapshot struct {
 	Rules          int
 	RulesLoaded    time.Time
 	Panics         uint64 // errors inside Weir that were survived
+
+	Counters engine.Counters // all that taps counted
+	Uptime   time.Duration
 }
 
 // AlertLabels are the labels of an alert counter.

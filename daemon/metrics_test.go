@@ -3,14 +3,22 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"weir/alert"
 )
 
 // lockThread keeps the goroutine on a thread that ends with it.
@@ -76,6 +84,61 @@ func TestMetrics(t *testing.T) {
 	}
 	if _, err := ServeMetrics(m.Addr().String(), testSnapshot, nil); err == nil || !strings.Contains(err.Error(), "change [metrics] listen") {
 		t.Errorf("address in use: got %v", err)
+	}
+}
+
+// suggested are the metrics that operators' dashboards are made for, with their labels.
+var suggested = map[string][]string{
+	"weir_capture_packets_total": {"iface_class"}, "weir_capture_drops_total": {"reason"}, "weir_ring_freeze_total": nil, "weir_flows_active": nil,
+	"weir_reassembly_bytes": nil, "weir_reassembly_gaps_total": nil, "weir_native_memory_bytes": {"owner"}, "weir_detect_latency_seconds": nil,
+	"weir_alerts_total": {"ruleset", "action"}, "weir_alerts_suppressed_total": nil, "weir_slices_written_total": nil, "weir_slice_bytes": nil,
+	"weir_rules_loaded": nil, "weir_rules_reload_timestamp_seconds": nil, "weir_attach_failures_total": {"reason"}, "weir_build_info": {"version"},
+}
+
+// TestMetricsLint holds all metrics to Prometheus' own rules of naming, and looks for the suggested ones.
+func TestMetricsLint(t *testing.T) {
+	w := httptest.NewRecorder()
+	metricsHandler(testSnapshot, nil).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	problems, err := promlint.New(strings.NewReader(w.Body.String())).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "weir_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	for name, labels := range suggested {
+		line := regexp.MustCompile(`(?m)^` + name + `(_count)?(\{.*\})? `).FindString(w.Body.String())
+		if line == "" {
+			t.Errorf("no %s", name)
+		}
+		for _, l := range labels {
+			if !strings.Contains(line, l+`="`) {
+				t.Errorf("%s has no label %s: %s", name, l, line)
+			}
+		}
+	}
+}
+
+// Failures to watch an interface are counted, and never go down.
+func TestAttachFailures(t *testing.T) {
+	d := &Daemon{blind: map[string]string{}, failures: map[string]uint64{}, log: slog.New(slog.DiscardHandler), queue: alert.NewQueue(nil, false)}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{errNoRoom, "no_room"}, {fmt.Errorf("veth1: %w", syscall.ENOMEM), "no_room"}, {fmt.Errorf("veth1: %w", syscall.EPERM), "permission"},
+		{fmt.Errorf("veth1: %w", syscall.ENODEV), "gone"}, {errors.New("x"), "other"},
+	} {
+		d.notWatched("veth1", c.err)
+		if d.failures[c.want] == 0 {
+			t.Errorf("%v: counted as %v, want %s", c.err, d.failures, c.want)
+		}
+	}
+	delete(d.blind, "veth1") // it is watched after all
+	if d.failures["no_room"] != 2 {
+		t.Errorf("got %v", d.failures)
 	}
 }
 

@@ -15,10 +15,11 @@ type peerListener struct {
 	slots chan struct{}
 }
 
-// peerConn is a connection and the user at its other end, as the kernel knows it.
+// peerConn is a connection and who is at its other end, as the kernel knows it.
 type peerConn struct {
 	*net.UnixConn
 	uid     uint32
+	pid     int32
 	err     error // why uid is not known
 	release func()
 }
@@ -32,7 +33,7 @@ func (l *peerListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	p := &peerConn{UnixConn: c, release: sync.OnceFunc(func() { <-l.slots })}
-	p.uid, p.err = peerUser(c)
+	p.uid, p.pid, p.err = peerUser(c)
 	return p, nil
 }
 
@@ -42,10 +43,10 @@ func (p *peerConn) Close() error {
 	return p.UnixConn.Close()
 }
 
-func peerUser(c *net.UnixConn) (uint32, error) {
+func peerUser(c *net.UnixConn) (uid uint32, pid int32, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	var cred *unix.Ucred
 	var credErr error
@@ -56,13 +57,21 @@ func peerUser(c *net.UnixConn) (uint32, error) {
 		err = credErr
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return cred.Uid, nil
+	return cred.Uid, cred.Pid, nil
 }
 
 // peerKey finds a request's *peerConn in its context.
 type peerKey struct{}
+
+// peer returns who asks.
+func peer(ctx context.Context) (uid uint32, pid int32) {
+	if p, ok := ctx.Value(peerKey{}).(*peerConn); ok {
+		return p.uid, p.pid
+	}
+	return 0, 0
+}
 
 func withPeer(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey{}, c)

@@ -201,7 +201,7 @@ var tableEvents = map[string]bool{"alert": true, "info": true, "anomaly": true}
 func (r *Replay) writeStats(c *engine.Counters, q *alert.Queue) {
 	stats := c.Stats()
 	if r.Output == "json" {
-		q.Put(&alert.Event{Time: c.Last, Type: "stats", Stats: stats})
+		q.Put(statsEvent(c.Last, stats))
 	}
 	lines := flatten("", stats, nil)
 	sort.Strings(lines)

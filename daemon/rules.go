@@ -37,6 +37,18 @@ func (c *Config) RulePaths() []string {
 	})
 }
 
+// RuleIDs returns the ids of the rules that are on disk and built in, as far as they can be read.
+func RuleIDs(c *Config) (out []string) {
+	set, _ := LoadRules(c.RulePaths(), true)
+	if set == nil {
+		return nil
+	}
+	for _, r := range set.Rules {
+		out = append(out, r.ID)
+	}
+	return out
+}
+
 // userDir returns where a command without configuration keeps compiled patterns: the user's cache.
 func userDir() string {
 	dir, err := os.UserCacheDir()

@@ -39,7 +39,8 @@ type Daemon struct {
 	engine *engine.Engine
 	lanes  chan *engine.Lane
 	queue  *alert.Queue
-	alerts *AlertLog
+	events *EventLog
+	alerts *EventLog
 	eve    *alert.File
 	store  *pcapstore.Store
 	notify *Notifier
@@ -48,6 +49,8 @@ type Daemon struct {
 	metrics *MetricsServer // nil: none
 	latency latency
 	naming  *naming
+	told    tally
+	reading chan struct{} // one pull of recent packets at a time
 
 	hangup    chan struct{} // a SIGHUP that waits for its reload
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
@@ -56,11 +59,12 @@ type Daemon struct {
 	db       *dlp.Database
 	rules    int
 	loaded   time.Time
-	stale    string          // why the last reload failed, "" if it did not: then the rules on disk are not in force
-	taps     map[int]*tap    // by interface index
-	gone     engine.Counters // of taps that have ended
-	goneRing capture.Stats
+	stale    string            // why the last reload failed, "" if it did not: then the rules on disk are not in force
+	taps     map[int]*tap      // by interface index
+	gone     engine.Counters   // of taps that have ended
 	blind    map[string]string // interface or "" → why it is not looked at
+	failures map[string]uint64 // attempts to watch an interface, by reason
+	lost     window[losses]
 	twice    *twice
 	wg       sync.WaitGroup
 }
@@ -79,7 +83,9 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	}
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // a core would hold packets, and what was found in them
 	d := &Daemon{conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, blind: map[string]string{},
-		twice: newTwice(), notify: NewNotifier(), alerts: NewAlertLog(), hangup: make(chan struct{}, 1)}
+		failures: map[string]uint64{},
+		twice:    newTwice(), notify: NewNotifier(), events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes),
+		reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1)}
 	d.patience = patience(d.notify.Interval())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP) // else one that comes early would end it
@@ -101,7 +107,9 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	d.turn.Store(time.Now().UnixNano())
 	go d.notify.Watchdog(ctx, d.working, d.line)
 	go d.reloads(ctx)
+	stop := d.sampler()
 	err = d.serve(ctx, links, signals)
+	stop()
 	return errors.Join(err, d.close())
 }
 
@@ -128,7 +136,7 @@ func (d *Daemon) open() error {
 	if d.eve, err = alert.NewFile(d.conf.Paths.EVE(), eveMaxBytes, eveKeep); err != nil {
 		return err
 	}
-	d.queue = alert.NewQueue(&both{d.eve, d.alerts}, false)
+	d.queue = alert.NewQueue(&sink{eve: d.eve, events: d.events, alerts: d.alerts}, false)
 	limiter := alert.NewLimiter()
 	limiter.Burst, limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
 	d.engine = engine.New(engine.Config{
@@ -160,6 +168,7 @@ func (d *Daemon) emit(ev *alert.Event) {
 	}
 	if ev.Type == "alert" {
 		d.latency.observe(time.Since(time.Unix(0, ev.Time)))
+		d.told.count(AlertLabels{ev.Weir.Engine, ev.Alert.Action})
 	}
 	d.queue.Put(ev)
 }
@@ -239,7 +248,9 @@ func (d *Daemon) link(ev workload.Event) error {
 func (d *Daemon) ready() (err error) {
 	d.naming.settle()
 	d.up.Store(true)
-	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{Status: d.Status, Reload: d.Reload, Alerts: d.alerts, Workloads: d.Workloads})
+	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{
+		Status: d.Status, Reload: d.Reload, Events: d.events, Alerts: d.alerts, Workloads: d.Workloads, Packets: d.Packets, Audit: d.audit,
+	})
 	if err != nil {
 		return err
 	}
@@ -350,6 +361,7 @@ func (d *Daemon) close() error {
 	if d.naming != nil {
 		d.naming.close()
 	}
+	d.tellStats(time.Now())
 	err := errors.Join(d.queue.Close(), d.store.Close())
 	if d.control != nil {
 		err = errors.Join(err, d.control.Close())

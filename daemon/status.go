@@ -24,6 +24,9 @@ type Status struct {
 	Interfaces   []InterfaceStatus `json:"interfaces"`
 	Memory       MemoryStatus      `json:"memory"`
 	Slices       SlicesStatus      `json:"slices"`
+	Events       EventsStatus      `json:"events"`
+	Lost         []LossStatus      `json:"lost"`
+	NotWatched   []NotWatched      `json:"not_watched"`
 	NotInspected []NotInspected    `json:"not_inspected"`
 	Warnings     []string          `json:"warnings,omitempty"` // for people: what is wrong, and what to do
 }
@@ -37,6 +40,13 @@ type InterfaceStatus struct {
 	Drops    uint64         `json:"drops"`   // frames that the kernel had no room for
 	Freezes  uint64         `json:"freezes"` // times that the ring stood full
 	Flows    int            `json:"flows"`   // now
+
+	// Over the last 10 seconds.
+	PacketsPerSecond float64 `json:"packets_per_second"`
+	DropsPerSecond   float64 `json:"drops_per_second"`
+	FreezesPerSecond float64 `json:"freezes_per_second"`
+
+	RecentSince time.Time `json:"recent_since,omitzero"` // time of the oldest packet in memory; zero: there is none
 }
 
 // MemoryStatus is what memory is taken for, in bytes.
@@ -53,7 +63,39 @@ type SlicesStatus struct {
 	Dir     string `json:"dir"`
 	Bytes   int64  `json:"bytes"`
 	Quota   int64  `json:"quota"`
+	Free    int64  `json:"free"` // bytes on the file system
 	Warning string `json:"warning"`
+
+	// Since the daemon started.
+	Written   uint64 `json:"written"`
+	Failed    uint64 `json:"failed"`     // given up: disk or quota
+	Refused   uint64 `json:"refused"`    // not begun: too many at once, no space
+	NotStored uint64 `json:"not_stored"` // packets that a limit kept out
+	Removed   uint64 `json:"removed"`    // to stay below the quota
+}
+
+// LossStatus is what was lost at one place.
+type LossStatus struct {
+	Reason    string  `json:"reason"` // as metrics have it
+	What      string  `json:"what"`
+	Count     uint64  `json:"count"`             // since the daemon started
+	PerSecond float64 `json:"per_second"`        // over the last 10 seconds
+	Percent   float64 `json:"percent,omitempty"` // of the frames, since the daemon started
+}
+
+// NotWatched is an interface that should be watched and is not.
+type NotWatched struct {
+	Interface string `json:"interface"`
+	Why       string `json:"why"`
+}
+
+// EventsStatus is what became of events.
+type EventsStatus struct {
+	Path     string `json:"path"` // of eve.json
+	Alerts   uint64 `json:"alerts"`
+	HeldBack uint64 `json:"alerts_held_back"` // by the rate limit of each rule and workload
+	Dropped  uint64 `json:"dropped"`          // for want of room in the queue to the disk
+	Failed   uint64 `json:"failed"`           // could not be written
 }
 
 // NotInspected is traffic that was seen but not looked at.
@@ -68,6 +110,12 @@ func (s *Status) normalise() {
 	if s.Interfaces == nil {
 		s.Interfaces = []InterfaceStatus{}
 	}
+	if s.Lost == nil {
+		s.Lost = []LossStatus{}
+	}
+	if s.NotWatched == nil {
+		s.NotWatched = []NotWatched{}
+	}
 	if s.NotInspected == nil {
 		s.NotInspected = []NotInspected{}
 	}
@@ -78,7 +126,9 @@ func (s *Status) normalise() {
 func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 	var b bytes.Buffer
 	s.writeHead(&b, now)
-	s.writeInterfaces(&b)
+	s.writeInterfaces(&b, now)
+	s.writeLost(&b)
+	s.writeNotWatched(&b)
 	s.writeNotInspected(&b)
 	_, err := w.Write(b.Bytes())
 	return err
@@ -104,9 +154,14 @@ func (s *Status) writeHead(b *bytes.Buffer, now time.Time) {
 	if s.Slices.Dir == "" {
 		fmt.Fprintf(t, "Slices\tnone are kept\n")
 	} else {
-		fmt.Fprintf(t, "Slices\t%s, %s of %s\n", s.Slices.Dir, Size(s.Slices.Bytes), Size(s.Slices.Quota))
-		fmt.Fprintf(t, "\t%s\n", s.Slices.Warning)
+		d := &s.Slices
+		fmt.Fprintf(t, "Slices\t%s, %s of %s, %s free on the disk\n", d.Dir, Size(d.Bytes), Size(d.Quota), Size(d.Free))
+		fmt.Fprintf(t, "\t%d written, %d failed, %d refused, %d removed for the quota\n", d.Written, d.Failed, d.Refused, d.Removed)
+		fmt.Fprintf(t, "\t%s\n", d.Warning)
 	}
+	e := &s.Events
+	fmt.Fprintf(t, "Events\t%s, %d alerts (%d more held back by their rate limit), %d dropped, %d not written\n",
+		cmp.Or(e.Path, "-"), e.Alerts, e.HeldBack, e.Dropped, e.Failed)
 	for _, x := range s.warnings() {
 		fmt.Fprintf(t, "Warning\t%s\n", clean(x))
 	}
@@ -122,16 +177,75 @@ func (s *Status) warnings() []string {
 	return out
 }
 
-func (s *Status) writeInterfaces(b *bytes.Buffer) {
+func (s *Status) writeInterfaces(b *bytes.Buffer, now time.Time) {
 	if len(s.Interfaces) == 0 {
 		return
 	}
 	t := table(b)
 	defer t.Flush()
-	fmt.Fprintln(t, "\nINTERFACE\tWORKLOAD\tCONTAINER\tIMAGE\tPACKETS\tDROPS\tFREEZES\tFLOWS")
+	fmt.Fprintln(t, "\nINTERFACE\tWORKLOAD\tCONTAINER\tIMAGE\tPACKETS\tPER S\tDROPS\tPER S\tFREEZES\tPER S\tFLOWS\tIN MEMORY")
+	var all InterfaceStatus
 	for _, i := range s.Interfaces {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%d\t%d\n", clean(i.Name), shown(i.Workload), shown(shortID(i.Who.ID)), shown(i.Who.Image),
-			i.Packets, drops(i.Drops, i.Packets), i.Freezes, i.Flows)
+		reach := "-"
+		if !i.RecentSince.IsZero() {
+			reach = age(now, i.RecentSince)
+		}
+		writeInterface(t, &i, reach)
+		all.add(&i)
+	}
+	if all.Name = "total"; len(s.Interfaces) > 1 {
+		writeInterface(t, &all, "-")
+	}
+}
+
+func (i *InterfaceStatus) add(j *InterfaceStatus) {
+	i.Packets += j.Packets
+	i.Drops += j.Drops
+	i.Freezes += j.Freezes
+	i.Flows += j.Flows
+	i.PacketsPerSecond += j.PacketsPerSecond
+	i.DropsPerSecond += j.DropsPerSecond
+	i.FreezesPerSecond += j.FreezesPerSecond
+}
+
+func writeInterface(t io.Writer, i *InterfaceStatus, reach string) {
+	fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%s\t%d\t%s\n", clean(i.Name), shown(i.Workload), shown(shortID(i.Who.ID)), shown(i.Who.Image), i.Packets, rate(i.PacketsPerSecond),
+		drops(i.Drops, i.Packets), rate(i.DropsPerSecond), i.Freezes, rate(i.FreezesPerSecond), i.Flows, reach)
+}
+
+// rate writes a number of things per second.
+func rate(r float64) string {
+	if r > 0 && r < 10 {
+		return fmt.Sprintf("%.1f", r)
+	}
+	return fmt.Sprintf("%.0f", r)
+}
+
+func (s *Status) writeLost(b *bytes.Buffer) {
+	if len(s.Lost) == 0 {
+		return
+	}
+	t := table(b)
+	defer t.Flush()
+	fmt.Fprintln(t, "\nLOST\tCOUNT\tPER S\tWHAT")
+	for _, l := range s.Lost {
+		count := fmt.Sprint(l.Count)
+		if l.Percent > 0 {
+			count += fmt.Sprintf(" (%.2f%%)", l.Percent)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", l.Reason, count, rate(l.PerSecond), l.What)
+	}
+}
+
+func (s *Status) writeNotWatched(b *bytes.Buffer) {
+	if len(s.NotWatched) == 0 {
+		return
+	}
+	t := table(b)
+	defer t.Flush()
+	fmt.Fprintln(t, "\nNOT WATCHED\tWHY")
+	for _, n := range s.NotWatched {
+		fmt.Fprintf(t, "%s\t%s\n", clean(n.Interface), clean(n.Why))
 	}
 }
 

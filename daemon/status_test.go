@@ -16,12 +16,16 @@ func testStatus() Status {
 		Version: "1.2.3", Started: at, Ready: true, Config: "/etc/weir/weir.toml", Rules: 311, RulesLoaded: at.Add(26 * time.Hour),
 		Interfaces: []InterfaceStatus{
 			{Name: "veth12ab", Workload: "shop/cart", Who: WorkloadStatus{ID: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Name: "cart",
-				Pod: "cart-0", Namespace: "shop", Image: "example.org/cart:1"}, Packets: 1000, Drops: 10, Freezes: 1, Flows: 7},
+				Pod: "cart-0", Namespace: "shop", Image: "example.org/cart:1"}, Packets: 1000, Drops: 10, Freezes: 1, Flows: 7, PacketsPerSecond: 123.4, DropsPerSecond: 0.5, FreezesPerSecond: 0.1,
+				RecentSince: at.Add(26 * time.Hour)},
 			{Name: "vethevil", Workload: "x\x1b[2J\u009b", Packets: 5},
 			{Name: "veth0"},
 		},
 		Memory:       MemoryStatus{Go: 300 << 20, Rings: 24 << 20, Hyperscan: 1500 << 10, Recent: 64 << 20, Budget: 1 << 30},
-		Slices:       SlicesStatus{Dir: "/var/lib/weir/pcap", Bytes: 12345678, Quota: 10 << 30},
+		Slices:       SlicesStatus{Dir: "/var/lib/weir/pcap", Bytes: 12345678, Quota: 10 << 30, Free: 99 << 30, Written: 5, Failed: 1, Refused: 2, NotStored: 3, Removed: 4},
+		Events:       EventsStatus{Path: "/var/log/weir/eve.json", Alerts: 8, HeldBack: 9, Dropped: 10, Failed: 11},
+		Lost:         []LossStatus{{"ring", "frames", 10, 0.5, 0.99}, {"disk", "packets of slices", 3, 0, 0}},
+		NotWatched:   []NotWatched{{"veth7", "permission denied (run as root)"}},
 		NotInspected: []NotInspected{{"tls", 12, 9 << 20}, {"budget", 1, 100}},
 		Warnings:     []string{"veth9: no permission (run as root)"},
 	}

@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"weir/alert"
 	"weir/capture"
@@ -29,6 +32,7 @@ type tap struct {
 	tap   *engine.Tap
 	share share
 	done  chan struct{}
+	watch tapWatch     // guarded by Daemon.mu
 	seen  atomic.Int64 // ns since the epoch: when its ring or its work last came back
 }
 
@@ -42,18 +46,18 @@ func (d *Daemon) attach(i workload.Interface) {
 		return
 	}
 	if s.ring < ringLeast {
-		d.notWatched(i.Name, "no room for a ring (raise [capture] ring)")
+		d.notWatched(i.Name, errNoRoom)
 		return
 	}
 	ring, err := capture.OpenRing(capture.RingConfig{Interface: i.Index, Name: i.Name, Bytes: s.ring})
 	if err != nil {
-		d.notWatched(i.Name, err.Error())
+		d.notWatched(i.Name, err)
 		return
 	}
 	t := &tap{iface: i, ring: ring, share: s, done: make(chan struct{})}
 	t.seen.Store(time.Now().UnixNano())
 	t.tap = d.engine.NewTap(engine.TapConfig{
-		Interfaces: ring.Interfaces, Recent: s.pre, Flows: s.flows, Held: s.held,
+		Interfaces: func() []capture.Interface { return d.interfaces(t) }, Recent: s.pre, Flows: s.flows, Held: s.held,
 		Drops: func() uint64 { return t.readStats().Drops },
 	})
 	d.mu.Lock()
@@ -62,6 +66,15 @@ func (d *Daemon) attach(i workload.Interface) {
 	d.mu.Unlock()
 	d.log.Info("watching", "interface", i.Name, "ring", Size(s.ring).String())
 	d.wg.Go(func() { d.follow(t) })
+}
+
+// interfaces describes a tap's interface, with who is behind it for those who open its packets.
+func (d *Daemon) interfaces(t *tap) []capture.Interface {
+	list := t.ring.Interfaces()
+	for i := range list {
+		list[i].Description = d.naming.of(t.iface.Index).String()
+	}
+	return list
 }
 
 // share is what one tap may take: bytes of its ring, of recent packets, flows, bytes that flows hold.
@@ -93,10 +106,35 @@ func (d *Daemon) shares() share {
 	return s
 }
 
+var errNoRoom = errors.New("no room for a ring (raise [capture] ring)")
+
+// attachReasons are the reasons for which an interface cannot be watched, as metrics name them; "other" is the rest.
+var attachReasons = []struct {
+	name string
+	errs []error
+}{
+	{"no_room", []error{errNoRoom, unix.ENOMEM, unix.ENOBUFS}},
+	{"permission", []error{fs.ErrPermission}},
+	{"gone", []error{unix.ENODEV, unix.ENXIO, fs.ErrNotExist}},
+}
+
+func attachReason(err error) string {
+	for _, r := range attachReasons {
+		for _, e := range r.errs {
+			if errors.Is(err, e) {
+				return r.name
+			}
+		}
+	}
+	return "other"
+}
+
 // notWatched tells that an interface is not looked at, and why.
-func (d *Daemon) notWatched(name, why string) {
+func (d *Daemon) notWatched(name string, err error) {
+	why := err.Error()
 	d.mu.Lock()
 	d.blind[name] = why
+	d.failures[attachReason(err)]++
 	d.mu.Unlock()
 	d.log.Error("not watched", "interface", name, "problem", why)
 	d.queue.Put(&alert.Event{Time: time.Now().UnixNano(), Type: "anomaly", Iface: name,
@@ -143,6 +181,14 @@ func (t *tap) readStats() capture.Stats {
 	return s
 }
 
+// counters returns what was counted of t, its ring's losses with it.
+func (t *tap) counters() *engine.Counters {
+	c := *t.tap.Counters()
+	s := t.readStats()
+	c.Drops, c.Freezes = s.Drops, s.Freezes
+	return &c
+}
+
 // end drains a tap whose ring has ended.
 func (d *Daemon) end(t *tap, why error) {
 	t.ring.Close()
@@ -151,11 +197,9 @@ func (d *Daemon) end(t *tap, why error) {
 	d.lanes <- lane
 	d.mu.Lock()
 	delete(d.taps, t.iface.Index)
-	d.gone.Add(t.tap.Counters())
-	s, _ := t.ring.Stats()
-	d.goneRing.Packets += s.Packets
-	d.goneRing.Drops += s.Drops
-	d.goneRing.Freezes += s.Freezes
+	s := t.readStats()
+	d.tellDrops(t, s.Drops, time.Now())
+	d.gone.Add(t.counters())
 	d.mu.Unlock()
 	if !errors.Is(why, net.ErrClosed) {
 		d.log.Info("not watching any more", "interface", t.iface.Name, "reason", why.Error())

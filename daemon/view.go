@@ -5,6 +5,7 @@ import (
 	"runtime/metrics"
 	"slices"
 	"strings"
+	"time"
 
 	"weir/dlp"
 	"weir/engine"
@@ -12,26 +13,24 @@ import (
 
 // Status says how the daemon is. It may be called from any goroutine.
 func (d *Daemon) Status() Status {
+	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := Status{
 		Version: Version(), Started: d.started, Ready: d.up.Load(), Config: d.conf.File,
 		Rules: d.rules, RulesLoaded: d.loaded,
-		Slices: SlicesStatus{Dir: d.conf.Paths.Pcap(), Bytes: d.store.Usage(), Quota: int64(d.conf.Pcap.Quota)},
 	}
 	for _, t := range d.taps {
-		c, r := t.tap.Counters(), t.readStats()
-		who := d.naming.of(t.iface.Index)
-		s.Interfaces = append(s.Interfaces, InterfaceStatus{Name: t.iface.Name, Workload: who.String(), Who: newWorkloadStatus(who),
-			Packets: c.Frames, Drops: r.Drops, Freezes: r.Freezes, Flows: c.Flow.Active})
+		s.Interfaces = append(s.Interfaces, d.tapStatus(t, now))
 		s.Memory.Rings += int64(t.share.ring)
 		s.Memory.Recent += int64(t.share.pre)
 	}
 	slices.SortFunc(s.Interfaces, func(a, b InterfaceStatus) int { return strings.Compare(a.Name, b.Name) })
 	s.Memory.Go, s.Memory.Hyperscan, s.Memory.Budget = goMemory(), dlp.NativeBytes(), int64(d.conf.Budget.Memory)
 	for name, why := range d.blind {
-		s.Warnings = append(s.Warnings, name+" is not watched: "+why)
+		s.NotWatched = append(s.NotWatched, NotWatched{name, why})
 	}
+	slices.SortFunc(s.NotWatched, func(a, b NotWatched) int { return strings.Compare(a.Interface, b.Interface) })
 	s.Warnings = append(s.Warnings, d.naming.problems()...)
 	if d.stale != "" {
 		s.Warnings = append(s.Warnings, "the last reload failed, the old rules are in force: "+d.stale)
@@ -42,14 +41,24 @@ func (d *Daemon) Status() Status {
 	if busy := d.store.Busy(); busy > stuckAfter {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("slices to %s: %s", d.conf.Paths.Pcap(), why(busy)))
 	}
-	if n := d.queue.Failed(); n > 0 {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events could not be written to %s (is the disk full?)", n, d.conf.Paths.EVE()))
-	}
-	if n := d.queue.Dropped(); n > 0 {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events found no room in the queue to %s (is the disk slow?)", n, d.conf.Paths.EVE()))
-	}
-	slices.Sort(s.Warnings)
 	c := d.total()
+	d.storeStatus(&s)
+	s.Events = EventsStatus{Path: d.conf.Paths.EVE(), Alerts: d.told.total(), HeldBack: c.HeldBack, Dropped: d.queue.Dropped(), Failed: d.queue.Failed()}
+	if n := s.Events.Failed; n > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events could not be written to %s (is the disk full?)", n, s.Events.Path))
+	}
+	if n := s.Events.Dropped; n > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events found no room in the queue to %s (is the disk slow?)", n, s.Events.Path))
+	}
+	before, seconds := d.lost.since(now)
+	for i, n := range d.losses(&c) {
+		k := lossKinds[i]
+		l := LossStatus{Reason: k.reason, What: k.what, Count: n, PerSecond: perSecond(n, before[i], seconds)}
+		if k.reason == "ring" && n > 0 {
+			l.Percent = 100 * float64(n) / float64(n+c.Frames)
+		}
+		s.Lost = append(s.Lost, l)
+	}
 	for _, x := range []NotInspected{
 		{Reason: "frames that could not be decoded", Count: c.Undecoded},
 		{Reason: "bytes of streams that were never seen", Bytes: c.Flow.GapBytes},
@@ -64,42 +73,76 @@ func (d *Daemon) Status() Status {
 	return s
 }
 
+// tapStatus says how a tap is. d.mu is held.
+func (d *Daemon) tapStatus(t *tap, now time.Time) InterfaceStatus {
+	c, who := t.counters(), d.naming.of(t.iface.Index)
+	before, seconds := t.watch.since(now)
+	i := InterfaceStatus{
+		Name: t.iface.Name, Workload: who.String(), Who: newWorkloadStatus(who), Packets: c.Frames, Drops: c.Drops, Freezes: c.Freezes, Flows: c.Flow.Active,
+		PacketsPerSecond: perSecond(c.Frames, before.packets, seconds), DropsPerSecond: perSecond(c.Drops, before.drops, seconds),
+		FreezesPerSecond: perSecond(c.Freezes, before.freezes, seconds),
+	}
+	if c.Oldest != 0 {
+		i.RecentSince = time.Unix(0, c.Oldest).UTC()
+	}
+	return i
+}
+
+func (d *Daemon) storeStatus(s *Status) {
+	c := d.store.Counters()
+	s.Slices = SlicesStatus{Dir: d.conf.Paths.Pcap(), Bytes: d.store.Usage(), Quota: int64(d.conf.Pcap.Quota),
+		Written: c.Written, Failed: c.Failed, Refused: c.Refused, NotStored: c.NotStored, Removed: c.Removed}
+	free, err := d.store.Free()
+	if err != nil {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("free space of %s: %v", s.Slices.Dir, err))
+	}
+	s.Slices.Free = free
+	if n := c.Failed + c.Refused; n > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d slices were given up: disk, quota or too many at once (events evidence.refused and evidence.lost say why)", n))
+	}
+}
+
 // total sums the counters of all taps, those that have ended too. d.mu is held.
 func (d *Daemon) total() engine.Counters {
 	sum := d.gone
 	for _, t := range d.taps {
-		sum.Add(t.tap.Counters())
+		sum.Add(t.counters())
 	}
 	return sum
 }
 
-// Snapshot returns what is counted, for metrics. It may be called from any goroutine.
+// Snapshot returns what is counted, for metrics and stats events. It may be called from any goroutine.
 func (d *Daemon) Snapshot() Snapshot {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c, ring := d.total(), d.goneRing
+	c := d.total()
 	native := map[string]int64{"hyperscan": dlp.NativeBytes(), "ring": 0}
 	recent := int64(0)
 	for _, t := range d.taps {
-		r := t.readStats()
-		ring.Drops += r.Drops
-		ring.Freezes += r.Freezes
 		native["ring"] += int64(t.share.ring)
 		recent += int64(t.share.pre)
 	}
 	st := d.store.Counters()
+	lost := d.losses(&c)
+	drops := map[string]uint64{}
+	for i, k := range lossKinds {
+		drops[k.reason] = lost[i]
+	}
+	failures := map[string]uint64{"other": d.failures["other"]}
+	for _, r := range attachReasons {
+		failures[r.name] = d.failures[r.name]
+	}
 	return Snapshot{
 		Packets: map[string]uint64{"veth": c.Frames},
-		Drops:   map[string]uint64{"ring": ring.Drops, "queue": d.queue.Dropped(), "budget": c.Flow.BudgetGaps, "disk": st.NotStored},
-		Freezes: ring.Freezes, Interfaces: len(d.taps),
-		AttachFailures: map[string]uint64{"attach": uint64(len(d.blind))},
+		Drops:   drops,
+		Freezes: c.Freezes, Interfaces: len(d.taps),
+		AttachFailures: failures,
 		Flows:          c.Flow.Active, Held: int64(c.Flow.Held), Gaps: c.Flow.Gaps,
 		Uninspected: map[string]uint64{"gap": c.Flow.GapBytes, "shed": c.Shed},
 		Native:      native, Recent: recent,
-		Alerts:     map[AlertLabels]uint64{{Engine: "all", Action: "allowed"}: c.Alerts},
-		Suppressed: c.HeldBack, EventsDropped: d.queue.Dropped(), EventsFailed: d.queue.Failed(), Latency: d.latency.read(),
+		Alerts: d.told.read(), Suppressed: c.HeldBack, EventsDropped: d.queue.Dropped(), EventsFailed: d.queue.Failed(), Latency: d.latency.read(),
 		Slices: st.Written, SlicesFailed: st.Failed + st.Refused, SliceBytes: d.store.Usage(), SliceQuota: int64(d.conf.Pcap.Quota),
-		Rules: d.rules, RulesLoaded: d.loaded, Panics: c.Panics,
+		Rules: d.rules, RulesLoaded: d.loaded, Panics: c.Panics, Counters: c, Uptime: time.Since(d.started),
 	}
 }
 

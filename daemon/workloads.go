@@ -54,7 +54,7 @@ func (c *Control) workloads(w http.ResponseWriter, r *http.Request) {
 
 // Workloads asks for the workloads that the daemon knows.
 func (c *Client) Workloads() (list []InterfaceWorkload, err error) {
-	err = c.ask(http.MethodGet, "/workloads", &list)
+	err = c.ask(http.MethodGet, "/workloads", nil, &list)
 	return list, err
 }
 

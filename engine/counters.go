@@ -20,6 +20,7 @@ type tapCounters struct {
 // Counters is a copy of what a tap counted; all of it, or the sum of several taps'.
 type Counters struct {
 	Frames, Bytes                     uint64 // bytes as on the wire
+	Drops, Freezes                    uint64 // frames that the source lost, times it stood full: for who reads the source to fill in
 	NoIP                              uint64 // frames without IP: ARP, spanning tree ...
 	Undecoded                         uint64 // frames that could not be decoded
 	Messages, Notes, Malformed        uint64
@@ -34,6 +35,7 @@ type Counters struct {
 	Flow                              flow.Counters
 	Defrag                            flow.DefragCounters
 	Last                              int64 // time of the last frame, ns since the epoch
+	Oldest                            int64 // time of the oldest recent packet, ns since the epoch; 0: none is kept
 }
 
 // snapshot is what publish leaves for readers in other goroutines.
@@ -61,6 +63,7 @@ func (t *Tap) read() *Counters {
 		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics,
 		ShedFlows: c.shedFlows, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
 		Undecodable: t.env.Count.Undecodable + t.undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.defrag.Counters, Last: t.now,
+		Oldest: t.recent.Oldest(),
 	}
 }
 
@@ -76,6 +79,8 @@ func (t *Tap) Counters() *Counters {
 func (c *Counters) Add(d *Counters) {
 	c.Frames += d.Frames
 	c.Bytes += d.Bytes
+	c.Drops += d.Drops
+	c.Freezes += d.Freezes
 	c.NoIP += d.NoIP
 	c.Undecoded += d.Undecoded
 	c.Messages += d.Messages
@@ -93,6 +98,9 @@ func (c *Counters) Add(d *Counters) {
 	c.Shed += d.Shed
 	c.TooBig += d.TooBig
 	c.Last = max(c.Last, d.Last)
+	if c.Oldest == 0 || d.Oldest != 0 && d.Oldest < c.Oldest {
+		c.Oldest = d.Oldest
+	}
 	c.Flow.Add(&d.Flow)
 	c.Defrag.Add(&d.Defrag)
 }
@@ -100,7 +108,7 @@ func (c *Counters) Add(d *Counters) {
 // Stats returns the counters under the names that Suricata's stats event has for them, and Weir's own under "weir".
 func (c *Counters) Stats() map[string]any {
 	return map[string]any{
-		"capture": map[string]any{"kernel_packets": c.Frames, "kernel_drops": uint64(0)},
+		"capture": map[string]any{"kernel_packets": c.Frames, "kernel_drops": c.Drops},
 		"decoder": map[string]any{"pkts": c.Frames, "bytes": c.Bytes, "invalid": c.Undecoded},
 		"flow":    map[string]any{"total": c.Flow.Flows, "active": c.Flow.Active, "evicted": c.Flow.Evicted},
 		"defrag": map[string]any{
@@ -118,6 +126,7 @@ func (c *Counters) Stats() map[string]any {
 			"anomalies": c.Anomalies, "panics": c.Panics, "undecodable": c.Undecodable, "shed_bytes": c.Shed,
 			"shed_flows": c.ShedFlows, "twin_bytes": c.TwinBytes, "twins_apart": c.TwinsApart,
 			"gap_bytes": c.Flow.GapBytes, "late_bytes": c.Flow.Late, "doubted": c.Flow.Doubted, "refused_bytes": c.Flow.RefusedBytes, "too_big_to_keep": c.TooBig, "unjudged_checksums": c.Flow.UnjudgedChecksums,
+			"freezes": c.Freezes,
 		},
 	}
 }

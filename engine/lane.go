@@ -91,6 +91,8 @@ func (l *Lane) useRules(r *ruleset) {
 // Block takes all frames of a block through the pipeline. A panic costs the flow that caused it its inspection, never
 // more.
 func (l *Lane) Block(t *Tap, frames []wire.Frame) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	l.attach(t)
 	for i := 0; i < len(frames); {
 		i = l.run(t, frames, i)
@@ -185,5 +187,8 @@ func fragmentTag(p *wire.Packet) uint64 {
 	for i := 0; i < 16; i++ {
 		h = (h ^ uint64(p.Key.A[i])<<8 ^ uint64(p.Key.B[i])) * 0x100000001b3
 	}
-	return h | 1<<63
+	return h | unclaimed
 }
+
+// unclaimed marks what recent packets are kept under that is no flow's id.
+const unclaimed = 1 << 63

@@ -43,8 +43,9 @@ func (l *Lane) openSlice(ev *alert.Event, comment string) {
 		Src: ev.Src, Dst: ev.Dst, Proto: ev.Proto, AppProto: ev.AppProto, Interfaces: t.interfaces(),
 	}
 	for _, w := range []*alert.Workload{ev.Weir.Src, ev.Weir.Dst} {
-		meta.Workloads = append(meta.Workloads, names(w)...)
+		meta.Workloads = append(meta.Workloads, w.Names()...)
 	}
+	meta.Reach, meta.Overwritten = l.reach()
 	out, err := store.Begin(meta)
 	if err != nil {
 		t.tellOnce("engine", "evidence.refused", "no slice for an alert: "+err.Error())
@@ -61,18 +62,21 @@ func (l *Lane) openSlice(ev *alert.Event, comment string) {
 	ev.Weir.Slice, ev.Weir.CaptureFile = out.ID(), out.Path()
 }
 
-// names returns what a query may call a workload.
-func names(w *alert.Workload) (list []string) {
-	if w == nil {
-		return nil
+// reach returns how far back the recent packets of the present flow go: the time from which on all of them are there, and how many
+// earlier ones have been overwritten.
+func (l *Lane) reach() (from int64, overwritten uint64) {
+	from = l.t.now
+	seen := l.fl.Dirs[wire.ToServer].Packets + l.fl.Dirs[wire.ToClient].Packets
+	if !l.idle && seen > 0 {
+		seen-- // the present one is kept later
 	}
-	if w.Pod != "" {
-		list = append(list, strings.TrimPrefix(w.Namespace+"/"+w.Pod, "/"))
-	}
-	if w.Name != "" {
-		list = append(list, w.Name)
-	}
-	return list
+	kept := uint64(0)
+	l.t.recent.Flow(l.fl.ID, func(f *wire.Frame) {
+		if kept++; kept == 1 {
+			from = f.Time
+		}
+	})
+	return from, seen - min(kept, seen)
 }
 
 func (t *Tap) interfaces() []capture.Interface {

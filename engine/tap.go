@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"sync"
+
 	"weir/capture"
 	"weir/dissect"
 	"weir/flow"
@@ -21,8 +23,9 @@ type TapConfig struct {
 }
 
 // Tap is one interface's source and all that is known from it: flows, fragments, recent packets. One goroutine owns it
-// for life; only Counters may be called by others.
+// for life; only Counters and Packets may be called by others.
 type Tap struct {
+	mu     sync.Mutex // held for a block or a tick, never per packet; for Packets
 	e      *Engine
 	cfg    TapConfig
 	table  *flow.Table[conn]
@@ -92,6 +95,8 @@ func (t *Tap) drops() uint64 {
 
 // Tick lets flows expire and slices end when no packets come. now is ns since the epoch.
 func (l *Lane) Tick(t *Tap, now int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	l.attach(t)
 	l.idle = true
 	defer l.detach(t)
@@ -109,6 +114,8 @@ func (l *Lane) closeFlows(t *Tap) {
 
 // Close ends all flows of t: what they still held is inspected, their events are told. t is not used any more.
 func (l *Lane) Close(t *Tap) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	l.attach(t)
 	l.idle = true
 	defer l.detach(t)

@@ -11,6 +11,7 @@ import (
 	"weir/flow"
 	"weir/rules"
 	"weir/wire"
+	"weir/workload"
 )
 
 // event returns an event of the present flow; of no flow if there is none.
@@ -63,6 +64,11 @@ func (e *Engine) lookup(addr [16]byte, at int64) *alert.Workload {
 	if w == nil {
 		return nil
 	}
+	return told(w)
+}
+
+// told returns a workload as events name it.
+func told(w *workload.Workload) *alert.Workload {
 	return &alert.Workload{ID: w.ID, Name: w.Name, Pod: w.Pod, Namespace: w.Namespace, Image: w.Image, Labels: w.Labels}
 }
 

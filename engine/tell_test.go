@@ -37,7 +37,7 @@ func TestNames(t *testing.T) {
 		{&alert.Workload{Name: "cart", Pod: "cart-0", Namespace: "shop"}, "[shop/cart-0 cart]"},
 		{&alert.Workload{Pod: "cart-0", Namespace: "shop"}, "[shop/cart-0]"}, {&alert.Workload{Name: "cart", Pod: "shop"}, "[shop cart]"},
 	} {
-		if got := fmt.Sprint(names(c.w)); got != c.want {
+		if got := fmt.Sprint(c.w.Names()); got != c.want {
 			t.Errorf("%+v: got %s, want %s", c.w, got, c.want)
 		}
 	}

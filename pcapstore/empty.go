@@ -3,6 +3,7 @@ package pcapstore
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,12 +34,18 @@ func (s *Store) empty(q *Query, c *PullCounters) error {
 	if err != nil {
 		return err
 	}
+	parts, err := s.parts()
+	if err != nil {
+		return err
+	}
+	all = append(all, parts...)
 	if len(all) == 0 {
 		return &Empty{Why: "the store " + s.dir + " is empty",
 			Hint: "a slice is written when an alert is raised: weir status shows what is watched"}
 	}
+	oldest, _ := span(all)
 	for _, n := range q.conjuncts() {
-		if slices.ContainsFunc(all, func(i Info) bool { return n.answer(&i, nil) != No }) {
+		if !(n.kind == kindBefore && n.time <= oldest) && slices.ContainsFunc(all, func(i Info) bool { return n.answer(&i, nil) != No }) {
 			continue
 		}
 		if e := n.outside(all); e != nil {
@@ -115,10 +122,10 @@ func (n *node) known(all []Info) []string {
 
 // span returns the times of the oldest and the newest packet, as far as the slices' ends tell, else of their alerts.
 func span(all []Info) (oldest, newest int64) {
-	oldest, newest = all[0].Meta.Time, all[0].Meta.Time
+	oldest, newest = math.MaxInt64, math.MinInt64
 	for k := range all {
 		i := &all[k]
-		first, last := i.Meta.Time, i.Meta.Time
+		first, last := cmp.Or(i.Meta.Reach, i.Meta.Time), i.Meta.Time
 		if i.Complete {
 			first, last = cmp.Or(i.Closing.First, first), cmp.Or(i.Closing.Last, last)
 		}

@@ -95,6 +95,26 @@ func (s *Store) List() ([]Info, error) {
 	return out, nil
 }
 
+// parts returns the slices that are still being written, as far as their beginning is on disk.
+func (s *Store) parts() ([]Info, error) {
+	list, err := fs.ReadDir(s.root.FS(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("pcap store %s: %w", s.dir, err)
+	}
+	var out []Info
+	for _, d := range list {
+		name := openedName(d.Name())
+		if sliceID(name) == "" || !d.Type().IsRegular() {
+			continue
+		}
+		if i, ok := s.info(d.Name()); ok {
+			i.ID, i.Open = sliceID(name), true
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
 // Find returns the slices with the given id: of the slice, or of an alert that fell into it. Errors: ErrNotFound.
 func (s *Store) Find(id string) ([]Info, error) {
 	all, err := s.entries()

@@ -134,6 +134,9 @@ func (m *merge) write(r *reader, p *stored) error {
 		}
 		i.out = out
 	}
+	if r.order == m.recent {
+		m.c.Recent++
+	}
 	if m.c.Packets++; m.c.Packets%askEvery == 0 && m.ctx.Err() != nil {
 		return m.ctx.Err()
 	}
@@ -145,18 +148,23 @@ func (m *merge) write(r *reader, p *stored) error {
 	return m.w.Packet(i.out, &p.frame, p.note)
 }
 
-// end sets what the file's end says: the counts of the interfaces; of a single slice its closing, with what was written
-// of it.
-func (m *merge) end(found []Info) {
+// end sets what the file's end says: the counts of the interfaces.
+func (m *merge) end() {
 	for out, s := range m.sums {
 		m.w.Count(out, s.received, s.dropped)
 	}
-	last := &m.w.stats[len(m.w.stats)-1]
-	if len(found) == 1 {
-		c := found[0].Closing
-		c.Packets, c.Bytes, c.First, c.Last = m.c.Packets, m.bytes, m.first, m.last
-		last.Comment = c.line()
-	} else if m.c.NotStored > 0 {
-		last.Comment = fmt.Sprintf("weir: a limit of the store kept %d packets out of these slices", m.c.NotStored)
+	if m.c.NotStored > 0 {
+		m.w.stats[len(m.w.stats)-1].Comment = fmt.Sprintf("weir: a limit of the store kept %d packets out of these slices", m.c.NotStored)
 	}
+}
+
+// endSlice is end for what is a slice again: its closing, with what was written of it.
+func (m *merge) endSlice(i *Info) {
+	m.end()
+	c := i.Closing
+	if i.Open {
+		c.Why = "it was still being written"
+	}
+	c.Packets, c.Bytes, c.First, c.Last = m.c.Packets, m.bytes, m.first, m.last
+	m.w.stats[len(m.w.stats)-1].Comment = c.line()
 }

@@ -29,6 +29,11 @@ type Meta struct {
 	AppProto    string         `json:"app_proto,omitempty"`
 	Workloads   []string       `json:"workloads,omitempty"` // names, "ns/pod" for pods
 
+	// How far back the slice goes: from Reach on, ns since the epoch, it holds every packet of its flow that was seen; of those seen before,
+	// Overwritten had gone from memory when the alert was raised. 0 of them: the slice begins where the flow began.
+	Reach       int64  `json:"reach,omitempty"`
+	Overwritten uint64 `json:"overwritten,omitempty"`
+
 	// Interfaces of the source, in the order that wire.Frame.Iface counts them. Of them only those with packets are written, as blocks
 	// of their own.
 	Interfaces []capture.Interface `json:"-"`
@@ -48,13 +53,14 @@ type Closing struct {
 	Rules     []string `json:"rules,omitempty"`      // their rules
 }
 
-// Info describes a finished slice.
+// Info describes a slice.
 type Info struct {
 	ID       string
 	Path     string
 	Size     int64 // bytes of the file
 	Pinned   bool
-	Complete bool // false: the file was saved after a crash, Closing is empty
+	Open     bool // it is still being written: the file is hidden, Closing is empty
+	Complete bool // false: the file was saved after a crash, or is Open; Closing is empty
 	Meta     Meta
 	Closing  Closing
 }

@@ -18,6 +18,11 @@ type PullOptions struct {
 	Format   Format
 	App      string              // what is named as the writer, "weir VERSION"
 	Progress func(*PullCounters) // called before each slice is read; may be nil
+
+	// Recent is a capture, as a Writer in format PcapNG writes it, of packets that are in memory, of which some may be in slices too; all of
+	// them meet the query. nil: none.
+	Recent     io.ReaderAt
+	RecentSize int64 // bytes
 }
 
 // PullCounters count what Pull did.
@@ -27,30 +32,46 @@ type PullCounters struct {
 	Looked    uint64 // packets in those
 	Packets   uint64 // written
 	Twice     uint64 // packets left out because another slice had them too
+	Recent    uint64 // packets written that no slice has
+	Open      int    // slices read that are still being written
 	Lost      uint64 // frames that the capture lost, as the slices with written packets tell
 	NotStored uint64 // packets that a limit kept out of these slices
 	Gone      int    // slices that the quota removed before they could be read
 	Damaged   []error
 }
 
-// Pull writes the packets for which q holds, of all slices, in order of time, to w. Interfaces, directions, comments,
-// lengths on the wire and losses are kept; a packet that several slices hold is written once. What is damaged is read
-// as far as it goes, and told. Errors: *Empty if there is no such packet (nothing has been written then), ErrLinkType,
+// Pull writes the packets for which q holds, of all slices (those that are still being written too) and of the recent
+// ones, in order of time, to w. Interfaces, directions, comments, lengths on the wire and losses are kept; a packet that
+// several have is written once. What is damaged is read as far as it goes, and told. Errors: *Empty if there is no such packet (nothing has been written then), ErrLinkType,
 // ctx's, those of w and of the file system.
 func (s *Store) Pull(ctx context.Context, w io.Writer, q *Query, o PullOptions) (PullCounters, error) {
+	parts, err := s.parts() // first: one that is finished meanwhile is found as a finished one
+	if err != nil {
+		return PullCounters{}, err
+	}
 	found, err := s.candidates(q)
 	if err != nil {
 		return PullCounters{}, err
 	}
+	for _, i := range parts {
+		if q.Slice(&i) != No && !slices.ContainsFunc(found, func(f Info) bool { return f.ID == i.ID }) {
+			found = append(found, i)
+		}
+	}
 	comment := "weir pcap pull"
+	one := len(found) == 1 && (o.Recent == nil || q.Alert() != "") // what is written is a slice itself
 	switch {
-	case len(found) == 1:
+	case one:
 		comment = found[0].Meta.line()
 	case q != nil:
 		comment += ": " + q.String()
 	}
 	m := merge{
 		s: s, ctx: ctx, q: q, o: o, w: NewWriter(w, o.Format, o.App, comment), seed: maphash.MakeSeed(), first: math.MaxInt64,
+		recent: len(found),
+	}
+	if one {
+		m.w.rows.alert = &found[0].Meta
 	}
 	m.c.Slices = len(found)
 	err = m.run(found)
@@ -63,7 +84,11 @@ func (s *Store) Pull(ctx context.Context, w io.Writer, q *Query, o PullOptions) 
 	if m.c.Packets == 0 {
 		return m.c, s.empty(q, &m.c)
 	}
-	m.end(found)
+	if one {
+		m.endSlice(&found[0])
+	} else {
+		m.end()
+	}
 	return m.c, m.w.Close()
 }
 
@@ -103,7 +128,7 @@ func (s *Store) Select(ctx context.Context, q *Query) ([]Info, error) {
 func (s *Store) candidates(q *Query) ([]Info, error) {
 	var all []Info
 	var err error
-	if id := q.alert(); id != "" {
+	if id := q.Alert(); id != "" {
 		if all, err = s.Find(id); errors.Is(err, ErrNotFound) {
 			return nil, nil
 		}
@@ -116,10 +141,20 @@ func (s *Store) candidates(q *Query) ([]Info, error) {
 	return slices.DeleteFunc(all, func(i Info) bool { return q.Slice(&i) == No }), nil
 }
 
-// alert returns the id of the alert that q asks for in any case, "" if there is none.
-func (q *Query) alert() string {
+// Alert returns the id of the alert that q asks for in any case, "" if there is none.
+func (q *Query) Alert() string {
 	for _, n := range q.conjuncts() {
 		if n.kind == kindAlert {
+			return n.text
+		}
+	}
+	return ""
+}
+
+// Workload returns the workload or pod that q asks for in any case, "" if there is none.
+func (q *Query) Workload() string {
+	for _, n := range q.conjuncts() {
+		if n.kind == kindWorkload || n.kind == kindPod {
 			return n.text
 		}
 	}
@@ -145,10 +180,12 @@ type merge struct {
 	o    PullOptions
 	w    *Writer
 	open readers // with packets left
-	buf  []byte  // of a reader that is done
-	sums []sum   // by number of the interface in the file being written
-	c    PullCounters
-	seed maphash.Seed
+
+	recent int    // order of the recent packets' reader
+	buf    []byte // of a reader that is done
+	sums   []sum  // by number of the interface in the file being written
+	c      PullCounters
+	seed   maphash.Seed
 
 	bytes       uint64 // written, of packets
 	first, last int64  // times of the packets written
@@ -161,6 +198,9 @@ func (m *merge) run(found []Info) error {
 	waiting := make([]*reader, len(found))
 	for k := range found {
 		waiting[k] = &reader{info: &found[k], order: k}
+	}
+	if m.o.Recent != nil {
+		waiting = append(waiting, &reader{info: &Info{}, order: len(found), f: m.o.Recent, size: m.o.RecentSize, close: func() error { return nil }})
 	}
 	slices.SortStableFunc(waiting, func(a, b *reader) int { return cmp.Compare(a.begin(), b.begin()) })
 	for {
@@ -198,6 +238,16 @@ func (m *merge) add(r *reader) error {
 	if m.o.Progress != nil {
 		m.o.Progress(&m.c)
 	}
+	if r.f != nil { // the recent packets
+		r.scan(nil, math.MaxInt)
+		if r.broken != nil {
+			return fmt.Errorf("recent packets: %w", r.broken)
+		}
+		if len(r.index) > 0 {
+			heap.Push(&m.open, r)
+		}
+		return nil
+	}
 	n, err := m.s.openSlice(r.info)
 	if errors.Is(err, fs.ErrNotExist) {
 		m.c.Gone++
@@ -210,6 +260,9 @@ func (m *merge) add(r *reader) error {
 	n.buf, m.buf = m.buf[:0], nil
 	n.scan(m.q, math.MaxInt)
 	m.c.Read++
+	if r.info.Open {
+		m.c.Open++
+	}
 	m.c.Looked += n.looked
 	if n.broken != nil {
 		m.c.Damaged = append(m.c.Damaged, n.broken)

@@ -118,6 +118,13 @@ func negate(n *node) *node {
 	return &node{kind: kindNot, kids: []*node{n}}
 }
 
+// AsksCommunityID reports whether the answer depends on a Community ID, which is dear to make for every packet.
+func (q *Query) AsksCommunityID() bool { return q != nil && q.root.has(kindCommunityID) }
+
+func (n *node) has(k kind) bool {
+	return n.kind == k || slices.ContainsFunc(n.kids, func(kid *node) bool { return kid.has(k) })
+}
+
 // Slice reports what a slice's own description tells of its packets.
 func (q *Query) Slice(i *Info) Answer {
 	if q == nil {

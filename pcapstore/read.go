@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -66,9 +67,17 @@ type stored struct {
 	note  Note
 }
 
-// open opens a slice for reading. Errors: fs.ErrNotExist if the quota has removed it, those of the file system.
+// openSlice opens a slice for reading; one that was being written may be finished now. Errors: fs.ErrNotExist if the quota has removed
+// it, those of the file system.
 func (s *Store) openSlice(i *Info) (*reader, error) {
-	f, err := s.root.Open(filepath.Base(i.Path))
+	name := filepath.Base(i.Path)
+	f, err := s.root.Open(name)
+	if i.Open && errors.Is(err, fs.ErrNotExist) {
+		if now, ok := s.info(openedName(name)); ok {
+			*i = now
+			f, err = s.root.Open(filepath.Base(i.Path))
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +105,9 @@ func (r *reader) scan(q *Query, enough int) {
 			err = r.packet(body, &got, false)
 		} else if err == nil {
 			err = r.describe(kind, body)
+		}
+		if r.info.Open && errors.Is(err, errCutShort) {
+			break // the rest is not written yet
 		}
 		if err != nil {
 			r.broken = fmt.Errorf("slice %s: damaged at byte %d: %w", r.info.ID, off, err)

@@ -32,6 +32,9 @@ const (
 	atFlag  = 48 // uint8
 )
 
+// noRecord stands for the length of what is kept where the rest of the ring is left empty.
+const noRecord = math.MaxUint32
+
 // Recent holds the last packets of one tap in a ring of fixed size. It is owned by one goroutine. All memory
 // is taken by NewRecent; where a packet needs room the oldest ones go. A nil Recent keeps nothing.
 //
@@ -90,7 +93,7 @@ func (r *Recent) Add(f *wire.Frame, flow uint64) {
 		return
 	}
 	size := uint64(len(r.buf))
-	n := uint64(recordHead+len(f.Data)+7) &^ 7
+	n := recordLen(len(f.Data))
 	if n > size {
 		r.tooBig++
 		return
@@ -98,6 +101,9 @@ func (r *Recent) Add(f *wire.Frame, flow uint64) {
 	at := r.head
 	off := at % size
 	if off+n > size { // records do not wrap
+		if size-off >= recordHead {
+			binary.LittleEndian.PutUint32(r.buf[off+atCap:], noRecord)
+		}
 		at += size - off
 		off = 0
 	}
@@ -145,19 +151,27 @@ func (r *Recent) Last(id uint64, n int, fn func(*wire.Frame)) {
 	var f wire.Frame
 	for at := first; at != 0; {
 		b := r.record(at)
-		f = wire.Frame{
-			Data:  b[recordHead:][:binary.LittleEndian.Uint32(b[atCap:])],
-			Time:  int64(binary.LittleEndian.Uint64(b[atTime:])),
-			Len:   binary.LittleEndian.Uint32(b[atLen:]),
-			VLAN:  binary.LittleEndian.Uint32(b[atVLAN:]),
-			Iface: binary.LittleEndian.Uint16(b[atIface:]),
-			Link:  wire.Link(binary.LittleEndian.Uint16(b[atLink:])),
-			Flag:  wire.Flag(b[atFlag]),
-		}
+		f = frameOf(b)
 		at = binary.LittleEndian.Uint64(b[atNext:])
 		fn(&f)
 	}
 }
+
+// frameOf returns the frame of a record. Its data is borrowed.
+func frameOf(b []byte) wire.Frame {
+	return wire.Frame{
+		Data:  b[recordHead:][:binary.LittleEndian.Uint32(b[atCap:])],
+		Time:  int64(binary.LittleEndian.Uint64(b[atTime:])),
+		Len:   binary.LittleEndian.Uint32(b[atLen:]),
+		VLAN:  binary.LittleEndian.Uint32(b[atVLAN:]),
+		Iface: binary.LittleEndian.Uint16(b[atIface:]),
+		Link:  wire.Link(binary.LittleEndian.Uint16(b[atLink:])),
+		Flag:  wire.Flag(b[atFlag]),
+	}
+}
+
+// recordLen returns the bytes that a record with so much data takes.
+func recordLen(data int) uint64 { return uint64(recordHead+data+7) &^ 7 }
 
 // Oldest returns the time, ns since the epoch, back to which r certainly reaches: that of one of its oldest frames,
 // within 1/64 of the ring. 0: it is empty.
@@ -165,13 +179,17 @@ func (r *Recent) Oldest() int64 {
 	if r == nil {
 		return 0
 	}
-	var oldest mark
+	return r.oldest().time
+}
+
+// oldest returns the oldest mark that still stands, the zero mark if there is none.
+func (r *Recent) oldest() (oldest mark) {
 	for _, m := range r.marks {
 		if r.kept(m.at) && (oldest.at == 0 || m.at < oldest.at) {
 			oldest = m
 		}
 	}
-	return oldest.time
+	return oldest
 }
 
 // kept reports whether at is the position of a record that has not been overwritten.

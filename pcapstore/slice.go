@@ -104,6 +104,13 @@ func (s *Store) newID(m *Meta) string {
 // ID returns the slice's id: 16 hexadecimal digits.
 func (l *Slice) ID() string { return l.id }
 
+// Info describes the slice as it is now.
+func (l *Slice) Info() *Info {
+	i := &Info{ID: l.id, Path: l.Path(), Open: true, Meta: l.meta, Closing: l.close}
+	i.Closing.Alerts, i.Closing.Rules = slices.Clone(l.close.Alerts), slices.Clone(l.close.Rules)
+	return i
+}
+
 // Path returns where the file will be.
 func (l *Slice) Path() string { return filepath.Join(l.s.dir, l.name) }
 

@@ -250,16 +250,25 @@ func (s *Store) remove(e entry) error {
 	return nil
 }
 
-// enoughSpace reports ErrNoSpace if the file system is nearly full.
-func (s *Store) enoughSpace() error {
+// Free returns the bytes that are free on the file system. The store must have been opened for writing.
+func (s *Store) Free() (int64, error) {
+	if s.lock == nil {
+		return 0, ErrView
+	}
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(s.lock.Fd()), &st); err != nil {
-		return err
+		return 0, err
 	}
-	if int64(st.Bavail)*int64(st.Bsize) < s.o.MinFree {
-		return ErrNoSpace
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}
+
+// enoughSpace reports ErrNoSpace if the file system is nearly full.
+func (s *Store) enoughSpace() error {
+	free, err := s.Free()
+	if err == nil && free < s.o.MinFree {
+		err = ErrNoSpace
 	}
-	return nil
+	return err
 }
 
 func orElse[T int | int64](v, other T) T {

@@ -14,6 +14,7 @@ type Format uint8
 const (
 	PcapNG Format = iota // draft-ietf-opsawg-pcapng: interfaces, names, comments, loss, nanoseconds
 	Pcap                 // libpcap's, with microseconds: one link type, nothing but the packets; for old tools
+	Table                // a line of text for each packet, for people: nothing of what it carries
 )
 
 // Errors of a Writer.
@@ -37,6 +38,7 @@ type Writer struct {
 	buf    []byte
 	ifaces []capture.Interface
 	stats  []Stats
+	rows   rows // of a Table
 	err    error
 }
 
@@ -61,14 +63,13 @@ func (w *Writer) Interface(i capture.Interface) (int, error) {
 	if len(w.ifaces) == maxInterfaces {
 		return 0, ErrInterfaces
 	}
-	if w.format == Pcap {
-		if len(w.ifaces) == 0 {
-			w.buf = appendPcapHead(w.buf, i.Link)
-		} else if w.ifaces[0].Link != i.Link {
-			return 0, ErrLinkType
-		}
-	} else {
+	switch {
+	case w.format == PcapNG:
 		w.buf = appendInterface(w.buf, &i)
+	case w.format == Pcap && len(w.ifaces) == 0:
+		w.buf = appendPcapHead(w.buf, i.Link)
+	case w.format == Pcap && w.ifaces[0].Link != i.Link:
+		return 0, ErrLinkType
 	}
 	w.ifaces = append(w.ifaces, i)
 	w.stats = append(w.stats, Stats{})
@@ -80,10 +81,13 @@ func (w *Writer) Packet(iface int, f *wire.Frame, n Note) error {
 	if w.err != nil {
 		return w.err
 	}
-	if w.format == Pcap {
-		w.buf = appendPcapPacket(w.buf, f)
-	} else {
+	switch w.format {
+	case PcapNG:
 		w.buf = appendPacket(w.buf, uint32(iface), f, &n)
+	case Pcap:
+		w.buf = appendPcapPacket(w.buf, f)
+	case Table:
+		w.buf = w.rows.append(w.buf, w.ifaces[iface].Name, f, &n)
 	}
 	s := &w.stats[iface]
 	if s.Written == 0 || f.Time < s.Start {
@@ -109,12 +113,13 @@ func (w *Writer) Close() error {
 	if w.err != nil {
 		return w.err
 	}
-	if w.format == PcapNG {
+	switch {
+	case w.format == PcapNG:
 		for i := range w.stats {
 			w.stats[i].Received = max(w.stats[i].Received, w.stats[i].Written)
 			w.buf = appendStats(w.buf, uint32(i), &w.stats[i])
 		}
-	} else if len(w.ifaces) == 0 {
+	case w.format == Pcap && len(w.ifaces) == 0:
 		w.buf = appendPcapHead(w.buf, wire.LinkEthernet)
 	}
 	return w.flush()

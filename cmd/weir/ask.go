@@ -1,15 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"weir/alert"
 	"weir/daemon"
 )
 
@@ -22,15 +19,20 @@ func (a *asker) flags(cmd *cobra.Command) {
 }
 
 func (a *asker) dial(cmd *cobra.Command) (*daemon.Client, error) {
-	path := a.socket
-	if path == "" {
-		conf, problems := daemon.LoadConfig(a.config, cmd.Flags().Changed("config"))
-		if err := report(problems); err != nil {
-			return nil, err
-		}
-		path = conf.Paths.Socket()
+	if a.socket != "" {
+		return daemon.Dial(a.socket), nil
 	}
-	return daemon.Dial(path), nil
+	c, _, err := a.dialConfigured(cmd)
+	return c, err
+}
+
+// dialConfigured is dial for a command that needs the configuration too.
+func (a *asker) dialConfigured(cmd *cobra.Command) (*daemon.Client, *daemon.Config, error) {
+	conf, problems := daemon.LoadConfig(a.config, cmd.Flags().Changed("config"))
+	if err := report(problems); err != nil {
+		return nil, nil, err
+	}
+	return daemon.Dial(cmp.Or(a.socket, conf.Paths.Socket())), conf, nil
 }
 
 func statusCommand() *cobra.Command {
@@ -59,61 +61,6 @@ func statusCommand() *cobra.Command {
 	a.flags(cmd)
 	output = choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
 	return cmd
-}
-
-func alertsCommand() *cobra.Command {
-	var a asker
-	var output *choice
-	var follow bool
-	cmd := &cobra.Command{
-		Use:     "alerts",
-		Short:   "Show the last alerts, and with -f those that come",
-		Example: "  weir alerts\n  weir alerts -f -o json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.dial(cmd)
-			if err != nil {
-				return err
-			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
-			defer stop()
-			show := showTable(cmd.OutOrStdout())
-			if output.word == "json" {
-				show = func(line []byte) error {
-					_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", line)
-					return err
-				}
-			}
-			n := 0
-			err = c.Alerts(ctx, follow, func(line []byte) error { n++; return show(line) })
-			if n == 0 && err == nil {
-				fmt.Fprintln(os.Stderr, "weir: no alerts since the daemon started (older ones stand in eve.json)")
-			}
-			if ctx.Err() != nil && cmd.Context().Err() == nil {
-				return nil // the user has seen enough
-			}
-			return failed(err)
-		},
-	}
-	a.flags(cmd)
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with those that come")
-	output = choiceFlag(cmd, "output", "o", "table", "table or json (EVE lines)", "table", "json")
-	return cmd
-}
-
-// showTable writes EVE lines as the table for people.
-func showTable(w io.Writer) func(line []byte) error {
-	t := alert.NewTable(w, daemon.IsTerminal(w))
-	return func(line []byte) error {
-		ev, err := alert.ParseEVE(line)
-		if err != nil {
-			return err
-		}
-		if err := t.Write(ev); err != nil {
-			return err
-		}
-		return t.Flush()
-	}
 }
 
 func reloadCommand() *cobra.Command {

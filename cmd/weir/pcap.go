@@ -41,7 +41,8 @@ folder of slices; no daemon needs to run. A slice holds packets as they were, un
 // evidence is the choice of a store that the commands share.
 type evidence struct {
 	config, dir string
-	quota       int64 // bytes; 0: not known
+	quota       int64  // bytes; 0: not known
+	socket      string // of the daemon that writes to it; "": nobody is known to
 }
 
 func (e *evidence) flags(cmd *cobra.Command) {
@@ -52,12 +53,13 @@ func (e *evidence) flags(cmd *cobra.Command) {
 
 func (e *evidence) open(cmd *cobra.Command) (*pcapstore.Store, error) {
 	dir := e.dir
+	e.socket = ""
 	if !cmd.Flags().Changed("dir") {
 		conf, problems := daemon.LoadConfig(e.config, cmd.Flags().Changed("config"))
 		if err := report(problems); err != nil {
 			return nil, err
 		}
-		dir, e.quota = conf.Paths.Pcap(), int64(conf.Pcap.Quota)
+		dir, e.quota, e.socket = conf.Paths.Pcap(), int64(conf.Pcap.Quota), conf.Paths.Socket()
 	}
 	s, err := daemon.OpenEvidence(dir)
 	return s, failed(err)

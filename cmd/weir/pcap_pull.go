@@ -20,39 +20,42 @@ func pcapPullCommand() *cobra.Command {
 	var alert, since string
 	cmd := &cobra.Command{
 		Use:   "pull --alert ID | QUERY",
-		Short: "Write packets of slices into one capture file, in order of time",
-		Long: `The answer is pcapng: interfaces with their names, comments on the packets that raised an alert, losses, lengths on the
-wire. A packet that several slices hold is written once. If nothing meets the query the exit status is 1, and why it is so
-is said. The ID of --alert is what the alert has in weir.slice.
+		Short: "Write packets of slices, and those in memory, into one capture file, in order of time",
+		Long: `Looks through the slices, those that are still being written too, and through the recent packets that the running
+daemon has in memory. The answer is pcapng: interfaces with their names and workloads, comments on the packets that raised an
+alert, losses, lengths on the wire. A packet is written once, wherever it is found. If nothing meets the query the exit
+status is 1, and why it is so is said. The ID of --alert is what the alert has in weir.slice. The daemon writes down who
+pulled what.
 
 ` + queryHelp,
 		Example: `  weir pcap pull --alert 9f1c02ab77d03e54 -w alert.pcapng
+  weir pcap pull --alert 9f1c02ab77d03e54 --format table
   weir pcap pull 'pod shop/cart-0 and (port 80 or port 443)' --since 10m | wireshark -k -i -
   weir pcap pull --format pcap -w old.pcap host 10.1.2.3 and tcp`,
 	}
-	format := choiceFlag(cmd, "format", "", "pcapng", "pcapng, or pcap for old tools: nothing but the packets", "pcapng", "pcap")
+	format := choiceFlag(cmd, "format", "", "pcapng", "pcapng; pcap for old tools: nothing but the packets; table: a line for each, for people", "pcapng", "pcap", "table")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q, err := pullQuery(cmd, alert, since, args)
 		if err != nil {
 			return err
 		}
 		if p.path == "" {
-			if daemon.IsTerminal(cmd.OutOrStdout()) {
-				return usage(errors.New("pcap pull: the answer is a capture file, not for a terminal (give -w FILE, or pipe it on)"))
+			if daemon.IsTerminal(cmd.OutOrStdout()) && format.word != "table" {
+				return usage(errors.New("pcap pull: the answer is a capture file, not for a terminal (give -w FILE, pipe it on, or --format table)"))
 			}
 			p.path = "-"
 		}
-		if p.store, err = e.open(cmd); err != nil {
+		if p.Store, err = e.open(cmd); err != nil {
 			return err
 		}
-		defer p.store.Close()
+		defer p.Store.Close()
+		if e.socket != "" {
+			p.Daemon = daemon.Dial(e.socket)
+		}
 		ctx, stop := interruptible(cmd)
 		defer stop()
-		p.options = pcapstore.PullOptions{Format: pcapstore.PcapNG, App: "weir " + daemon.Version()}
-		if format.word == "pcap" {
-			p.options.Format = pcapstore.Pcap
-		}
-		return failed(daemon.WhyEmpty(p.run(ctx, cmd.OutOrStdout(), q)))
+		p.Options = pcapstore.PullOptions{Format: pcapstore.Format(format.index()), App: "weir " + daemon.Version()}
+		return failed(p.run(ctx, cmd.OutOrStdout(), q))
 	}
 	f := cmd.Flags()
 	f.StringVar(&alert, "alert", "", "the slice with this id")
@@ -88,18 +91,17 @@ func pullQuery(cmd *cobra.Command, alert, since string, args []string) (*pcapsto
 
 // puller writes what a query finds, and tells how it went.
 type puller struct {
-	store   *pcapstore.Store
-	path    string
-	options pcapstore.PullOptions
+	daemon.Puller
+	path string
 }
 
 func (p *puller) run(ctx context.Context, stdout io.Writer, q *pcapstore.Query) error {
 	var c pcapstore.PullCounters
 	var err error
 	show := newProgress()
-	p.options.Progress = show.slice
+	p.Options.Progress = show.slice
 	pull := func(w io.Writer) error {
-		c, err = p.store.Pull(ctx, w, q, p.options)
+		c, err = p.Pull(ctx, w, q)
 		return err
 	}
 	if p.path == "-" {
@@ -108,20 +110,11 @@ func (p *puller) run(ctx context.Context, stdout io.Writer, q *pcapstore.Query) 
 		err = daemon.WriteCapture(p.path, pull)
 	}
 	show.end()
-	for _, d := range c.Damaged {
-		fmt.Fprintf(os.Stderr, "weir: warning: %v (what stands before that is in the answer)\n", d)
-	}
-	if c.Gone > 0 {
-		fmt.Fprintf(os.Stderr, "weir: warning: %d slices were removed before they could be read (raise [pcap] quota, or pin what must stay)\n", c.Gone)
-	}
-	if c.NotStored > 0 {
-		fmt.Fprintf(os.Stderr, "weir: warning: a limit of the store kept %d packets of these flows out of it\n", c.NotStored)
-	}
-	if c.Lost > 0 {
-		fmt.Fprintf(os.Stderr, "weir: warning: the capture lost %d frames while these slices were written\n", c.Lost)
+	for _, text := range p.Lacks(&c) {
+		fmt.Fprintln(os.Stderr, "weir: warning:", text)
 	}
 	if err == nil && p.path != "-" {
-		fmt.Fprintf(stdout, "%s: packets: %d, slices: %d\n", p.path, c.Packets, c.Read)
+		fmt.Fprintf(stdout, "%s: packets: %d, slices: %d, only in memory: %d\n", p.path, c.Packets, c.Read, c.Recent)
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return errors.New("pcap pull: interrupted")

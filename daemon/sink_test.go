@@ -16,20 +16,27 @@ func TestToldIsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &both{eve, NewAlertLog()}
-	defer b.Close()
-	_, f := b.log.snapshot(true)
-	const n = followQueue / 2
+	s := &sink{eve: eve, events: NewEventLog(1 << 20), alerts: NewEventLog(1 << 20)}
+	defer s.Close()
+	_, f := s.alerts.open(&Filter{})
+	const n = 200
 	go func() {
 		for i := range n {
-			b.Write(&alert.Event{Time: int64(i), Type: "alert", Alert: &alert.Alert{}})
-			b.Write(&alert.Event{Time: int64(i), Type: "flow"}) // nothing that is followed
+			s.Write(&alert.Event{Time: int64(i), Type: "alert", Alert: &alert.Alert{}})
+			s.Write(&alert.Event{Time: int64(i), Type: "flow"}) // nothing that is followed
 		}
 	}()
-	for i := range n {
-		line := <-f.lines
-		if got, err := os.ReadFile(path); err != nil || !bytes.Contains(got, line) {
-			t.Fatalf("alert %d was told before it was written (%v): %s", i, err, line)
+	for got := 0; got < n; {
+		<-f.wake
+		lines, missed := s.alerts.take(f)
+		if missed > 0 {
+			t.Fatalf("%d lines missed", missed)
+		}
+		for _, line := range lines {
+			if file, err := os.ReadFile(path); err != nil || !bytes.Contains(file, line) {
+				t.Fatalf("alert %d was told before it was written (%v): %s", got, err, line)
+			}
+			got++
 		}
 	}
 }

@@ -1,0 +1,203 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"weir/pcapstore"
+	"weir/rules"
+)
+
+// Puller reads packets: those of slices, and those that a running daemon has in memory.
+type Puller struct {
+	Store   *pcapstore.Store
+	Daemon  *Client // nil: the slices alone
+	Options pcapstore.PullOptions
+
+	// What Pull found out. NoDaemon is why no packets in memory were looked at, nil if they were or need not be.
+	Recent   RecentAnswer
+	NoDaemon error
+}
+
+// Pull is pcapstore's Pull over slices and memory. If nothing meets the query the error says why, and what was perhaps meant.
+func (p *Puller) Pull(ctx context.Context, w io.Writer, q *pcapstore.Query) (pcapstore.PullCounters, error) {
+	if p.Daemon != nil && !p.finished(q) {
+		memory, size, err := p.fetch(ctx, q)
+		if ctx.Err() != nil {
+			return pcapstore.PullCounters{}, ctx.Err()
+		}
+		if err == nil {
+			defer memory.Close()
+			p.Options.Recent, p.Options.RecentSize = memory, size
+		}
+		p.NoDaemon = err
+	}
+	c, err := p.Store.Pull(ctx, w, q, p.Options)
+	if p.Daemon != nil && p.NoDaemon == nil && c.Read > 0 {
+		p.Daemon.pulled(pulledSlices{Query: q.String(), Packets: c.Packets - c.Recent, Looked: c.Looked})
+	}
+	var e *pcapstore.Empty
+	if errors.As(err, &e) {
+		return c, p.why(e, q, &c)
+	}
+	return c, err
+}
+
+// Lacks says, for people, what a Pull that counted c does not have.
+func (p *Puller) Lacks(c *pcapstore.PullCounters) (out []string) {
+	for _, d := range c.Damaged {
+		out = append(out, fmt.Sprintf("%v (what stands before that is in the answer)", d))
+	}
+	say := func(n uint64, format string) {
+		if n > 0 {
+			out = append(out, fmt.Sprintf(format, n))
+		}
+	}
+	say(uint64(c.Open), "%d slices are still being written: the answer has what there is so far")
+	say(uint64(c.Gone), "%d slices were removed before they could be read (raise [pcap] quota, or pin what must stay)")
+	say(c.NotStored, "a limit of the store kept %d packets of these flows out of it")
+	say(c.Lost, "the capture lost %d frames while these slices were written")
+	say(p.Recent.Overwritten, "%d bytes of recent packets were overwritten before they could be read (raise [pcap] pre)")
+	if p.NoDaemon != nil && !IsNotRunning(p.NoDaemon) {
+		out = append(out, fmt.Sprintf("packets in memory were not looked at: %v", p.NoDaemon))
+	}
+	return out
+}
+
+// finished reports whether all that q can hold for is in slices that are complete.
+func (p *Puller) finished(q *pcapstore.Query) bool {
+	id := q.Alert()
+	if id == "" {
+		return false
+	}
+	found, err := p.Store.Find(id)
+	return err == nil && !slices.ContainsFunc(found, func(i pcapstore.Info) bool { return !i.Complete })
+}
+
+// fetch has the daemon write its recent packets, at once and into memory, since they are overwritten while they are read. Nothing of them is
+// left behind whatever becomes of this process.
+func (p *Puller) fetch(ctx context.Context, q *pcapstore.Query) (_ *os.File, size int64, err error) {
+	fd, err := unix.MemfdCreate("weir-recent", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, 0, fmt.Errorf("recent packets: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "recent packets")
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	r, err := p.Daemon.send(ctx, http.MethodGet, "/packets?query="+url.QueryEscape(q.String()), nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		return nil, 0, p.Daemon.refused(r)
+	}
+	if size, err = io.Copy(f, r.Body); err == nil {
+		err = json.Unmarshal([]byte(r.Trailer.Get(packetsTrailer)), &p.Recent)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("control socket %s: the answer was cut short: %w (journalctl -u weir)", p.Daemon.socket, err)
+	}
+	return f, size, nil
+}
+
+// pulled tells the daemon what was read, for its log; that it cannot be told changes nothing.
+func (c *Client) pulled(p pulledSlices) {
+	var answer struct{}
+	c.ask(http.MethodPost, "/pulled", p, &answer)
+}
+
+// why says why nothing meets a query, neither in slices nor in memory.
+func (p *Puller) why(e *pcapstore.Empty, q *pcapstore.Query, c *pcapstore.PullCounters) error {
+	text := e.Error()
+	var s *Status
+	if p.Daemon != nil && p.NoDaemon == nil {
+		s, _ = p.Daemon.Status()
+	}
+	who := q.Workload()
+	word, known, watched := e.Word, e.Known, watchedWorkloads(s)
+	if who != "" {
+		word, known = who, append(slices.Clone(known), watched...)
+	}
+	near := ""
+	if !slices.Contains(watched, who) {
+		near = rules.Nearest(word, known)
+	}
+	switch {
+	case near != "":
+		text = fmt.Sprintf("%s (did you mean %s?)", e.Why, near)
+	case p.Daemon == nil || p.finished(q):
+	case p.NoDaemon != nil:
+		text += fmt.Sprintf("; packets in memory were not looked at: %v", p.NoDaemon)
+	case s == nil:
+	case len(s.Interfaces) == 0:
+		text += "; no interface is watched (weir status says why)"
+	case who != "" && !slices.Contains(watched, who):
+		text = fmt.Sprintf("%s, and no interface of it is watched (watched are: %s)", e.Why, listed(interfaceNames(s)))
+	default:
+		text += fmt.Sprintf("; in memory %d packets of %d interfaces were looked at, back to: %s", p.Recent.Looked, p.Recent.Interfaces, reaches(s, time.Now()))
+	}
+	return errors.New(clean(text))
+}
+
+// ours
+const maxListed = 8 // names that a list in an answer has
+
+// watchedWorkloads returns the names of the workloads that are watched.
+func watchedWorkloads(s *Status) (out []string) {
+	if s == nil {
+		return nil
+	}
+	for _, i := range s.Interfaces {
+		if i.Workload != "" {
+			out = append(out, i.Workload)
+		}
+	}
+	return out
+}
+
+// interfaceNames returns what is watched, by the workload's name where it is known.
+func interfaceNames(s *Status) (out []string) {
+	for _, i := range s.Interfaces {
+		out = append(out, cmp.Or(i.Workload, i.Name))
+	}
+	return out
+}
+
+// listed writes some of a list.
+func listed(list []string) string {
+	if len(list) <= maxListed {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:maxListed], ", "), len(list)-maxListed)
+}
+
+// reaches writes how far back memory goes, for each interface, the shortest first.
+func reaches(s *Status, now time.Time) string {
+	list := slices.Clone(s.Interfaces)
+	slices.SortStableFunc(list, func(a, b InterfaceStatus) int { return b.RecentSince.Compare(a.RecentSince) })
+	var out []string
+	for _, i := range list {
+		reach := "nothing yet"
+		if !i.RecentSince.IsZero() {
+			reach = age(now, i.RecentSince) + " ago"
+		}
+		out = append(out, i.Name+" "+reach)
+	}
+	return listed(out)
+}
