@@ -37,7 +37,7 @@ func TestLiveReloadStorm(t *testing.T) {
 	}
 	d := startDaemon(t, buildWeir(t), ns, s.rules)
 	s.d, s.client = d, daemon.Dial(d.dir+"/run/weir.sock")
-	go s.client.Alerts(context.Background(), true, func(line []byte) error {
+	go s.client.Events(context.Background(), daemon.Ask{Alerts: true, Follow: true, Last: -1}, func(*daemon.Seen) error { return nil }, func(line []byte) error {
 		s.told <- string(line)
 		return nil
 	})

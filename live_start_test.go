@@ -167,7 +167,7 @@ func TestLiveRestartOnFullDisk(t *testing.T) {
 		return strings.Contains(d.lines(), `msg="an output fails: inspection goes on" output=events`)
 	})
 	found := 0
-	if err := client.Alerts(context.Background(), false, func(line []byte) error {
+	if err := client.Events(context.Background(), daemon.Ask{Alerts: true, Last: -1}, func(*daemon.Seen) error { return nil }, func(line []byte) error {
 		if bytes.Contains(line, []byte(`"src_port":30001,`)) {
 			found++
 		}

@@ -170,6 +170,8 @@ func TestFilter(t *testing.T) {
 		{Filter{Workload: "shop/cart-0"}, ev, true},
 		{Filter{Workload: "web", FromPod: "shop/cart-0"}, ev, true},
 		{Filter{Workload: "web", ToPod: "shop/cart-0"}, ev, false},
+		{Filter{Workload: "web-pod"}, &alert.Event{Weir: alert.Weir{Dst: &alert.Workload{Pod: "web-pod", Name: "app"}}}, true},
+		{Filter{Workload: "/web-pod"}, &alert.Event{Weir: alert.Weir{Dst: &alert.Workload{Name: "web"}}}, false},
 		{Filter{Protocol: "http"}, ev, true},
 		{Filter{Protocol: "tcp"}, ev, true},
 		{Filter{Protocol: "dns"}, ev, false},

@@ -134,10 +134,16 @@ func verdictOf(ev *alert.Event) string {
 // rank orders severities; what is none is below all.
 func rank(severity string) int { return slices.Index(rules.Severities, severity) }
 
-// called reports whether a workload has that name. A pod is called NAMESPACE/NAME.
+// called reports whether a workload has that name: its own, or NAMESPACE/POD, or POD where there are no namespaces.
 func called(w *alert.Workload, name string) bool {
-	return w != nil && (w.Name == name || len(name) == len(w.Namespace)+1+len(w.Pod) && w.Pod != "" &&
-		strings.HasPrefix(name, w.Namespace) && name[len(w.Namespace)] == '/' && strings.HasSuffix(name, w.Pod))
+	if w == nil || w.Name == name {
+		return w != nil
+	}
+	if w.Pod == "" {
+		return false
+	}
+	namespace, pod, ok := strings.Cut(name, "/")
+	return ok && namespace == w.Namespace && pod == w.Pod || !ok && w.Namespace == "" && name == w.Pod
 }
 
 // values writes f as a request has it.
