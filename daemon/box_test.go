@@ -21,7 +21,7 @@ import (
 
 const (
 	boxEnv     = "WEIR_TEST_BOX" // says that the test runs in its box
-	boxTimeout = 3 * time.Minute
+	boxTimeout = 5 * time.Minute
 	boxImage   = "localhost/weir-test:1"
 )
 
@@ -43,7 +43,7 @@ func box(t *testing.T, tools ...string) bool {
 	}
 	runtime.LockOSThread() // the box dies with this thread
 	defer runtime.UnlockOSThread()
-	name := fmt.Sprintf("weir-test-%d", os.Getpid())
+	name := fmt.Sprintf("weir-box-%d", os.Getpid())
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout="+boxTimeout.String())
 	cmd.Env = append(os.Environ(), boxEnv+"="+name)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -151,7 +151,7 @@ func command(t *testing.T, name string, args ...string) string {
 // until waits for something to be so.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

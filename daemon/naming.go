@@ -45,7 +45,7 @@ type naming struct {
 	waiting []chan<- bool // for the end of a pass
 
 	places map[int]*place   // by namespace id; the goroutine's own, as all that follows
-	past   []workload.Entry // of places that are gone, the last one last: flows of theirs are yet to be told
+	past   []workload.Entry // of places that are gone, in order of their going: flows of theirs are yet to be told
 	left   string           // what the finder left out
 	told   map[string]bool  // limits
 }
@@ -271,17 +271,14 @@ func (n *naming) sync(now time.Time, ifaces map[int]seen) (gone bool) {
 		// An id is used again for another namespace: the interface must be the same one.
 		if _, ok := there[id]; !ok || ifaces[p.iface.Index].NSID != id {
 			delete(n.places, id)
-			if gone = true; len(p.addresses) > 0 {
-				e := p.entry()
-				e.Until = now.UnixNano()
-				n.past = append(n.past, e)
-			}
+			n.past = append(n.past, p.entries(now.UnixNano())...)
+			gone = true
 		}
 	}
 	for id, i := range there {
 		p := n.places[id]
 		if p == nil {
-			p = &place{who: &workload.Workload{}, since: i.at}
+			p = &place{who: &workload.Workload{}, since: i.at, gone: map[netip.Addr]int64{}}
 			n.places[id] = p
 		}
 		if p.iface != i.Interface {
@@ -295,13 +292,21 @@ func (n *naming) sync(now time.Time, ifaces map[int]seen) (gone bool) {
 }
 
 // outlive forgets what is past for long, and reports whether something is.
-func (n *naming) outlive(now time.Time) bool {
-	drop := max(0, len(n.past)-pastMost)
-	for drop < len(n.past) && n.past[drop].Until < now.Add(-pastKept).UnixNano() {
-		drop++
+func (n *naming) outlive(now time.Time) (forgot bool) {
+	old := now.Add(-pastKept).UnixNano()
+	kept := slices.DeleteFunc(n.past, func(e workload.Entry) bool { return e.Until < old })
+	kept = slices.Delete(kept, 0, max(0, len(kept)-pastMost))
+	forgot = len(kept) < len(n.past)
+	n.past = kept
+	for _, p := range n.places {
+		for a, until := range p.gone {
+			if until < old {
+				delete(p.gone, a)
+				forgot = true
+			}
+		}
 	}
-	n.past = slices.Delete(n.past, 0, drop)
-	return drop > 0
+	return forgot
 }
 
 // tell publishes what is known.
@@ -311,7 +316,7 @@ func (n *naming) tell() {
 	for _, p := range n.places {
 		p.changed = false
 		cut = cut || p.cut
-		entries = append(entries, p.entry())
+		entries = append(entries, p.entries(0)...)
 	}
 	for _, e := range slices.Backward(n.past) {
 		entries = append(entries, e)

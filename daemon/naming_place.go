@@ -19,7 +19,8 @@ const (
 	askEvery  = 10 * time.Minute      // what a runtime has named is asked for again
 
 	pastKept = flow.IdleTCP // what is known of a workload that is gone is kept: its last flows are told so late
-	pastMost = 1024         // and of so many; more go, the oldest first
+	pastMost = 1024         // and so much; more goes, the oldest first
+	goneMost = 64           // addresses that a workload had and has no more; further ones are forgotten
 
 	addressSoon   = 100 * time.Millisecond // between two looks at the addresses of one namespace
 	addressShare  = 20                     // and so many times what the last look took
@@ -33,10 +34,11 @@ type place struct {
 	since     time.Time          // when that came
 	found     workload.Workload  // what /proc says
 	said      *workload.Description
-	who       *workload.Workload // both together; it is published, so it does not change
-	addresses []netip.Addr       // likewise
-	cut       bool               // it has more addresses
-	changed   bool               // since it was published
+	who       *workload.Workload   // both together; it is published, so it does not change
+	addresses []netip.Addr         // likewise
+	cut       bool                 // it has more addresses
+	gone      map[netip.Addr]int64 // addresses that it had, and until when, ns since the epoch
+	changed   bool                 // since it was published
 
 	look     pace // through /proc
 	ask      pace // the runtimes
@@ -45,13 +47,30 @@ type place struct {
 	readTook time.Duration
 }
 
-// entry says what is known of the place's addresses.
-func (p *place) entry() workload.Entry {
-	e := workload.Entry{Workload: p.who, Addresses: p.addresses}
+// entries says what is known of the place's addresses, present and past; until is when the place went, 0 if it is there.
+func (p *place) entries(until int64) []workload.Entry {
+	from := int64(0)
 	if !p.since.IsZero() {
-		e.From = p.since.UnixNano()
+		from = p.since.UnixNano()
 	}
-	return e
+	list := []workload.Entry{{Workload: p.who, Addresses: p.addresses, From: from, Until: until}}
+	for a, at := range p.gone {
+		list = append(list, workload.Entry{Workload: p.who, Addresses: []netip.Addr{a}, From: from, Until: at})
+	}
+	return list
+}
+
+// have notes the addresses that the place has now.
+func (p *place) have(now time.Time, addresses []netip.Addr) {
+	for _, a := range p.addresses {
+		if !slices.Contains(addresses, a) && len(p.gone) < goneMost {
+			p.gone[a] = now.UnixNano()
+		}
+	}
+	p.addresses = addresses
+	for _, a := range addresses {
+		delete(p.gone, a)
+	}
 }
 
 // pace says when something is done again.
@@ -173,7 +192,8 @@ func (n *naming) read(now time.Time, p *place) {
 	}
 	slices.SortFunc(addresses, netip.Addr.Compare)
 	if addresses = slices.Compact(addresses); !slices.Equal(addresses, p.addresses) || cut != p.cut {
-		p.addresses, p.cut, p.changed = addresses, cut, true
+		p.have(now, addresses)
+		p.cut, p.changed = cut, true
 	}
 }
 
@@ -191,11 +211,11 @@ func (n *naming) ask(now time.Time, p *place) {
 	}
 }
 
-// take deals with a runtime's answer. What it does not know another one may; what was known stays if it is not there any
-// more.
+// take deals with a runtime's answer. What it does not know another one may. What was known stays if the runtime is not there
+// any more, or does not know its containers yet.
 func (n *naming) take(now time.Time, a answer) {
 	for _, p := range n.places {
-		if p.found.ID != a.id || a.said == nil {
+		if p.found.ID != a.id || a.said == nil || a.said.Name == "" && p.said != nil && p.said.Name != "" {
 			continue
 		}
 		p.said = a.said

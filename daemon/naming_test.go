@@ -51,9 +51,14 @@ func space(t *testing.T) *os.File {
 func onThread(fn func()) {
 	done := make(chan bool)
 	go func() {
-		runtime.LockOSThread() // never unlocked
 		defer close(done)
-		fn()
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() { // the first thread never ends: it would keep the namespace
+			onThread(fn)
+			runtime.UnlockOSThread()
+			return
+		}
+		fn() // never unlocked
 	}()
 	<-done
 }
@@ -265,7 +270,7 @@ func TestNamingOfNeighbours(t *testing.T) {
 
 // TestNamingChurn makes and removes a thousand veths: nothing is left of them.
 func TestNamingChurn(t *testing.T) {
-	const rounds, spaces, each = 4, 25, 10
+	const rounds, spaces, each = 4, 5, 50
 	x := testNaming(t, workload.Runtimes()...)
 	forgotten := func() { until(t, "the veths to be forgotten", func() bool { return len(x.all()) == 0 }) }
 	round := func() {
@@ -346,23 +351,41 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestNamingOfThePast: a namespace's id is used again, and what is past is bounded.
+// TestNamingOfThePast: a namespace's id is used again, its addresses come and go, and what is past is bounded.
 func TestNamingOfThePast(t *testing.T) {
 	now := time.Now()
 	n := &naming{places: map[int]*place{}}
 	iface := func(index int) map[int]seen {
 		return map[int]seen{index: {workload.Interface{Index: index, NSID: 3}, now}}
 	}
-	for index := range pastMost + 10 {
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+	for index := range pastMost {
 		n.sync(now, iface(index))
 		p := n.places[3]
-		if len(n.places) != 1 || len(p.addresses) > 0 || p.iface.Index != index {
+		if len(n.places) != 1 || len(p.addresses) > 0 || len(p.gone) > 0 || p.iface.Index != index {
 			t.Fatalf("%d: got %+v", index, p)
 		}
-		p.addresses = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(index >> 8), byte(index)})}
+		p.have(now, []netip.Addr{addr(index)})
 	}
-	if !n.outlive(now) || len(n.past) != pastMost || n.past[0].Addresses[0].String() != "10.0.0.9" {
-		t.Errorf("got %d, first %v", len(n.past), n.past[0])
+	p := n.places[3]
+	p.who = &workload.Workload{Name: "last"}
+	for i := range 2 * goneMost { // the first one goes and comes back
+		p.have(now, []netip.Addr{addr(i), addr(i + 1)})
+	}
+	p.have(now, []netip.Addr{addr(0)})
+	if len(p.gone) > goneMost || p.gone[addr(0)] != 0 || p.gone[addr(1)] == 0 {
+		t.Errorf("got %d addresses that are gone: %v", len(p.gone), p.gone)
+	}
+	n.sync(now, nil)
+	table := workload.NewTable(n.past)
+	if who := table.Lookup(addr(0).As16(), now.UnixNano()); who != nil { // the first place had it too
+		t.Errorf("at an address that two had: got %v", who)
+	}
+	if !n.outlive(now) || len(n.past) != pastMost {
+		t.Errorf("got %d", len(n.past))
+	}
+	if who := workload.NewTable(n.past).Lookup(addr(1).As16(), now.UnixNano()); who != p.who {
+		t.Errorf("at an address that only the last one had, as far as is known: got %v", who)
 	}
 	if n.outlive(now) || !n.outlive(now.Add(pastKept+time.Second)) || len(n.past) != 0 {
 		t.Errorf("after a while: got %d", len(n.past))

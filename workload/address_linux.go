@@ -134,14 +134,25 @@ func inSpace(path string, fn func() error) error {
 		return err
 	}
 	defer f.Close()
+	return onThread(func() error {
+		if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("setns: %w", err)
+		}
+		return fn()
+	})
+}
+
+// onThread runs fn on an OS thread that ends with it.
+func onThread(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // never unlocked
-		if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("setns: %w", err)
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() { // the first thread never ends: it would keep the namespace for good
+			done <- onThread(fn)
+			runtime.UnlockOSThread()
 			return
 		}
-		done <- fn()
+		done <- fn() // never unlocked
 	}()
 	return <-done
 }
