@@ -231,7 +231,7 @@ func TestLivePull(t *testing.T) {
 		if want := fmt.Sprintf("packets: %d,", c.want); status != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("pull %v: %d, %s%swant %s", c.args, status, stdout, stderr, want)
 		}
-		if c.args[0] == "--alert" && !strings.Contains(stderr, "1 slices are still being written") {
+		if c.args[0] == "--alert" && !strings.Contains(stderr, "still being written: 1 slice;") {
 			t.Errorf("pull %v: that it is not complete is not said: %q", c.args, stderr)
 		}
 		if n := strings.Count(command(t, "tshark", "-r", out), "\n"); n < c.want { // root is warned on top

@@ -60,16 +60,16 @@ func (p *Puller) Lacks(c *pcapstore.PullCounters) (out []string) {
 	for _, d := range c.Damaged {
 		out = append(out, fmt.Sprintf("%v (what stands before that is in the answer)", d))
 	}
-	say := func(n uint64, format string) {
+	say := func(n uint64, thing, format string) {
 		if n > 0 {
-			out = append(out, fmt.Sprintf(format, n))
+			out = append(out, fmt.Sprintf(format, countOf(int(n), thing)))
 		}
 	}
-	say(uint64(c.Open), "%d slices are still being written: the answer has what there is so far")
-	say(uint64(c.Gone), "%d slices were removed before they could be read (raise [pcap] quota, or pin what must stay)")
-	say(c.NotStored, "a limit of the store kept %d packets of these flows out of it")
-	say(c.Lost, "the capture lost %d frames while these slices were written")
-	say(p.Recent.Overwritten, "%d bytes of recent packets were overwritten before they could be read (raise [pcap] pre)")
+	say(uint64(c.Open), "slice", "still being written: %s; the answer has what there is so far")
+	say(uint64(c.Gone), "slice", "removed before they could be read: %s (raise [pcap] quota, or pin what must stay)")
+	say(c.NotStored, "packet", "a limit of the store kept %s of these flows out of it")
+	say(c.Lost, "frame", "the capture lost %s while these slices were written")
+	say(p.Recent.Overwritten, "byte", "%s of recent packets were overwritten before they could be read (raise [pcap] pre)")
 	if p.NoDaemon != nil && !IsNotRunning(p.NoDaemon) {
 		out = append(out, fmt.Sprintf("packets in memory were not looked at: %v", p.NoDaemon))
 	}
@@ -150,7 +150,8 @@ func (p *Puller) why(e *pcapstore.Empty, q *pcapstore.Query, c *pcapstore.PullCo
 	case who != "" && !slices.Contains(watched, who):
 		text = fmt.Sprintf("%s, and no interface of it is watched (watched are: %s)", e.Why, listed(interfaceNames(s)))
 	default:
-		text += fmt.Sprintf("; in memory %d packets of %d interfaces were looked at, back to: %s", p.Recent.Looked, p.Recent.Interfaces, reaches(s, time.Now()))
+		text += fmt.Sprintf("; in memory %s of %s were looked at, back to: %s", countOf(int(p.Recent.Looked), "packet"), countOf(p.Recent.Interfaces, "interface"),
+			reaches(s, time.Now()))
 	}
 	return errors.New(clean(text))
 }
