@@ -2,6 +2,7 @@ package dlp
 
 import (
 	"fmt"
+	"math/bits"
 	"regexp/syntax"
 )
 
@@ -41,7 +42,8 @@ func (s *byteSet) add(b byte)      { s[b>>6] |= 1 << (b & 63) }
 type program struct {
 	code   []instruction
 	sets   []byteSet
-	row    row // what a match can begin with
+	rows   []row      // what a match can begin with
+	first  [256]uint8 // by its first byte: which of these
 	begin  uint32
 	lazy   bool
 	start  bool
@@ -70,7 +72,14 @@ func compileProgram(e *expression, group int) (*program, error) {
 	for i := range prog.Inst {
 		p.code = append(p.code, p.translate(&prog.Inst[i], group, known))
 	}
-	p.row = rowOf(p)
+	p.rows = rowsOf(p)
+	for i := range p.rows {
+		for c := range p.first {
+			if p.rows[i].at[0].has(byte(c)) {
+				p.first[c] |= 1 << i
+			}
+		}
+	}
 	return p, nil
 }
 
@@ -121,12 +130,19 @@ func slotOf(capture, group int) int8 {
 
 // begins reports whether a match may begin at pos, which is in b, as far as the first bytes and the one before tell.
 func (p *program) begins(b []byte, pos int) bool {
-	if p.row.outside && pos > 0 && isWordByte(b[pos-1]) {
-		return false
+	for m := p.first[b[pos]]; m != 0; m &= m - 1 {
+		r := &p.rows[bits.TrailingZeros8(m)]
+		if (pos == 0 || r.follows(b[pos-1])) && r.fits(b[pos:]) {
+			return true
+		}
 	}
-	n := min(len(b)-pos, p.row.n)
-	for j, c := range b[pos : pos+n] {
-		if !p.row.at[j].has(c) {
+	return false
+}
+
+// fits reports whether b begins as the row says, as far as it goes.
+func (r *row) fits(b []byte) bool {
+	for j, c := range b[:min(len(b), r.n)] {
+		if !r.at[j].has(c) {
 			return false
 		}
 	}

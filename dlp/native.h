@@ -26,17 +26,19 @@ typedef struct {
 enum {
 	WEIR_DEEP = 32, // first bytes of a match that the sieve looks at
 	WEIR_WIDE = 16, // of these, by vector instructions
+	WEIR_ROWS = 64,
 };
 
-// A sieve tells where a match of any of up to 64 patterns may begin. It errs on one side only.
+// A sieve tells where a match of some patterns may begin. Each has one or more rows of what its first bytes can be. It errs on one side only.
 typedef struct {
-	uint8_t low[WEIR_WIDE][16], high[WEIR_WIDE][16]; // by position and half of the byte: groups of patterns that it fits
+	uint8_t low[WEIR_WIDE][16], high[WEIR_WIDE][16]; // by position and half of the byte: groups of rows that it fits
 	uint8_t outside;                                 // groups that begin only where no word goes on
 	uint8_t words;                                   // groups whose first WEIR_WIDE bytes are of words
-	uint64_t fits[WEIR_DEEP][256];                   // by position and byte: patterns
+	uint64_t fits[WEIR_DEEP][256];                   // by position and byte: rows
 	uint64_t before[256];                            // by the byte before: patterns
-	uint64_t past[WEIR_DEEP + 1];                    // patterns that may have matched after so many bytes
-	uint32_t reach;                                  // bytes from where a match begins to the one after its end, at most; at least WEIR_DEEP
+	uint64_t past[WEIR_DEEP + 1];                    // rows whose patterns may have matched after so many bytes
+	uint32_t reach[WEIR_ROWS];                       // bytes from where a match begins to the one after its end, at most
+	uint32_t farthest;                               // of these
 	uint32_t vector;                                 // the processor has the instructions
 } weir_sieve;
 
@@ -77,7 +79,7 @@ void weir_drop(weir_scan *s);
 
 int weir_match(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *ctx);
 void weir_sieve_ready(weir_sieve *f);
-int64_t weir_sieve_first(const weir_sieve *f, uint8_t before, const uint8_t *b, uint64_t from, uint64_t to, uint64_t n);
+int64_t weir_sieve_first(const weir_sieve *f, uint8_t before, const uint8_t *b, uint64_t from, uint64_t to, uint64_t n, uint64_t *rows);
 hs_error_t weir_sieve_block(weir_scan *s, const weir_class *c, const uint8_t *b, uint64_t n);
 hs_error_t weir_sieve_write(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n);
 

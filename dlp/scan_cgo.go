@@ -85,7 +85,7 @@ func (n nativeClass) sift(v *sieve) error {
 	if f == nil {
 		return errNative
 	}
-	*f = C.weir_sieve{reach: C.uint32_t(v.reach), outside: C.uint8_t(v.outside), words: C.uint8_t(v.words)}
+	*f = C.weir_sieve{outside: C.uint8_t(v.outside), words: C.uint8_t(v.words)}
 	for j := range v.low {
 		for i := range v.low[j] {
 			f.low[j][i], f.high[j][i] = C.uint8_t(v.low[j][i]), C.uint8_t(v.high[j][i])
@@ -101,6 +101,10 @@ func (n nativeClass) sift(v *sieve) error {
 	}
 	for j := range v.past {
 		f.past[j] = C.uint64_t(v.past[j])
+	}
+	for i := range v.reach {
+		f.reach[i] = C.uint32_t(v.reach[i])
+		f.farthest = max(f.farthest, f.reach[i])
 	}
 	C.weir_sieve_ready(f)
 	if v.scalar {

@@ -6,13 +6,14 @@
 
 #include <string.h>
 
-// A stretch between two decisions whether the sieved patterns are looked for.
+// Of a write, so many decisions are made byte by byte; where more seems to begin, one holds for WEIR_PIECE bytes.
+#define WEIR_EXACT(n) (4 + (n) / 128)
 #define WEIR_PIECE 256
 
 // What stands before a value: nothing, which is no part of a word.
 #define WEIR_NOTHING '\n'
 
-// fits returns the patterns that may begin at b, of which n bytes are there, and may have ended.
+// fits returns the rows that a match at b may begin with, of which n bytes are there, and may have ended.
 static inline uint64_t fits(const weir_sieve *f, uint8_t before, const uint8_t *b, uint64_t n) {
 	uint64_t m = f->fits[0][b[0]] & f->before[before];
 	if (n > WEIR_DEEP) n = WEIR_DEEP;
@@ -55,7 +56,7 @@ WEIR_INLINE uint64_t words(const uint8_t *b) {
 }
 
 // vector goes on from *at, which is not 0, to or beyond to, as far as whole vectors can be read. It returns where a match may begin, or -1.
-WEIR_VECTOR static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_t *at, uint64_t to, uint64_t n) {
+WEIR_VECTOR static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_t *at, uint64_t to, uint64_t n, uint64_t *rows) {
 	uint64_t i = *at;
 	const __m256i none = _mm256_setzero_si256();
 	const __m256i inside = _mm256_set1_epi8(~f->outside); // the groups that may begin inside a word
@@ -77,7 +78,7 @@ WEIR_VECTOR static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_
 		uint32_t mask = nonzero(_mm256_and_si256(acc, wordless)) | (nonzero(acc) & (uint32_t)run);
 		for (; mask; mask &= mask - 1) {
 			uint64_t k = i + __builtin_ctz(mask);
-			if (fits(f, b[k - 1], b + k, n - k)) return k;
+			if ((*rows = fits(f, b[k - 1], b + k, n - k))) return k;
 		}
 	}
 	*at = i;
@@ -86,34 +87,36 @@ WEIR_VECTOR static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_
 
 void weir_sieve_ready(weir_sieve *f) { f->vector = __builtin_cpu_supports("avx2") != 0; }
 #else
-static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_t *at, uint64_t to, uint64_t n) { return -1; }
+static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_t *at, uint64_t to, uint64_t n, uint64_t *rows) { return -1; }
 void weir_sieve_ready(weir_sieve *f) { f->vector = 0; }
 #endif
 
-// weir_sieve_first returns the first place in [from, to) of the n bytes at b where a match may begin, -1 if there is none. before is the byte
-// before b.
-int64_t weir_sieve_first(const weir_sieve *f, uint8_t before, const uint8_t *b, uint64_t from, uint64_t to, uint64_t n) {
+// weir_sieve_first returns the first place in [from, to) of the n bytes at b where a match may begin, and with which rows; -1 if there is
+// none. before is the byte before b.
+int64_t weir_sieve_first(const weir_sieve *f, uint8_t before, const uint8_t *b, uint64_t from, uint64_t to, uint64_t n, uint64_t *rows) {
 	if (from == 0 && n > 0) {
-		if (fits(f, before, b, n)) return 0;
+		if ((*rows = fits(f, before, b, n))) return 0;
 		from = 1;
 	}
 	if (f->vector) {
-		int64_t k = vector(f, b, &from, to, n);
+		int64_t k = vector(f, b, &from, to, n, rows);
 		if (k >= 0) return k < (int64_t)to ? k : -1;
 	}
 	for (; from < to; from++) {
 		if (!(f->fits[0][b[from]] & f->before[b[from - 1]])) continue;
-		if (fits(f, b[from - 1], b + from, n - from)) return from;
+		if ((*rows = fits(f, b[from - 1], b + from, n - from))) return from;
 	}
 	return -1;
 }
 
-hs_error_t weir_sieve_block(weir_scan *s, const weir_class *c, const uint8_t *b, uint64_t n) {
-	int64_t k = weir_sieve_first(c->sieve, WEIR_NOTHING, b, 0, n, n);
-	if (k < 0) return HS_SUCCESS;
-	if (k > 0) k--; // for \b
-	s->shift = k;
-	return hs_scan(c->sieved_block, (const char *)b + k, n - k, 0, s->scratch, weir_match, s);
+// reach returns how far beyond its beginning a match with one of the rows may be of interest.
+static uint64_t reach(const weir_sieve *f, uint64_t rows) {
+	uint64_t far = 0;
+	for (; rows; rows &= rows - 1) {
+		uint32_t r = f->reach[__builtin_ctzll(rows)];
+		if (r > far) far = r;
+	}
+	return far;
 }
 
 static hs_error_t feed(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n) {
@@ -122,52 +125,62 @@ static hs_error_t feed(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t
 	return hs_scan_stream(st->sieved, (const char *)b, n, 0, s->scratch, weir_match, s);
 }
 
-// kept looks at the last bytes of what came before, now that more is there: a match may begin in them. If so and the sieved patterns
-// sleep, it wakes them there.
-static hs_error_t kept(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n) {
-	const weir_sieve *f = st->class->sieve;
-	uint8_t buf[WEIR_DEEP + 64];
-	uint64_t more = n < 64 ? n : 64;
-	memcpy(buf, st->last, st->kept);
-	memcpy(buf + st->kept, b, more);
-	// The oldest byte has been looked at with all that follows it; it is kept for \b. Vectors
-	// look at some of the new ones too.
-	int64_t i = weir_sieve_first(f, WEIR_NOTHING, buf, st->kept == WEIR_DEEP, st->kept, st->kept + more);
-	if (i < 0) return HS_SUCCESS;
-	int awake = st->until > st->at;
-	if (st->until < st->at + f->reach) st->until = st->at + f->reach;
-	if (awake) return HS_SUCCESS;
-	if (i) i--;
-	st->base = st->at - st->kept + i;
-	return feed(s, st, buf + i, st->kept - i);
+// A stretch of bytes at b in which the sieved patterns are looked for. end may lie beyond what is there.
+typedef struct {
+	uint64_t from, end;
+	int live;   // there is one
+	int stream; // the stream has been given what stands before from
+} stretch;
+
+// over looks for the patterns in a stretch that is all there.
+static hs_error_t over(weir_scan *s, const weir_class *c, weir_stream *st, stretch *x, const uint8_t *b, uint64_t end) {
+	x->live = 0;
+	if (!x->stream) {
+		s->shift = (st ? st->at : 0) + x->from;
+		return hs_scan(c->sieved_block, (const char *)b + x->from, end - x->from, 0, s->scratch, weir_match, s);
+	}
+	hs_error_t e = feed(s, st, b + x->from, end - x->from);
+	hs_error_t e2 = hs_reset_stream(st->sieved, 0, s->scratch, NULL, NULL);
+	return e == HS_SUCCESS ? e2 : e;
 }
 
-// piece deals with b[from:to] of the n bytes at b.
-static hs_error_t piece(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t from, uint64_t to, uint64_t n) {
-	const weir_sieve *f = st->class->sieve;
-	int64_t k = weir_sieve_first(f, st->kept ? st->last[st->kept - 1] : WEIR_NOTHING, b, from, to, n);
-	int awake = st->until > st->at + from;
-	hs_error_t e = HS_SUCCESS;
-	if (k < 0) {
-		if (!awake) return e;
-		if (st->until > st->at + to) return feed(s, st, b + from, to - from);
-		e = feed(s, st, b + from, st->until - st->at - from);
-		hs_error_t e2 = hs_reset_stream(st->sieved, 0, s->scratch, NULL, NULL);
-		return e == HS_SUCCESS ? e2 : e;
-	}
-	if (!awake) {
-		from = k;
-		st->base = st->at + from;
-		if (from > 0) {
-			from--;
-			st->base--;
-		} else if (st->kept) {
-			st->base--;
-			e = feed(s, st, st->last + st->kept - 1, 1);
+// sweep looks for the sieved patterns in the n bytes at b, wherever one seems to begin. It leaves the last stretch in x. before is the byte
+// before b.
+static hs_error_t sweep(weir_scan *s, const weir_class *c, weir_stream *st, stretch *x, uint8_t before, const uint8_t *b, uint64_t n) {
+	const weir_sieve *f = c->sieve;
+	uint64_t rows, exact = WEIR_EXACT(n);
+	for (uint64_t i = 0; i < n;) {
+		int64_t k = weir_sieve_first(f, before, b, i, n, n, &rows);
+		if (k < 0) break;
+		hs_error_t e = HS_SUCCESS;
+		if (x->live && (uint64_t)k > x->end) e = over(s, c, st, x, b, x->end);
+		if (!x->live) {
+			*x = (stretch){.from = k ? k - 1 : 0, .live = 1}; // the byte before, for \b
+			if (!k && st && st->kept) {
+				x->stream = 1;
+				st->base = st->at - 1;
+				if (e == HS_SUCCESS) e = feed(s, st, &before, 1);
+			}
 		}
+		if (e != HS_SUCCESS) return e;
+		uint64_t end = k + reach(f, rows);
+		i = k + 1;
+		if (exact) {
+			exact--;
+		} else {
+			i = k + WEIR_PIECE;
+			end = i + f->farthest;
+		}
+		if (end > x->end) x->end = end;
 	}
-	st->until = st->at + to + f->reach;
-	return e == HS_SUCCESS ? feed(s, st, b + from, to - from) : e;
+	return HS_SUCCESS;
+}
+
+hs_error_t weir_sieve_block(weir_scan *s, const weir_class *c, const uint8_t *b, uint64_t n) {
+	stretch x = {0};
+	hs_error_t e = sweep(s, c, NULL, &x, WEIR_NOTHING, b, n);
+	if (e != HS_SUCCESS || !x.live) return e;
+	return over(s, c, NULL, &x, b, x.end < n ? x.end : n);
 }
 
 static void keep(weir_stream *st, const uint8_t *b, uint64_t n) {
@@ -182,13 +195,56 @@ static void keep(weir_stream *st, const uint8_t *b, uint64_t n) {
 	st->kept = stay + n;
 }
 
+// kept looks at the last bytes of what came before, now that more is there: a match may begin in them. If so the stream is given them from
+// there on.
+static hs_error_t kept(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n) {
+	const weir_sieve *f = st->class->sieve;
+	uint8_t buf[WEIR_DEEP + 64];
+	uint64_t rows, more = n < 64 ? n : 64, size = st->kept;
+	memcpy(buf, st->last, size);
+	memcpy(buf + size, b, more);
+	int64_t first = -1;
+	uint64_t end = 0;
+	// The oldest byte has been looked at with all that follows it; it is kept for \b. Vectors look at some of the new ones too.
+	for (uint64_t i = size == WEIR_DEEP; i < size; i++) {
+		int64_t k = weir_sieve_first(f, WEIR_NOTHING, buf, i, size, size + more, &rows);
+		if (k < 0) break;
+		i = k;
+		uint64_t far = i + reach(f, rows);
+		if (far <= size) continue; // it was all there before
+		if (first < 0) first = k;
+		if (far > end) end = far;
+	}
+	if (first < 0) return HS_SUCCESS;
+	if (first) first--;
+	hs_error_t e = HS_SUCCESS;
+	uint64_t base = st->at - size + first;
+	int awake = st->until > st->at;
+	if (!awake || base < st->base) {
+		if (awake) e = hs_reset_stream(st->sieved, 0, s->scratch, NULL, NULL);
+		st->base = base;
+		if (e == HS_SUCCESS) e = feed(s, st, buf + first, size - first);
+	}
+	if (st->until < st->at - size + end) st->until = st->at - size + end;
+	return e;
+}
+
 hs_error_t weir_sieve_write(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n) {
 	if (!n) return HS_SUCCESS;
+	const weir_class *c = st->class;
 	hs_error_t e = st->kept ? kept(s, st, b, n) : HS_SUCCESS;
-	for (uint64_t from = 0; from < n && e == HS_SUCCESS;) {
-		uint64_t to = n - from < 2 * WEIR_PIECE ? n : from + WEIR_PIECE;
-		e = piece(s, st, b, from, to, n);
-		from = to;
+	stretch x = {0};
+	if (st->until > st->at) x = (stretch){.end = st->until - st->at, .live = 1, .stream = 1};
+	if (e == HS_SUCCESS) e = sweep(s, c, st, &x, st->kept ? st->last[st->kept - 1] : WEIR_NOTHING, b, n);
+	st->until = 0;
+	if (e == HS_SUCCESS && x.live) {
+		if (x.end <= n) {
+			e = over(s, c, st, &x, b, x.end);
+		} else {
+			if (!x.stream) st->base = st->at + x.from;
+			e = feed(s, st, b + x.from, n - x.from);
+			st->until = st->at + x.end;
+		}
 	}
 	keep(st, b, n);
 	st->at += n;

@@ -103,3 +103,40 @@ func TestLiterals(t *testing.T) {
 		}
 	}
 }
+
+// TestSieveAwake: a match that begins before the one that woke the patterns, and whose first bytes came in pieces, is found too.
+func TestSieveAwake(t *testing.T) {
+	rs := []*rules.Rule{{ID: "long", Regex: `\bSG\.[\w-]{22}\.[\w-]{43}\b`}, {ID: "short", Regex: `(?:[A-F]\d){4,9}`}}
+	_, s := mustCompile(t, rs...)
+	text := "SG.A1B2C3D4" + strings.Repeat("a", 14) + "." + strings.Repeat("_", 43) + " end"
+	want := model(rs, text)
+	if !strings.Contains(want, "long") || !strings.Contains(want, "short") {
+		t.Fatalf("the text holds %s", want)
+	}
+	for cut := 1; cut < len(text); cut++ {
+		if got := spansOf(inPieces(s, text, []int{cut})); got != want {
+			t.Errorf("cut at %d: got %s, want %s", cut, got, want)
+		}
+	}
+}
+
+// TestSieveDense: where something seems to begin all the time, decisions are no longer made byte by byte; what is found is the same.
+func TestSieveDense(t *testing.T) {
+	rs := []*rules.Rule{{ID: "pan", Regex: `(?:^|[^\w.])(4\d{3}(?:[ -]?\d{4}){3})\b`}, {ID: "ssn", Regex: `\b\d{3}-\d{2}-\d{4}\b`}}
+	_, s := mustCompile(t, rs...)
+	rng := rand.New(rand.NewSource(3))
+	for range 20 {
+		var b strings.Builder
+		for b.Len() < 3000 {
+			b.WriteString([]string{" 4111111111111111", ",4242-4242-4242-4242", " 411111111111111", "\n123-45-6780", ":4111 1111 1111 11112"}[rng.Intn(5)])
+		}
+		text := b.String()
+		want := model(rs, text)
+		if got := spansOf(s.ScanBytes([]byte(text), nil)); got != want {
+			t.Fatalf("whole: got %s\nwant %s", got, want)
+		}
+		if got := spansOf(inPieces(s, text, []int{1 + rng.Intn(900), 1000, 1001 + rng.Intn(1900)})); got != want {
+			t.Fatalf("in pieces: got %s\nwant %s", got, want)
+		}
+	}
+}
