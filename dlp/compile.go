@@ -57,6 +57,8 @@ type rule struct {
 	checks   []*validator
 	mask     maskFunc
 	allow    []allowlist
+	luhn     bool // the end of a match tells whether its value may have the check digit asked for
+	iin      bool // such a value must be of an issuer's range
 	sides    bool // a validator looks at what stands after the match
 	byLine   bool // an allow-list looks at the line
 	needs    []requirement
@@ -180,6 +182,7 @@ func prepareRule(r *rules.Rule) (*rule, error) {
 		c.sides = c.sides || v.name == "boundary"
 	}
 	c.retry = len(c.checks) > 0 && e.max <= maxRetry
+	c.prepareLuhn()
 	if c.mask = maskNamed(maskOf(r)); c.mask == nil {
 		return nil, fmt.Errorf("mask: no mask is called %q (there are %s)", r.Mask, strings.Join(Masks(), ", "))
 	}
@@ -199,6 +202,9 @@ const (
 	maxWithin     = 1024
 	maxRetry      = 128 // bytes of the longest match inside which another one is looked for
 )
+
+// asks reports whether r asks for a validator.
+func (r *rule) asks(name string) bool { return slices.Contains(r.Validate, name) }
 
 // link resolves what rules say of each other.
 func (db *Database) link() error {

@@ -104,8 +104,7 @@ func validatorNamed(name string) *validator {
 func (c *candidate) strip() []byte {
 	out := c.buf[:0]
 	for _, b := range c.raw {
-		switch b {
-		case ' ', '-', '.', '/', '\t', '\n', '\r', '_':
+		if separates(b) {
 			continue
 		}
 		if isLower(b) {
@@ -114,6 +113,15 @@ func (c *candidate) strip() []byte {
 		out = append(out, b)
 	}
 	return out
+}
+
+// separates reports whether people write b into numbers, for the eye.
+func separates(b byte) bool {
+	switch b {
+	case ' ', '-', '.', '/', '\t', '\n', '\r', '_':
+		return true
+	}
+	return false
 }
 
 // digits reports whether the bare value is n digits.

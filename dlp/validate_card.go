@@ -52,14 +52,17 @@ var iinRanges = []iinRange{
 }
 
 // iin holds if the number begins with an issuer's range and has a length that is issued there.
-func (c *candidate) iin() bool {
-	if len(c.bare) < 12 || len(c.bare) > 19 || !allDigits(c.bare) {
+func (c *candidate) iin() bool { return allDigits(c.bare) && issued(c.bare) }
+
+// issued reports whether a number of so many digits is of an issuer's range.
+func issued(digits []byte) bool {
+	if len(digits) < 12 || len(digits) > 19 {
 		return false
 	}
 	for i := range iinRanges {
 		r := &iinRanges[i]
-		n := number(c.bare[:r.digits])
-		if n >= r.from && n <= r.to && r.lengths&(1<<len(c.bare)) != 0 {
+		n := number(digits[:r.digits])
+		if n >= r.from && n <= r.to && r.lengths&(1<<len(digits)) != 0 {
 			return true
 		}
 	}
