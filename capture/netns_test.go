@@ -45,15 +45,19 @@ func newSpace(t testing.TB) space {
 // do runs fn in the namespace. Sockets that fn opens stay in it; goroutines that fn starts do not.
 func (s space) do(t testing.TB, fn func() error) {
 	t.Helper()
-	err := onThread(func() error {
+	if err := s.run(fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run is do for goroutines that are not the test's own.
+func (s space) run(fn func() error) error {
+	return onThread(func() error {
 		if err := unix.Setns(int(s.f.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("setns: %w", err)
 		}
 		return fn()
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // onThread runs fn on an OS thread of its own, which ends with it: its namespace can never leak into other goroutines.

@@ -225,7 +225,7 @@ func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 // it says so.
 func TestRingOverflow(t *testing.T) {
 	host, pod, index := pair(t)
-	r := openRing(t, host, RingConfig{Interface: index, Bytes: 2 * minBlock, Block: minBlock, Tick: 100 * time.Millisecond})
+	r := openRing(t, host, RingConfig{Interface: index, Bytes: 2 * leastBlock, Block: leastBlock, Retire: 20 * time.Millisecond, Tick: 100 * time.Millisecond})
 	for round := range uint64(2) {
 		transfer(t, host, pod, "10.9.0.2:0", 16<<20)
 		marked := 0
@@ -299,7 +299,7 @@ func TestRingCloseUnblocks(t *testing.T) {
 		case <-time.After(patience):
 			t.Fatal("Close did not end Next")
 		}
-		if r.mem != nil {
+		if r.sock.mem != nil {
 			t.Error("the ring was not freed")
 		}
 		if err := r.Close(); !errors.Is(err, net.ErrClosed) {
@@ -329,7 +329,7 @@ func TestRingCloseWhileLent(t *testing.T) {
 	if _, err := r.Next(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Next: got %v, want %v", err, net.ErrClosed)
 	}
-	if r.mem != nil {
+	if r.sock.mem != nil {
 		t.Error("the ring was not freed")
 	}
 }
@@ -431,7 +431,9 @@ func TestRingRequest(t *testing.T) {
 		retire       uint32
 	}{
 		{RingConfig{}, 1 << 20, 8, 40},
-		{RingConfig{Bytes: 1}, 1 << 20, 2, 40},
+		{RingConfig{Bytes: 4 << 20}, 512 << 10, 8, 40},
+		{RingConfig{Bytes: 1 << 20}, 256 << 10, 4, 80},
+		{RingConfig{Bytes: 1}, 256 << 10, 2, 160},
 		{RingConfig{Bytes: 64 << 20, Block: 1, Retire: 1}, 256 << 10, 256, 1},
 		{RingConfig{Bytes: 4 << 20, Block: 1<<20 + 1, Retire: time.Second}, 1<<20 + uint32(unix.Getpagesize()), 3, 1000},
 	} {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
@@ -17,12 +17,14 @@ import (
 
 // Ours.
 const (
-	defaultRingBytes = 8 << 20               // bytes
-	defaultBlock     = 1 << 20               // bytes; holds a super-packet of any size the kernel makes
-	minBlock         = 256 << 10             // bytes; holds a BIG TCP super-packet of 200 KB
-	minBlocks        = 2                     // one for the kernel, one for us
-	ringFrameSize    = 2048                  // bytes; only divides a block in the kernel's sanity check
-	defaultRetire    = 40 * time.Millisecond // by when a block that is not full comes
+	defaultRingBytes = 8 << 20                // bytes
+	mostBlock        = 1 << 20                // bytes; holds a super-packet of any size the kernel makes
+	leastBlock       = 256 << 10              // bytes; holds a BIG TCP super-packet of 200 KB
+	usualBlocks      = 8                      // blocks of a ring, where its size allows
+	leastBlocks      = 2                      // one for the kernel, one for us
+	ringFrameSize    = 2048                   // bytes; only divides a block in the kernel's sanity check
+	absence          = 320 * time.Millisecond // for so long the reader may be away while next to nothing comes: a block that is not full is taken up by its time, too
+	removal          = 50 * time.Millisecond  // after an interface went down, when to look whether it is gone
 	defaultTick      = time.Second
 )
 
@@ -30,11 +32,11 @@ const (
 type RingConfig struct {
 	Interface      int           // index in the network namespace of the calling thread
 	Name           string        // for messages and Interfaces
-	Bytes          int           // size of the ring in memory, rounded down to whole blocks, at least 2; 8 MiB
-	Block          int           // bytes of a block; 1 MiB; longer frames than that are cut, so at least 256 KiB
-	Retire         time.Duration // by when the kernel hands over a block that is not full; 40 ms
+	Bytes          int           // size of the ring in memory, rounded down to whole blocks, at least two; 8 MiB
+	Block          int           // bytes of a block, at least 256 KiB: longer frames are cut; an eighth of the ring, at most 1 MiB
+	Retire         time.Duration // by when the kernel hands over a block that is not full; 40 ms where there are 8 blocks, more where there are fewer
 	Tick           time.Duration // how long Next waits at most; 1 s
-	IgnoreOutgoing bool          // leave out frames that the host itself sends through the interface
+	IgnoreOutgoing bool          // leave out frames that the host itself sends through the interface; Linux 5.17
 	Promiscuous    bool          // ask a network card for frames to other addresses; a veth needs no asking
 }
 
@@ -47,57 +49,76 @@ func OpenRing(c RingConfig) (*Ring, error) {
 	if c.Interface <= 0 {
 		return nil, fmt.Errorf("%s: the index %d is no interface's", c.Name, c.Interface)
 	}
-	r := &Ring{tick: c.Tick}
-	if r.tick <= 0 {
-		r.tick = defaultTick
+	if c.Tick <= 0 {
+		c.Tick = defaultTick
 	}
-	if err := r.open(c); err != nil {
-		r.free()
-		if r.conn != nil {
-			r.conn.Close()
-		}
+	g := &group{}
+	s, link, err := openSocket(c, g)
+	if err != nil {
 		return nil, err
 	}
-	r.check = r.wake
-	r.frames = make([]wire.Frame, 0, batchFrames)
+	r := newRing(c, link, g, s)
+	g.rings = []*Ring{r}
 	return r, nil
 }
 
-func (r *Ring) open(c RingConfig) error {
+func newRing(c RingConfig, link wire.Link, g *group, s *socket) *Ring {
+	r := &Ring{
+		conf: c, iface: Interface{Name: c.Name, Link: link}, group: g, sock: s, togo: -1,
+		frames: make([]wire.Frame, 0, batchFrames), done: make(chan struct{}),
+	}
+	r.parked = sync.NewCond(&r.mu)
+	return r
+}
+
+// openSocket opens a socket with a ring and makes it a member of the group. The first member gets all frames at once; a later
+// one none until the group's program sends it some.
+func openSocket(c RingConfig, g *group) (*socket, wire.Link, error) {
 	// Protocol 0 receives nothing: what came before the ring stands would wait in the socket's queue for good. setUp
 	// binds once more.
+	s := &socket{}
 	var err error
-	r.conn, err = packet.Listen(&net.Interface{Index: c.Interface, Name: c.Name}, packet.Raw, 0, nil)
+	s.conn, err = packet.Listen(&net.Interface{Index: c.Interface, Name: c.Name}, packet.Raw, 0, nil)
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%s: capture: %w (run as root, or give CAP_NET_RAW)", c.Name, err)
+		return nil, 0, fmt.Errorf("%s: capture: %w (run as root, or give CAP_NET_RAW)", c.Name, err)
 	} else if err != nil {
-		return fmt.Errorf("%s: capture: %w", c.Name, err)
+		return nil, 0, fmt.Errorf("%s: capture: %w", c.Name, err)
 	}
-	if r.raw, err = r.conn.SyscallConn(); err != nil {
-		return err
+	var link wire.Link
+	fail := func(what string, err error) (*socket, wire.Link, error) {
+		s.unmap()
+		s.conn.Close()
+		return nil, 0, fmt.Errorf("%s: %s%w", c.Name, what, err)
+	}
+	if s.raw, err = s.conn.SyscallConn(); err != nil {
+		return fail("", err)
 	}
 	if c.Promiscuous {
-		if err := r.conn.SetPromiscuous(true); err != nil {
-			return fmt.Errorf("%s: promiscuous: %w", c.Name, err)
+		if err := s.conn.SetPromiscuous(true); err != nil {
+			return fail("promiscuous: ", err)
 		}
 	}
 	var inner error
-	if err := r.raw.Control(func(fd uintptr) { inner = r.setUp(int(fd), c) }); err != nil {
+	if err := s.raw.Control(func(fd uintptr) {
+		if link, inner = linkOf(int(fd)); inner == nil {
+			inner = s.setUp(int(fd), c)
+		}
+		if inner == nil {
+			inner = g.admit(int(fd), c, link)
+		}
+	}); err != nil {
 		inner = err
 	}
 	if inner != nil {
-		return fmt.Errorf("%s: %w", c.Name, inner)
+		return fail("", inner)
 	}
-	return nil
+	s.check = s.wake
+	return s, link, nil
 }
 
-// setUp makes the ring, maps it and lets frames in.
-func (r *Ring) setUp(fd int, c RingConfig) error {
-	link, err := linkOf(fd)
-	if err != nil {
-		return err
-	}
-	r.iface = Interface{Name: c.Name, Link: link}
+// setUp makes the ring and maps it, and binds the socket to the interface. A filter still keeps every frame out: those
+// that come to the socket itself would come once more through its group.
+func (s *socket) setUp(fd int, c RingConfig) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 		return fmt.Errorf("TPACKET_V3: %w", err)
 	}
@@ -107,14 +128,17 @@ func (r *Ring) setUp(fd int, c RingConfig) error {
 		}
 	}
 	req := ringRequest(c)
-	r.block = int(req.Block_size)
-	r.grace = 2 * time.Duration(req.Retire_blk_tov) * time.Millisecond
-	size := r.block * int(req.Block_nr)
+	s.block = int(req.Block_size)
+	size := s.block * int(req.Block_nr)
 	if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
 		return fmt.Errorf("ring of %d bytes: %w", size, err)
 	}
-	if r.mem, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+	var err error
+	if s.mem, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("map ring of %d bytes: %w", size, err)
+	}
+	if err := setFilter(fd, always(0)); err != nil {
+		return err
 	}
 	all := binary.NativeEndian.Uint16([]byte{unix.ETH_P_ALL >> 8, unix.ETH_P_ALL & 0xff}) // network order, packet(7)
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: c.Interface}); err != nil {
@@ -125,19 +149,19 @@ func (r *Ring) setUp(fd int, c RingConfig) error {
 
 // ringRequest turns a configuration into what the kernel takes: sizes in whole pages and blocks.
 func ringRequest(c RingConfig) unix.TpacketReq3 {
-	block := c.Block
-	if block == 0 {
-		block = defaultBlock
-	}
-	page := max(unix.Getpagesize(), ringFrameSize)
-	block = (max(block, minBlock) + page - 1) / page * page
 	if c.Bytes == 0 {
 		c.Bytes = defaultRingBytes
 	}
-	blocks := max(c.Bytes/block, minBlocks)
+	block := c.Block
+	if block == 0 {
+		block = min(c.Bytes/usualBlocks, mostBlock)
+	}
+	page := max(unix.Getpagesize(), ringFrameSize)
+	block = (max(block, leastBlock) + page - 1) / page * page
+	blocks := max(c.Bytes/block, leastBlocks)
 	retire := c.Retire
 	if retire <= 0 {
-		retire = defaultRetire
+		retire = absence / time.Duration(min(blocks, usualBlocks))
 	}
 	return unix.TpacketReq3{
 		Block_size:     uint32(block),
@@ -166,62 +190,3 @@ func linkOf(fd int) (wire.Link, error) {
 	}
 	return 0, fmt.Errorf("interfaces of hardware type %d cannot be captured from: Ethernet, loopback and tunnels of IP can", ll.Hatype)
 }
-
-// Interfaces returns the one interface.
-func (r *Ring) Interfaces() []Interface { return []Interface{r.iface} }
-
-// Stats returns the frames counted since OpenRing. It may be called from any goroutine, also after Close.
-func (r *Ring) Stats() (Stats, error) {
-	err := r.readStats()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.stats, err
-}
-
-// readStats adds the kernel's counters, which it sets to zero when they are read.
-func (r *Ring) readStats() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return nil
-	}
-	s, err := r.conn.Stats()
-	if err != nil {
-		return fmt.Errorf("%s: ring counters: %w", r.iface.Name, err)
-	}
-	r.stats.Packets += uint64(s.Packets)
-	r.stats.Drops += uint64(s.Drops)
-	r.stats.Freezes += uint64(s.FreezeQueueCount)
-	return nil
-}
-
-// Close ends capture and makes Next return net.ErrClosed. The last frames stay readable until that next call of Next,
-// which frees the ring; if there are none, Close itself frees it.
-func (r *Ring) Close() error {
-	r.readStats()
-	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
-		return net.ErrClosed
-	}
-	r.closed = true
-	if !r.inside && !r.lent {
-		r.free()
-	}
-	r.mu.Unlock()
-	return r.conn.Close()
-}
-
-// free gives the mapped memory back, once. Nobody may be reading frames. The caller holds mu.
-func (r *Ring) free() {
-	if r.mem != nil {
-		unix.Munmap(r.mem)
-		r.mem = nil
-	}
-}
-
-// The structures of the ring lie in memory as the kernel declares them; this fails to compile otherwise.
-var (
-	_ [packetTypeOffset - 10]struct{} = [unsafe.Sizeof(unix.Tpacket3Hdr{})]struct{}{}
-	_ [blockHeaderOffset]struct{}     = [unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr)]struct{}{}
-)
