@@ -43,6 +43,8 @@ func (x *fattest) add(fl *flow.Flow[conn], n uint32) {
 // share of 1/of, at most n. Each is told; what it brings until it is let in again is counted as not inspected. The caller sees to it that
 // the source leaves them out; the goroutine that owns t calls.
 func (l *Lane) Shed(t *Tap, n, of int) (keys []wire.Key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	l.attach(t)
 	l.idle = true
 	defer l.detach(t)

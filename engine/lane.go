@@ -31,7 +31,11 @@ type Lane struct {
 	fl       *flow.Flow[conn]
 	a        *app
 	index    int // of the frame in its block
+	block    []wire.Frame
 	comments []string
+
+	others []elsewhere // frames of the block that belong to other taps of the interface
+	whole  []byte      // a datagram put together from fragments that these share
 
 	// OnPanic is told of a recovered panic with its stack, which holds no packet bytes; nil: nobody. It is set before
 	// use.
@@ -94,9 +98,14 @@ func (l *Lane) Block(t *Tap, frames []wire.Frame) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l.attach(t)
+	l.block = frames
 	for i := 0; i < len(frames); {
 		i = l.run(t, frames, i)
 	}
+	if len(l.others) > 0 {
+		l.visits(frames)
+	}
+	l.block = nil
 	l.expire(t, t.now)
 	t.publish()
 	l.detach(t)
@@ -110,16 +119,18 @@ func (l *Lane) expire(t *Tap, now int64) {
 	defer l.survive()
 	l.fl, l.a = nil, nil
 	t.table.Tick(now)
+	if t.kin != nil {
+		t.kin.mu.Lock()
+		defer t.kin.mu.Unlock()
+	}
 	t.defrag.Tick(now)
 }
 
+// run takes frames from an index on through the pipeline, and returns where to go on: behind one that caused a panic.
 func (l *Lane) run(t *Tap, frames []wire.Frame, from int) (next int) {
 	defer func() {
 		if r := recover(); r != nil {
-			unlock := l.lockTwin()
-			l.panicked(r)
-			unlock()
-			l.keepAfterPanic(t, &frames[l.index])
+			l.mend(r, t, &frames[l.index])
 			next = l.index + 1
 		}
 	}()
@@ -151,12 +162,12 @@ func (l *Lane) Packet(t *Tap, f *wire.Frame) {
 	tag := uint64(0)
 	for n := 0; r == wire.OK && p.Fragmented; n++ {
 		tag = fragmentTag(p)
-		whole, odd := t.defrag.Push(p)
+		whole, odd := l.defragment(t)
 		if odd != 0 {
 			l.fragmentOddities(odd)
 		}
 		if whole == nil || n == maxNesting {
-			t.keepRecent(f, tag)
+			t.keepPiece(f, tag)
 			return
 		}
 		r = l.dec.Resume(p, whole)
@@ -166,12 +177,32 @@ func (l *Lane) Packet(t *Tap, f *wire.Frame) {
 		t.keepRecent(f, tag)
 		return
 	}
-	fl, chunks := t.table.Push(p)
+	switch o := l.owner(t); {
+	case o == t:
+		l.packet(t, f, tag)
+	case tag == 0:
+		l.others = append(l.others, elsewhere{o, l.index})
+	default:
+		l.bring(o, f, tag, l.block)
+	}
+}
+
+// packet takes the present packet, of frame f, through all that comes after decoding. tag is what fragments of its datagram were kept under;
+// 0: it was whole.
+func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
+	t.now = f.Time
+	fl, chunks := t.table.Push(&l.p)
 	if fl == nil {
 		t.keepRecent(f, tag)
 		return
 	}
 	l.fl = fl
+	if t.kin != nil && tag != 0 {
+		t.kin.gather(t, tag)
+	}
+	if t.kin != nil && fl.Dirs[0].Packets+fl.Dirs[1].Packets <= 2 { // it may be another one than Find found
+		t.kin.claim(&fl.Key, t)
+	}
 	if fl.Fresh != 0 {
 		l.flowOddities(fl)
 	}

@@ -15,6 +15,21 @@ func (l *Lane) survive() {
 	}
 }
 
+// recovered is deferred around the work on a frame of a tap, which l serves.
+func (l *Lane) recovered(t *Tap, f *wire.Frame) {
+	if r := recover(); r != nil {
+		l.mend(r, t, f)
+	}
+}
+
+// mend goes on after a panic on a frame of t.
+func (l *Lane) mend(r any, t *Tap, f *wire.Frame) {
+	unlock := l.lockTwin()
+	l.panicked(r)
+	unlock()
+	l.keepAfterPanic(t, f)
+}
+
 // panicked drops the parser of the flow that was being worked on, and what it had collected for its next message.
 func (l *Lane) panicked(r any) {
 	l.t.count.panics++

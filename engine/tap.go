@@ -42,6 +42,9 @@ type Tap struct {
 	fat    fattest
 	shed   uint64 // bytes that detection gave up on
 
+	kin     *kin // the taps of its interface; nil: it is the only one
+	younger bool // it is not the first of them
+
 	undecodable uint64 // values of twins with a coding that could not be undone
 
 	shown       snapshot

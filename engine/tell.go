@@ -256,7 +256,7 @@ var oddities = []struct {
 // tellOnce tells an oddity that belongs to no flow, the first time; later ones are counted.
 func (t *Tap) tellOnce(typ, code, detail string) {
 	t.told[code]++ // codes are constants: bounded
-	if t.told[code] > 1 || t.lane == nil || !t.e.listens("anomaly") {
+	if t.told[code] > 1 || t.lane == nil || !t.e.listens("anomaly") || t.kin != nil && !t.kin.first(code) {
 		return
 	}
 	ev := t.lane.event("anomaly")
@@ -294,6 +294,9 @@ func (l *Lane) fragmentOddities(odd flow.FragAnomaly) {
 // ended is told by the flow table that a flow is over; last is what it still held.
 func (t *Tap) ended(fl *flow.Flow[conn], last []flow.Chunk, why flow.Reason) {
 	l := t.lane
+	if t.kin != nil {
+		t.kin.release(&fl.Key, t)
+	}
 	keepFl, keepA, keepIdle, keepClosing, keepComments := l.fl, l.a, l.idle, l.closing, l.comments // a packet may be under way
 	l.fl, l.a, l.idle, l.closing, l.comments = fl, fl.S.app, true, true, nil
 	l.finishChunks(last)
