@@ -29,8 +29,10 @@ func (d *Daemon) healthy() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range d.taps {
-		if since := d.since(t.seen.Load()); since > d.patience {
-			return hang{t.iface.Name + " has not been served", since}
+		for _, m := range t.members() {
+			if since := d.since(m.seen.Load()); since > d.patience && !m.folded {
+				return hang{t.iface.Name + " has not been served", since}
+			}
 		}
 	}
 	return nil

@@ -30,6 +30,7 @@ type recentTap struct {
 	tap   *engine.Tap
 	iface capture.Interface
 	names []string // of the workload behind it
+	more  bool     // another tap of the same interface
 }
 
 // recentTaps returns the taps there are, by name of interface.
@@ -38,9 +39,11 @@ func (d *Daemon) recentTaps() []recentTap {
 	defer d.mu.Unlock()
 	out := make([]recentTap, 0, len(d.taps))
 	for _, t := range d.taps {
-		out = append(out, recentTap{t.tap, d.interfaces(t)[0], workloadNames(d.naming.of(t.iface.Index))})
+		for i, m := range t.members() {
+			out = append(out, recentTap{m.tap, d.interfaces(t)[0], workloadNames(d.naming.of(t.iface.Index)), i > 0})
+		}
 	}
-	slices.SortFunc(out, func(a, b recentTap) int { return cmp.Compare(a.iface.Name, b.iface.Name) })
+	slices.SortStableFunc(out, func(a, b recentTap) int { return cmp.Compare(a.iface.Name, b.iface.Name) })
 	return out
 }
 
@@ -64,7 +67,9 @@ func (d *Daemon) Packets(ctx context.Context, w io.Writer, q *pcapstore.Query) (
 		if err := ctx.Err(); err != nil {
 			return a, err
 		}
-		a.Interfaces++
+		if !t.more {
+			a.Interfaces++
+		}
 		looked, err := t.tap.Packets(q, t.names, &c, func(f *wire.Frame) error {
 			i := t.iface
 			i.Link = f.Link

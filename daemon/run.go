@@ -59,8 +59,17 @@ type Daemon struct {
 	db       *dlp.Database
 	rules    int
 	loaded   time.Time
-	stale    string            // why the last reload failed, "" if it did not: then the rules on disk are not in force
-	taps     map[int]*tap      // by interface index
+	stale    string        // why the last reload failed, "" if it did not: then the rules on disk are not in force
+	taps     map[int]*tap  // by interface index
+	waiting  []*tap        // for a ring, in order of their coming
+	ending   map[*tap]bool // whose interface is gone: their rings are read to the end
+	listed   bool          // all interfaces that were there at the start are known
+	settled  chan struct{} // closed once they are watched, or cannot be; nil from then on
+	closing  bool          // no interface is watched any more
+	moved    time.Time     // when an interface came or went last
+	rush     int           // interfaces that came just now
+	measured time.Time     // when loads were measured last
+	idle     processors
 	gone     engine.Counters   // of taps that have ended
 	blind    map[string]string // interface or "" → why it is not looked at
 	failures map[string]uint64 // attempts to watch an interface, by reason
@@ -82,11 +91,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 		return err
 	}
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // a core would hold packets, and what was found in them
-	d := &Daemon{conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, blind: map[string]string{},
-		failures: map[string]uint64{},
-		twice:    newTwice(), notify: NewNotifier(), events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes),
-		reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1)}
-	d.patience = patience(d.notify.Interval())
+	d := newDaemon(conf, log)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP) // else one that comes early would end it
 	defer signal.Stop(signals)
@@ -111,6 +116,16 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	err = d.serve(ctx, links, signals)
 	stop()
 	return errors.Join(err, d.close())
+}
+
+func newDaemon(conf *Config, log *slog.Logger) *Daemon {
+	d := &Daemon{
+		conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
+		blind: map[string]string{}, failures: map[string]uint64{}, twice: newTwice(), notify: NewNotifier(),
+		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1),
+	}
+	d.patience = patience(d.notify.Interval())
+	return d
 }
 
 // open makes everything that packets will meet, before there are any.
@@ -176,9 +191,10 @@ func (d *Daemon) emit(ev *alert.Event) {
 // serve follows interfaces and signals until it is told to stop.
 func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals chan os.Signal) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(paceEvery)
 	defer tick.Stop()
 	out, line := outputs{d: d}, ""
+	settled := d.settled
 	for {
 		d.turn.Store(time.Now().UnixNano())
 		select {
@@ -189,7 +205,10 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals
 			if !ok || ev.Kind == workload.Failed {
 				return fmt.Errorf("interfaces are not watched any more: %w", ev.Err)
 			}
-			if err := d.link(ev); err != nil {
+			d.link(ev)
+		case <-settled:
+			settled = nil
+			if err := d.ready(); err != nil {
 				return err
 			}
 		case sig := <-signals:
@@ -205,7 +224,8 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals
 				d.log.Info("stopping", "signal", sig.String())
 				return nil
 			}
-		case <-tick.C:
+		case now := <-tick.C:
+			d.pace(now)
 			out.look()
 			if now := d.line(); d.up.Load() && now != line {
 				line = now
@@ -218,29 +238,26 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals
 }
 
 // link deals with news of an interface.
-func (d *Daemon) link(ev workload.Event) error {
+func (d *Daemon) link(ev workload.Event) {
 	var at time.Time // until all that were there have been told, they are older
-	if d.control != nil {
+	if d.listed {    // set here alone
 		at = time.Now()
 	}
 	switch ev.Kind {
 	case workload.Arrived:
-		d.attach(ev.Interface)
+		d.arrive(ev.Interface)
 		d.naming.see(ev.Interface, at)
 	case workload.Departed:
 		d.naming.forget(ev.Interface.Index)
-		d.detach(ev.Interface.Index)
-		d.mu.Lock()
-		delete(d.blind, ev.Interface.Name)
-		d.mu.Unlock()
+		d.depart(ev.Interface)
 	case workload.Changed:
 		d.naming.see(ev.Interface, at)
 	case workload.Listed:
-		if d.control == nil {
-			return d.ready()
-		}
+		d.mu.Lock()
+		d.listed = true
+		d.arrange(time.Now())
+		d.mu.Unlock()
 	}
-	return nil
 }
 
 // ready opens the control socket: that it is there says that the interfaces that were there are watched, and named as far as nobody
@@ -353,8 +370,9 @@ func (d *Daemon) reopenLog() {
 func (d *Daemon) close() error {
 	d.notify.Stopping()
 	d.mu.Lock()
+	d.closing = true
 	for _, t := range d.taps {
-		t.ring.Close()
+		d.leave(t)
 	}
 	d.mu.Unlock()
 	d.wg.Wait()

@@ -63,6 +63,7 @@ type losses [len(lossKinds)]uint64
 // lossKinds are the ways in which something is lost, as metrics call them, and what it is that is lost there.
 var lossKinds = [...]struct{ reason, what string }{
 	{"ring", "frames: the kernel's ring was full"},
+	{"cut", "ends of frames: longer than a block of the ring"},
 	{"queue", "events: the queue to eve.json was full"},
 	{"budget", "holes in streams: the memory for reassembly was used up"},
 	{"disk", "packets of slices: a limit or the disk kept them out"},
@@ -107,6 +108,9 @@ func (d *Daemon) sample(now time.Time) {
 			d.tellDrops(t, c.Drops, now)
 		}
 	}
+	for t := range d.ending {
+		sum.Add(t.counters())
+	}
 	d.lost.add(now, d.losses(&sum))
 }
 
@@ -125,7 +129,7 @@ func (d *Daemon) tellDrops(t *tap, drops uint64, now time.Time) {
 
 // losses returns what was lost so far; c is what all taps counted.
 func (d *Daemon) losses(c *engine.Counters) losses {
-	return losses{c.Drops, d.queue.Dropped(), c.Flow.BudgetGaps, d.store.Counters().NotStored}
+	return losses{c.Drops, c.Cut, d.queue.Dropped(), c.Flow.BudgetGaps, d.store.Counters().NotStored}
 }
 
 // tellStats writes the event with all counters.

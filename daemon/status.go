@@ -39,6 +39,8 @@ type InterfaceStatus struct {
 	Packets  uint64         `json:"packets"`
 	Drops    uint64         `json:"drops"`   // frames that the kernel had no room for
 	Freezes  uint64         `json:"freezes"` // times that the ring stood full
+	Cut      uint64         `json:"cut"`     // frames longer than a block of the ring: their ends are lost
+	Rings    int            `json:"rings"`   // more than one of a busy interface
 	Flows    int            `json:"flows"`   // now
 
 	// Over the last 10 seconds.

@@ -2,8 +2,12 @@ package daemon
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"maps"
 	"net"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +20,6 @@ import (
 )
 
 const (
-	ringMost   = 8 << 20 // bytes of one ring, where there is room
-	ringLeast  = 2 << 20 // bytes of one ring; with less left, an interface is not watched, and that is told
 	preMost    = 8 << 20 // bytes of recent packets of one interface
 	preLeast   = 256 << 10
 	flowsLeast = 4096
@@ -25,80 +27,146 @@ const (
 	heldLeast  = 1 << 20
 )
 
-// tap is one interface that is watched.
+// tap is one interface that is watched, or is going to be. Of a hot one there is more than one ring.
 type tap struct {
 	iface workload.Interface
-	ring  *capture.Ring
-	tap   *engine.Tap
+	list  []capture.Interface // the one interface, as the ring describes it
+	member
+	rings ringSet
 	share share
-	done  chan struct{}
-	watch tapWatch     // guarded by Daemon.mu
-	seen  atomic.Int64 // ns since the epoch: when its ring or its work last came back
+
+	// d.mu guards what follows.
+	holding
+	watch   tapWatch
+	heat    heat
+	loads   []float64 // of each ring, the share of the time that a lane worked on its frames
+	drops   uint64    // frames that were lost, when the loads were measured
+	more    []*member // beside the first
+	reading int       // rings that are read
+	leaving bool      // the interface is gone, or is not to be watched any more
+	told    bool      // that it is not watched
+	failed  error     // why a ring could not be read on
+	over    bool      // it ends
 }
 
-// attach begins to watch an interface.
-func (d *Daemon) attach(i workload.Interface) {
+// member is a ring, and what its frames are looked at with.
+type member struct {
+	ring   *capture.Ring
+	tap    *engine.Tap
+	folded bool         // the ring was folded: it is closed
+	seen   atomic.Int64 // ns since the epoch: when its ring or its work last came back
+	busy   atomic.Int64 // ns that were spent on its frames
+	was    int64        // busy, as measured last
+
+	sampled        atomic.Int32  // rings that the interface would have after a split, if that is asked; 0: it is not
+	moved, counted atomic.Uint64 // bytes that would go to the new ones, and all
+}
+
+// ringSet is the rings of a tap that are read now, for the packet path.
+type ringSet struct {
+	mu      sync.Mutex // guards what follows; no other lock but a ring's is taken under it
+	rings   []*capture.Ring
+	past    capture.Stats // of rings that are closed
+	resting []*engine.Tap // what is not served by a ring of its own any more
+}
+
+func (s *ringSet) add(ring *capture.Ring, tap *engine.Tap) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rings = append(s.rings, ring)
+	s.resting = slices.DeleteFunc(slices.Clone(s.resting), func(t *engine.Tap) bool { return t == tap })
+}
+
+func (s *ringSet) remove(ring *capture.Ring, tap *engine.Tap) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rings = slices.DeleteFunc(s.rings, func(r *capture.Ring) bool { return r == ring })
+	stats, _ := ring.Stats() // as Close read them
+	s.past.Add(stats)
+	s.resting = append(slices.Clone(s.resting), tap)
+}
+
+// rest returns the taps that have no ring now.
+func (s *ringSet) rest() []*engine.Tap {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.resting
+}
+
+// arrive begins to watch an interface.
+func (d *Daemon) arrive(i workload.Interface) {
 	d.mu.Lock()
-	_, known := d.taps[i.Index]
-	s := d.shares()
-	d.mu.Unlock()
-	if known {
+	defer d.mu.Unlock()
+	if _, known := d.taps[i.Index]; known || slices.ContainsFunc(d.waiting, func(t *tap) bool { return t.iface.Index == i.Index }) {
 		return
 	}
-	if s.ring < ringLeast {
-		d.notWatched(i.Name, errNoRoom)
-		return
+	d.waiting = append(d.waiting, &tap{iface: i})
+	d.moved = time.Now()
+	if d.listed {
+		d.rush++
 	}
-	ring, err := capture.OpenRing(capture.RingConfig{Interface: i.Index, Name: i.Name, Bytes: s.ring})
+	d.arrange(d.moved)
+}
+
+// openRing opens the ring of an interface that waits, and begins to read it.
+func (d *Daemon) openRing(t *tap, size int) {
+	ring, err := capture.OpenRing(capture.RingConfig{Interface: t.iface.Index, Name: t.iface.Name, Bytes: size})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer func() { d.arrange(time.Now()) }()
+	t.extra = 0
+	leave := t.leaving || d.closing
 	if err != nil {
-		d.notWatched(i.Name, err)
+		if !leave && !t.told && attachReason(err) != goneReason { // that it is gone is about to be told
+			t.told = true
+			d.notWatched(t.iface.Name, err)
+		}
+		t.next = time.Now().Add(retryAfter)
 		return
 	}
-	t := &tap{iface: i, ring: ring, share: s, done: make(chan struct{})}
-	t.seen.Store(time.Now().UnixNano())
-	t.tap = d.engine.NewTap(engine.TapConfig{
-		Interfaces: func() []capture.Interface { return d.interfaces(t) }, Recent: s.pre, Flows: s.flows, Held: s.held,
+	d.waiting = slices.DeleteFunc(d.waiting, func(w *tap) bool { return w == t })
+	if leave {
+		d.wg.Go(func() { ring.Close() })
+		return
+	}
+	t.ring, t.bytes, t.list = ring, ring.Bytes(), ring.Interfaces()
+	t.share = d.shares()
+	t.member.tap = d.engine.NewTap(engine.TapConfig{
+		Interfaces: func() []capture.Interface { return d.interfaces(t) }, Recent: t.share.pre, Flows: t.share.flows, Held: t.share.held,
 		Drops: func() uint64 { return t.readStats().Drops },
 	})
-	d.mu.Lock()
-	d.taps[i.Index] = t
-	delete(d.blind, i.Name)
-	d.mu.Unlock()
-	d.log.Info("watching", "interface", i.Name, "ring", Size(s.ring).String())
-	d.wg.Go(func() { d.follow(t) })
+	d.taps[t.iface.Index] = t
+	delete(d.blind, t.iface.Name)
+	d.log.Info("watching", "interface", t.iface.Name, "ring", Size(t.bytes).String())
+	d.read(t, &t.member)
 }
 
 // interfaces describes a tap's interface, with who is behind it for those who open its packets.
 func (d *Daemon) interfaces(t *tap) []capture.Interface {
-	list := t.ring.Interfaces()
+	list := slices.Clone(t.list)
 	for i := range list {
 		list[i].Description = d.naming.of(t.iface.Index).String()
 	}
 	return list
 }
 
-// share is what one tap may take: bytes of its ring, of recent packets, flows, bytes that flows hold.
-type share struct{ ring, pre, flows, held int }
+// share is what one tap may take: bytes of recent packets, flows, bytes that flows hold.
+type share struct{ pre, flows, held int }
 
 // shares returns what is left for one more tap: an eighth of each, within bounds. d.mu is held.
 func (d *Daemon) shares() share {
 	left := share{
-		ring: int(d.conf.Capture.Ring), pre: int(d.conf.Pcap.Pre), flows: d.conf.Budget.Flows, held: int(d.conf.Budget.Memory) / 4,
+		pre: int(d.conf.Pcap.Pre), flows: d.conf.Budget.Flows, held: int(d.conf.Budget.Memory) / 4,
 	}
-	for _, t := range d.taps {
-		left.ring -= t.share.ring
+	for _, t := range slices.AppendSeq(slices.Collect(maps.Values(d.taps)), maps.Keys(d.ending)) {
 		left.pre -= t.share.pre
 		left.flows -= t.share.flows
 		left.held -= t.share.held
 	}
 	s := share{
-		ring:  min(ringMost, max(left.ring/8, ringLeast)),
 		pre:   min(preMost, max(left.pre/8, preLeast)),
 		flows: max(left.flows/8, flowsLeast),
 		held:  min(heldMost, max(left.held/8, heldLeast)),
-	}
-	if s.ring > left.ring {
-		s.ring = 0
 	}
 	if s.pre > left.pre {
 		s.pre = 0
@@ -115,8 +183,10 @@ var attachReasons = []struct {
 }{
 	{"no_room", []error{errNoRoom, unix.ENOMEM, unix.ENOBUFS}},
 	{"permission", []error{fs.ErrPermission}},
-	{"gone", []error{unix.ENODEV, unix.ENXIO, fs.ErrNotExist}},
+	{goneReason, []error{unix.ENODEV, unix.ENXIO, fs.ErrNotExist}},
 }
+
+const goneReason = "gone"
 
 func attachReason(err error) string {
 	for _, r := range attachReasons {
@@ -129,79 +199,167 @@ func attachReason(err error) string {
 	return "other"
 }
 
-// notWatched tells that an interface is not looked at, and why.
+// notWatched tells that an interface is not looked at, and why. d.mu is held.
 func (d *Daemon) notWatched(name string, err error) {
 	why := err.Error()
-	d.mu.Lock()
 	d.blind[name] = why
 	d.failures[attachReason(err)]++
-	d.mu.Unlock()
 	d.log.Error("not watched", "interface", name, "problem", why)
-	d.queue.Put(&alert.Event{Time: time.Now().UnixNano(), Type: "anomaly", Iface: name,
-		Anomaly: &alert.Anomaly{Type: "capture", Event: "capture.not_watched", Layer: "capture", Detail: why}})
+	d.tell(name, "capture.not_watched", why)
 }
 
-// detach stops watching an interface that is gone.
-func (d *Daemon) detach(index int) {
+// tell tells an anomaly of an interface.
+func (d *Daemon) tell(iface, code, detail string) {
+	d.queue.Put(&alert.Event{Time: time.Now().UnixNano(), Type: "anomaly", Iface: iface,
+		Anomaly: &alert.Anomaly{Type: "capture", Event: code, Layer: "capture", Detail: detail}})
+}
+
+// depart stops watching an interface that is gone. What was captured of it is looked at still; nobody waits for that.
+func (d *Daemon) depart(i workload.Interface) {
 	d.mu.Lock()
-	t := d.taps[index]
-	d.mu.Unlock()
-	if t != nil {
-		t.ring.Close()
-		<-t.done
+	defer d.mu.Unlock()
+	delete(d.blind, i.Name)
+	d.moved = time.Now()
+	d.waiting = slices.DeleteFunc(d.waiting, func(t *tap) bool {
+		if t.iface.Index != i.Index {
+			return false
+		}
+		t.leaving = true
+		return t.extra == 0
+	})
+	if t := d.taps[i.Index]; t != nil {
+		d.leave(t)
+	}
+	d.arrange(d.moved)
+}
+
+// leave has the rings of a tap read to their ends. d.mu is held.
+func (d *Daemon) leave(t *tap) {
+	delete(d.taps, t.iface.Index)
+	d.ending[t] = true
+	t.leaving = true
+	for _, m := range t.members() {
+		if ring := m.ring; !m.folded {
+			d.wg.Go(func() { ring.Drain() })
+		}
 	}
 }
 
-// follow takes a tap's blocks through the pipeline until its ring ends. It waits for a block without a lane.
-func (d *Daemon) follow(t *tap) {
-	defer close(t.done)
+// members returns the rings of a tap, those that were folded too, with what they are looked at with.
+func (t *tap) members() []*member { return append([]*member{&t.member}, t.more...) }
+
+// read begins to read a ring of a tap. d.mu is held.
+func (d *Daemon) read(t *tap, m *member) {
+	m.seen.Store(time.Now().UnixNano())
+	t.reading++
+	m.folded = false
+	ring := m.ring
+	t.rings.add(ring, m.tap)
+	d.wg.Go(func() {
+		err := d.follow(t, m, ring)
+		ring.Close()
+		d.end(t, m, ring, err)
+	})
+}
+
+// follow takes a ring's blocks through the pipeline until it ends. It waits for a block without a lane.
+func (d *Daemon) follow(t *tap, m *member, ring *capture.Ring) error {
+	ticked := time.Now() // taps without a ring
 	for {
-		frames, err := t.ring.Next()
-		t.seen.Store(time.Now().UnixNano())
+		frames, err := ring.Next()
+		begin := time.Now()
+		m.seen.Store(begin.UnixNano())
 		if len(frames) > 0 || err == nil {
 			lane := <-d.lanes
 			if len(frames) > 0 {
-				lane.Block(t.tap, frames)
+				m.count(frames)
+				begin = time.Now()
+				lane.Block(m.tap, frames)
+				m.busy.Add(int64(time.Since(begin)))
 			} else {
-				lane.Tick(t.tap, time.Now().UnixNano())
+				lane.Tick(m.tap, begin.UnixNano())
+			}
+			if m == &t.member && begin.Sub(ticked) >= paceEvery {
+				ticked = begin
+				for _, tap := range t.rings.rest() {
+					lane.Tick(tap, begin.UnixNano())
+				}
 			}
 			d.lanes <- lane
 		}
 		if err != nil {
-			d.end(t, err)
-			return
+			return err
 		}
 	}
 }
 
-// readStats returns the ring's statistics. The ring reads them from the kernel under a lock of its own: any goroutine
-// may ask.
+// readStats returns the statistics of all rings that a tap has and had. Any goroutine may ask.
 func (t *tap) readStats() capture.Stats {
-	s, _ := t.ring.Stats() // on an error, as they were read last
-	return s
+	s := &t.rings
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.past
+	for _, ring := range s.rings {
+		stats, _ := ring.Stats() // on an error, as they were read last
+		sum.Add(stats)
+	}
+	return sum
 }
 
-// counters returns what was counted of t, its ring's losses with it.
+// counters returns what was counted of an interface, its rings' losses with it. d.mu is held.
 func (t *tap) counters() *engine.Counters {
 	c := *t.tap.Counters()
+	for _, m := range t.more {
+		c.Add(m.tap.Counters())
+	}
 	s := t.readStats()
-	c.Drops, c.Freezes = s.Drops, s.Freezes
+	c.Drops, c.Freezes, c.Cut = s.Drops, s.Freezes, s.Cut
 	return &c
 }
 
-// end drains a tap whose ring has ended.
-func (d *Daemon) end(t *tap, why error) {
-	t.ring.Close()
+// end deals with a ring that is not read any more. The last one takes its tap with it.
+func (d *Daemon) end(t *tap, m *member, ring *capture.Ring, why error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t.rings.remove(ring, m.tap)
+	t.bytes -= ring.Bytes()
+	t.reading--
+	m.folded = true
+	if !errors.Is(why, io.EOF) && !errors.Is(why, net.ErrClosed) {
+		t.failed = why
+	}
+	d.mayFinish(t)
+}
+
+// mayFinish ends a tap of which no ring is left, and no change under way that may bring one. d.mu is held.
+func (d *Daemon) mayFinish(t *tap) {
+	if t.reading == 0 && !t.changing && !t.over {
+		t.over, t.bytes = true, 0
+		d.wg.Go(func() { d.finish(t) })
+	}
+}
+
+// finish ends a tap of which no ring is left.
+func (d *Daemon) finish(t *tap) {
+	members := t.members()
 	lane := <-d.lanes
-	lane.Close(t.tap)
+	for _, m := range slices.Backward(members) {
+		lane.Close(m.tap)
+	}
 	d.lanes <- lane
 	d.mu.Lock()
-	delete(d.taps, t.iface.Index)
-	s := t.readStats()
-	d.tellDrops(t, s.Drops, time.Now())
-	d.gone.Add(t.counters())
-	d.mu.Unlock()
-	if !errors.Is(why, net.ErrClosed) {
-		d.log.Info("not watching any more", "interface", t.iface.Name, "reason", why.Error())
+	defer d.mu.Unlock()
+	if d.taps[t.iface.Index] == t {
+		delete(d.taps, t.iface.Index)
 	}
+	delete(d.ending, t)
+	c := t.counters()
+	d.tellDrops(t, c.Drops, time.Now())
+	d.gone.Add(c)
+	if t.failed != nil && !t.leaving && !d.closing { // what is still there is not left unwatched
+		d.notWatched(t.iface.Name, t.failed)
+		d.waiting = append(d.waiting, &tap{iface: t.iface, told: true, holding: holding{next: time.Now().Add(retryAfter)}})
+	}
+	d.log.Info("not watching any more", "interface", t.iface.Name)
+	d.arrange(time.Now())
 }

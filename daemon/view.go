@@ -22,7 +22,7 @@ func (d *Daemon) Status() Status {
 	}
 	for _, t := range d.taps {
 		s.Interfaces = append(s.Interfaces, d.tapStatus(t, now))
-		s.Memory.Rings += int64(t.share.ring)
+		s.Memory.Rings += int64(t.bytes + t.extra)
 		s.Memory.Recent += int64(t.share.pre)
 	}
 	slices.SortFunc(s.Interfaces, func(a, b InterfaceStatus) int { return strings.Compare(a.Name, b.Name) })
@@ -78,7 +78,7 @@ func (d *Daemon) tapStatus(t *tap, now time.Time) InterfaceStatus {
 	c, who := t.counters(), d.naming.of(t.iface.Index)
 	before, seconds := t.watch.since(now)
 	i := InterfaceStatus{
-		Name: t.iface.Name, Workload: who.String(), Who: newWorkloadStatus(who), Packets: c.Frames, Drops: c.Drops, Freezes: c.Freezes, Flows: c.Flow.Active,
+		Name: t.iface.Name, Workload: who.String(), Who: newWorkloadStatus(who), Packets: c.Frames, Drops: c.Drops, Freezes: c.Freezes, Cut: c.Cut, Rings: t.reading, Flows: c.Flow.Active,
 		PacketsPerSecond: perSecond(c.Frames, before.packets, seconds), DropsPerSecond: perSecond(c.Drops, before.drops, seconds),
 		FreezesPerSecond: perSecond(c.Freezes, before.freezes, seconds),
 	}
@@ -108,6 +108,9 @@ func (d *Daemon) total() engine.Counters {
 	for _, t := range d.taps {
 		sum.Add(t.counters())
 	}
+	for t := range d.ending {
+		sum.Add(t.counters())
+	}
 	return sum
 }
 
@@ -119,7 +122,11 @@ func (d *Daemon) Snapshot() Snapshot {
 	native := map[string]int64{"hyperscan": dlp.NativeBytes(), "ring": 0}
 	recent := int64(0)
 	for _, t := range d.taps {
-		native["ring"] += int64(t.share.ring)
+		native["ring"] += int64(t.bytes + t.extra)
+		recent += int64(t.share.pre)
+	}
+	for t := range d.ending {
+		native["ring"] += int64(t.bytes + t.extra)
 		recent += int64(t.share.pre)
 	}
 	st := d.store.Counters()

@@ -20,7 +20,7 @@ type tapCounters struct {
 // Counters is a copy of what a tap counted; all of it, or the sum of several taps'.
 type Counters struct {
 	Frames, Bytes                     uint64 // bytes as on the wire
-	Drops, Freezes                    uint64 // frames that the source lost, times it stood full: for who reads the source to fill in
+	Drops, Freezes, Cut               uint64 // frames that the source lost, times it stood full, frames it cut: for who reads the source to fill in
 	NoIP                              uint64 // frames without IP: ARP, spanning tree ...
 	Undecoded                         uint64 // frames that could not be decoded
 	Messages, Notes, Malformed        uint64
