@@ -4,12 +4,13 @@ import (
 	"time"
 
 	"weir/capture"
+	"weir/engine"
 	"weir/wire"
 )
 
 // relief leaves out the flows that bring most of an interface while more comes than can be inspected: else the ring would lose frames of
 // all its flows alike, and one bulk transfer would blind Weir to everything else. After a while they are let in again; for as long as that makes the
-// ring lose frames at once, the while grows. It belongs to a tap's goroutine; times are the frames'.
+// ring lose frames at once, the while grows. It belongs to a ring's goroutine.
 type relief struct {
 	out    []wire.Key
 	since  int64 // ns: when the last of them was left out
@@ -25,6 +26,17 @@ const (
 	reliefMost   = 16 * time.Second       //
 	reliefSettle = 300 * time.Millisecond // after which what the ring had lost before has been read
 )
+
+// relieve leaves flows out of a ring that loses frames, or lets them in again, after a block or a tick at now.
+func (d *Daemon) relieve(t *tap, m *member, ring *capture.Ring, lane *engine.Lane, now time.Time, frames []wire.Frame) {
+	lost := len(frames) > 0 && frames[0].Flag&wire.FlagLoss != 0
+	if !m.relief.step(now.UnixNano(), lost, func(n int) []wire.Key { return lane.Shed(m.tap, n, reliefShare) }) {
+		return
+	}
+	if err := ring.LeaveOut(m.relief.out); err != nil {
+		d.log.Warn("flows are not left out", "interface", t.iface.Name, "problem", err)
+	}
+}
 
 // step is told, with each block, whether the ring lost frames before it. shed chooses up to n flows to leave out. It reports whether r.out
 // has changed, so that the ring has to be told.

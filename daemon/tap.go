@@ -57,6 +57,7 @@ type member struct {
 	seen   atomic.Int64 // ns since the epoch: when its ring or its work last came back
 	busy   atomic.Int64 // ns that were spent on its frames
 	was    int64        // busy, as measured last
+	relief relief       // the ring's goroutine's
 
 	sampled        atomic.Int32  // rings that the interface would have after a split, if that is asked; 0: it is not
 	moved, counted atomic.Uint64 // bytes that would go to the new ones, and all
@@ -279,6 +280,7 @@ func (d *Daemon) follow(t *tap, m *member, ring *capture.Ring) error {
 			} else {
 				lane.Tick(m.tap, begin.UnixNano())
 			}
+			d.relieve(t, m, ring, lane, begin, frames)
 			if m == &t.member && begin.Sub(ticked) >= paceEvery {
 				ticked = begin
 				for _, tap := range t.rings.rest() {

@@ -45,6 +45,8 @@ func (x *fattest) add(fl *flow.Flow[conn], n uint32) {
 func (l *Lane) Shed(t *Tap, n, of int) (keys []wire.Key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	l.attach(t)
 	l.idle = true
 	defer l.detach(t)
@@ -64,6 +66,9 @@ func (l *Lane) Shed(t *Tap, n, of int) (keys []wire.Key) {
 		fl := s.flow
 		if fl.ID != s.id || fl.Key.Scope != 0 || fl.NVLAN > 0 || fl.Key.Proto != wire.ProtoTCP && fl.Key.Proto != wire.ProtoUDP {
 			continue // over, or not to be told from others by its addresses
+		}
+		if t.table.Find(&fl.Key) != fl {
+			continue // another tap of the interface has it
 		}
 		l.fl, l.a = fl, fl.S.app
 		l.leaveOut(fl)
