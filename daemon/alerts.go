@@ -131,8 +131,11 @@ func (a *AlertReader) Notes() (out []string) {
 }
 
 func (a *AlertReader) where() string {
-	if a.history.Files == 0 {
+	switch {
+	case a.history.Files == 0:
 		return "the daemon's memory"
+	case a.history.Cut:
+		return fmt.Sprintf("the last %s of %s", Size(historyBytes), a.Path)
 	}
 	return a.Path
 }

@@ -25,12 +25,16 @@ type History struct {
 	Lines [][]byte // alerts that meet the filter, oldest first
 	Seen  Seen     // of all alerts; Since is where reading ended
 	Files int      // that there are
-	Cut   bool     // there is more before Since, which was not read
+	Cut   bool     // there may be more before Since, which was too much to read
 }
 
 // ReadHistory reads alerts back from the end of the event log at path and its keep rotated files: the last ones that meet f, at most as many, no
 // further back than f.Since and 256 MiB. Errors: those of the file system.
 func ReadHistory(path string, keep int, f *Filter, last int) (*History, error) {
+	return readHistory(path, keep, f, last, historyBytes)
+}
+
+func readHistory(path string, keep int, f *Filter, last int, left int64) (*History, error) {
 	files, err := openHistory(path, keep)
 	defer func() {
 		for _, file := range files {
@@ -41,14 +45,12 @@ func ReadHistory(path string, keep int, f *Filter, last int) (*History, error) {
 		return nil, fmt.Errorf("events: %w", err)
 	}
 	h := &History{Files: len(files)}
-	left := int64(historyBytes)
 	for _, file := range files {
 		done, err := h.read(file, f, last, &left)
 		if err != nil {
 			return nil, fmt.Errorf("events: %w", err)
 		}
 		if done {
-			h.Cut = true
 			break
 		}
 	}
@@ -95,6 +97,7 @@ func (h *History) read(f *os.File, filter *Filter, last int, left *int64) (done 
 	var rest []byte // the end of a line whose beginning is not read yet
 	for end := st.Size(); end > 0; {
 		if *left <= 0 {
+			h.Cut = true
 			return true, nil
 		}
 		n := min(end, historyBlock)

@@ -76,17 +76,16 @@ func TestHistory(t *testing.T) {
 		last      int
 		want      string
 		from      int // minute that Seen.Since must be at
-		cut       bool
 		events    int
 		lastThere int // minute of Seen.Last; -1: none
 	}{
-		{Filter{}, 3, "[27 28 29]", 27, true, 3, -1},
-		{Filter{}, 1000, "[0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29]", 0, false, 30, -1},
-		{Filter{Since: at(25)}, 1000, "[25 26 27 28 29]", 23, true, 5, 24},
-		{Filter{Since: at(18), Severity: "high"}, 1000, "[19 21 23 25 27 29]", 16, true, 12, 17},
-		{Filter{Rule: "rule.1"}, 4, "[19 22 25 28]", 19, true, 11, -1},
-		{Filter{Workload: "db"}, 5, "[]", 0, false, 30, -1},
-		{Filter{Since: at(60)}, 5, "[]", 28, true, 0, 29},
+		{Filter{}, 3, "[27 28 29]", 27, 3, -1},
+		{Filter{}, 1000, "[0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29]", 0, 30, -1},
+		{Filter{Since: at(25)}, 1000, "[25 26 27 28 29]", 23, 5, 24},
+		{Filter{Since: at(18), Severity: "high"}, 1000, "[19 21 23 25 27 29]", 16, 12, 17},
+		{Filter{Rule: "rule.1"}, 4, "[19 22 25 28]", 19, 11, -1},
+		{Filter{Workload: "db"}, 5, "[]", 0, 30, -1},
+		{Filter{Since: at(60)}, 5, "[]", 28, 0, 29},
 	} {
 		h, err := ReadHistory(path, 4, &c.f, c.last)
 		if err != nil {
@@ -96,9 +95,14 @@ func TestHistory(t *testing.T) {
 		if !h.Seen.Last.IsZero() {
 			last = int(h.Seen.Last.Sub(historyTime) / time.Minute)
 		}
-		if got := fmt.Sprint(flowIDs(t, h.Lines)); got != c.want || !h.Seen.Since.Equal(at(c.from)) || h.Cut != c.cut || h.Seen.Events != c.events || last != c.lastThere {
+		if got := fmt.Sprint(flowIDs(t, h.Lines)); got != c.want || !h.Seen.Since.Equal(at(c.from)) || h.Cut || h.Seen.Events != c.events || last != c.lastThere {
 			t.Errorf("%+v: got %s since %s, cut %v, %d events, last %d; want %+v", c.f, got, h.Seen.Since, h.Cut, h.Seen.Events, last, c)
 		}
+	}
+	// What is too much to read is not, and that is known.
+	h, err := readHistory(path, 4, &Filter{Workload: "db"}, 5, 1)
+	if err != nil || !h.Cut || !h.Seen.Since.Equal(at(20)) || h.Seen.Events != 10 {
+		t.Errorf("too much to read: got %+v, %v", h, err)
 	}
 	// Between the opening of two files the first one is rotated: it turns up again.
 	if err := os.Remove(path + ".1"); err != nil {
@@ -107,7 +111,7 @@ func TestHistory(t *testing.T) {
 	if err := os.Link(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	h, err := ReadHistory(path, 4, &Filter{}, 1000)
+	h, err = ReadHistory(path, 4, &Filter{}, 1000)
 	if err != nil || len(h.Lines) != 20 || h.Files != 2 {
 		t.Errorf("with a file that was rotated meanwhile: got %d lines of %d files, %v; want 20 of 2", len(h.Lines), h.Files, err)
 	}

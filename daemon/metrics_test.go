@@ -181,3 +181,13 @@ func TestNotifier(t *testing.T) {
 		t.Errorf("got %q", text)
 	}
 }
+
+func TestTally(t *testing.T) {
+	n := newTally()
+	n.count(AlertLabels{"dlp", "allowed"})
+	n.count(AlertLabels{"policy", "blocked"})
+	got := n.read()
+	if len(got) != 4 || got[AlertLabels{"dlp", "allowed"}] != 1 || got[AlertLabels{"policy", "blocked"}] != 1 || n.total() != 2 {
+		t.Errorf("got %v", got)
+	}
+}

@@ -49,7 +49,7 @@ type Daemon struct {
 	metrics *MetricsServer // nil: none
 	latency latency
 	naming  *naming
-	told    tally
+	told    *tally
 	reading chan struct{} // one pull of recent packets at a time
 
 	hangup    chan struct{} // a SIGHUP that waits for its reload

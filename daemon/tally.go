@@ -3,6 +3,8 @@ package daemon
 import (
 	"maps"
 	"sync"
+
+	"weir/rules"
 )
 
 // tally counts the alerts that were told. Its methods may be called from any goroutine; alerts are rare enough for a lock, which
@@ -12,12 +14,19 @@ type tally struct {
 	n  map[AlertLabels]uint64
 }
 
+// newTally returns a tally that knows what there may be, at nought: a counter that is not there until the first alert hides that alert from
+// whoever watches for its increase.
+func newTally() *tally {
+	t := &tally{n: map[AlertLabels]uint64{}}
+	for _, engine := range append([]string{"protocol"}, rules.Engines...) {
+		t.n[AlertLabels{engine, "allowed"}] = 0
+	}
+	return t
+}
+
 func (t *tally) count(l AlertLabels) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.n == nil {
-		t.n = map[AlertLabels]uint64{}
-	}
 	t.n[l]++
 }
 
