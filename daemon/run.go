@@ -121,7 +121,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 func newDaemon(conf *Config, log *slog.Logger) *Daemon {
 	d := &Daemon{
 		conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
-		blind: map[string]string{}, failures: map[string]uint64{}, twice: newTwice(), notify: NewNotifier(),
+		blind: map[string]string{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
 		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1),
 	}
 	d.patience = patience(d.notify.Interval())

@@ -94,6 +94,7 @@ func (c *Counters) Add(d *Counters) {
 	c.Bytes += d.Bytes
 	c.Drops += d.Drops
 	c.Freezes += d.Freezes
+	c.Cut += d.Cut
 	c.NoIP += d.NoIP
 	c.Undecoded += d.Undecoded
 	c.Messages += d.Messages
