@@ -1,6 +1,7 @@
 package dlp
 
 import (
+	"math/bits"
 	"regexp/syntax"
 	"slices"
 )
@@ -179,13 +180,20 @@ const (
 // likely is the part that a set's bytes have in text.
 func (s *byteSet) likely() float64 {
 	sum := 0.0
-	for c := range 256 {
-		if s.has(byte(c)) {
-			sum += likelyByte(byte(c))
+	for i, w := range s {
+		for ; w != 0; w &= w - 1 {
+			sum += likelyBytes[i<<6|bits.TrailingZeros64(w)]
 		}
 	}
 	return sum
 }
+
+var likelyBytes = func() (t [256]float64) {
+	for c := range t {
+		t[c] = likelyByte(byte(c))
+	}
+	return t
+}()
 
 // likelyByte is roughly what logs, JSON and HTML have.
 func likelyByte(c byte) float64 {
@@ -258,21 +266,27 @@ func fewer(rows []row, most int, cost func(*row) float64) []row {
 func (r *row) crude() float64 {
 	f := r.begins()
 	for j := range sieveWide {
-		var low, high [16]bool
-		for c := range 256 {
-			if r.at[j].has(byte(c)) {
-				low[c&15], high[c>>4] = true, true
-			}
-		}
-		sum := 0.0
-		for c := range 256 {
-			if low[c&15] && high[c>>4] {
-				sum += likelyByte(byte(c))
-			}
-		}
-		f *= sum
+		product := r.at[j].product()
+		f *= product.likely()
 	}
 	return f
+}
+
+// product returns all bytes whose low and whose high half some byte of s has.
+func (s *byteSet) product() (out byteSet) {
+	var low uint64 // by low half
+	for _, w := range s {
+		low |= w | w>>16 | w>>32 | w>>48
+	}
+	low &= 0xffff
+	for i, w := range s {
+		for high := range 4 {
+			if w>>(16*high)&0xffff != 0 {
+				out[i] |= low << (16 * high)
+			}
+		}
+	}
+	return out
 }
 
 func (r *row) union(o *row) row {
