@@ -140,7 +140,7 @@ func (c *Counters) Stats() map[string]any {
 			"anomalies": c.Anomalies, "panics": c.Panics, "undecodable": c.Undecodable, "shed_bytes": c.Shed,
 			"shed_flows": c.ShedFlows, "twin_bytes": c.TwinBytes, "twins_apart": c.TwinsApart,
 			"gap_bytes": c.Flow.GapBytes, "late_bytes": c.Flow.Late, "doubted": c.Flow.Doubted, "refused_bytes": c.Flow.RefusedBytes, "too_big_to_keep": c.TooBig, "unjudged_checksums": c.Flow.UnjudgedChecksums,
-			"freezes": c.Freezes,
+			"freezes": c.Freezes, "cut_frames": c.Cut,
 		},
 	}
 }
