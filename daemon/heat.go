@@ -83,7 +83,7 @@ func (d *Daemon) measure(now time.Time) {
 	}
 	spare := min(float64(cap(d.lanes))-total, processors)
 	for _, t := range d.taps {
-		drops := t.readStats().Drops
+		drops := t.watch.last().drops
 		split, fold := t.heat.step(now, t.loads, drops > t.drops, spare, t.moves())
 		t.drops = drops
 		switch rings := len(t.loads); {

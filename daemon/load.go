@@ -12,7 +12,7 @@ func (d *Daemon) pace(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range d.taps {
-		if n := t.readStats().Cut; n > 0 && !t.cut {
+		if n := t.watch.last().cut; n > 0 && !t.cut {
 			d.lengthen(t, n)
 		}
 	}

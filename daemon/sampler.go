@@ -39,6 +39,14 @@ func (w *window[T]) since(now time.Time) (had T, seconds float64) {
 	return w.had[i], now.Sub(w.at[i]).Seconds()
 }
 
+// last returns the newest sample, or a zero one.
+func (w *window[T]) last() (had T) {
+	if w.n > 0 {
+		had = w.had[(w.n-1)%rateWindow]
+	}
+	return had
+}
+
 // perSecond is the rate at which a counter rose.
 func perSecond(now, before uint64, seconds float64) float64 {
 	if seconds <= 0 || now < before {
@@ -48,7 +56,7 @@ func perSecond(now, before uint64, seconds float64) float64 {
 }
 
 // tapSample is what one interface has counted.
-type tapSample struct{ packets, drops, freezes uint64 }
+type tapSample struct{ packets, drops, freezes, cut uint64 }
 
 // tapWatch is what is remembered of an interface between samples.
 type tapWatch struct {
@@ -103,7 +111,7 @@ func (d *Daemon) sample(now time.Time) {
 	for _, t := range d.taps {
 		c := t.counters()
 		sum.Add(c)
-		t.watch.add(now, tapSample{c.Frames, c.Drops, c.Freezes})
+		t.watch.add(now, tapSample{c.Frames, c.Drops, c.Freezes, c.Cut})
 		if now.Sub(t.watch.toldAt) >= dropsEvery {
 			d.tellDrops(t, c.Drops, now)
 		}
