@@ -63,11 +63,10 @@ func (h *heat) step(now time.Time, loads []float64, lost bool, spare, moves floa
 	return split, fold
 }
 
-// measure splits and folds interfaces as their load asks for. d.mu is held.
-func (d *Daemon) measure(now time.Time) {
+// measure splits and folds interfaces as their load asks for. So many of the machine's processors were idle since it did so last. d.mu is held.
+func (d *Daemon) measure(now time.Time, processors float64) {
 	elapsed := now.Sub(d.measured)
 	d.measured = now
-	processors := d.idle.step()
 	total := 0.0
 	for _, t := range d.taps {
 		t.loads = t.loads[:0]

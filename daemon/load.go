@@ -16,7 +16,7 @@ func (d *Daemon) pace(now time.Time) {
 			d.lengthen(t, n)
 		}
 	}
-	d.measure(now)
+	d.measure(now, d.idle.step())
 	d.rush /= 2
 	d.arrange(now)
 }

@@ -171,6 +171,38 @@ func TestManyInterfaces(t *testing.T) {
 	})
 }
 
+// TestStuckTap: a tap that is stuck with its work holds up neither the interface's departure nor others that come.
+func TestStuckTap(t *testing.T) {
+	if !ownNetwork(t) {
+		return
+	}
+	r := startHere(t, testConfig(t, tokenRule))
+	lanes := make([]*engine.Lane, 0, cap(r.lanes))
+	for range cap(r.lanes) {
+		lanes = append(lanes, <-r.lanes)
+	}
+	addVeths(t, 0, 10) // each has neighbours to discover
+	until(t, "ten interfaces", func() bool { return len(r.interfaces()) == 10 })
+	deleteVeths(t, 0, 10)
+	addVeths(t, 10, 20)
+	until(t, "ten others", func() bool {
+		for _, t := range r.interfaces() {
+			if len(t.iface.Name) < len("veth10") {
+				return false
+			}
+		}
+		return len(r.interfaces()) == 10
+	})
+	for _, lane := range lanes {
+		r.lanes <- lane
+	}
+	until(t, "the first ten to end", func() bool {
+		n := 0
+		r.with(func() { n = len(r.ending) })
+		return n == 0
+	})
+}
+
 // TestLostIsTold: frames that a ring had no room for, and frames that it cut, are counted and told; a ring that cut some gets longer blocks.
 func TestLostIsTold(t *testing.T) {
 	if !ownNetwork(t) {

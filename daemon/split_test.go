@@ -306,6 +306,79 @@ func TestSplitUnderLoad(t *testing.T) {
 	x.settle(conf, tap)
 }
 
+// TestHotIsSplit has the load of an interface rise and fall: it is split, and folded, if that helps.
+func TestHotIsSplit(t *testing.T) {
+	if !ownNetwork(t) {
+		return
+	}
+	pod := space(t)
+	connect(t, pod, "veth0", pods)
+	r := startHere(t, testConfig(t, tokenRule))
+	until(t, "the interface", func() bool { return len(r.interfaces()) == 1 })
+	tap := r.interfaces()[0]
+	x := &traffic{t: t, r: r, tap: tap}
+	x.serve(pod)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	var first atomic.Bool // between two hosts only
+	first.Store(true)
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			x.keepUp()
+			if first.Load() {
+				n = 0
+			}
+			x.end(x.open(n))
+		}
+	}()
+	// pace has so many seconds pass, in each of which lanes work so long on each ring's frames, and two processors are idle.
+	pace := func(n int, load float64) {
+		for range n {
+			was := x.count.Load()
+			until(t, "traffic", func() bool { return x.count.Load() > was+pods })
+			r.with(func() {
+				now := r.measured.Add(time.Second)
+				for _, m := range tap.members() {
+					m.busy.Store(m.was + int64(load*float64(time.Second)))
+				}
+				r.measure(now, 2)
+			})
+		}
+	}
+	rings := func() (n int) {
+		r.with(func() { n = tap.reading })
+		return n
+	}
+	r.with(func() { r.measured = time.Now() })
+	pace(2*hotFor, 0.9)
+	if n := rings(); n != 1 {
+		t.Errorf("traffic between two hosts was split: %d rings", n)
+	}
+	first.Store(false)
+	if cap(r.lanes) > 1 {
+		until(t, "a split", func() bool { // the real pace sees no load, and may come between
+			pace(hotFor, 0.9)
+			return rings() == 2
+		})
+		r.with(func() { tap.heat.cold = coldFor - 1 })
+		until(t, "a fold", func() bool {
+			pace(1, 0.1)
+			return rings() == 1
+		})
+	}
+	close(stop)
+	<-done
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // settle compares what was told with what was sent.
 func (x *traffic) settle(conf *Config, tap *tap) {
 	t := x.t
