@@ -45,8 +45,6 @@ func (x *fattest) add(fl *flow.Flow[conn], n uint32) {
 func (l *Lane) Shed(t *Tap, n, of int) (keys []wire.Key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	l.attach(t)
 	l.idle = true
 	defer l.detach(t)
