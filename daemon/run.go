@@ -36,14 +36,16 @@ type Daemon struct {
 	hung     bool          // the watchdog's: what healthy said last
 	up       atomic.Bool   // it was ready once
 
-	engine *engine.Engine
-	lanes  chan *engine.Lane
-	queue  *alert.Queue
-	events *EventLog
-	alerts *EventLog
-	eve    *alert.File
-	store  *pcapstore.Store
-	notify *Notifier
+	engine  *engine.Engine
+	lanes   chan *engine.Lane
+	queue   *alert.Queue
+	events  *EventLog
+	alerts  *EventLog
+	eve     *alert.File
+	store   *pcapstore.Store
+	memory  *keeper
+	program int64 // bytes that Weir took before there was a packet, without rules
+	notify  *Notifier
 
 	control *Control       // nil until ready
 	metrics *MetricsServer // nil: none
@@ -79,9 +81,8 @@ type Daemon struct {
 }
 
 const (
-	eveMaxBytes = 1 << 30  // bytes of eve.json before it is rotated
-	eveKeep     = 4        // rotated files kept
-	storeQueue  = 64 << 20 // bytes of evidence that may wait for the disk
+	eveMaxBytes = 1 << 30 // bytes of eve.json before it is rotated
+	eveKeep     = 4       // rotated files kept
 )
 
 // Run runs the daemon until ctx is done or a signal says stop. Errors in the rules at the start are returned; later ones leave the old
@@ -95,7 +96,6 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP) // else one that comes early would end it
 	defer signal.Stop(signals)
-	tuneGC(int64(conf.Budget.Memory - conf.Capture.Ring))
 	if err := d.open(); err != nil {
 		return err
 	}
@@ -112,9 +112,12 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	d.turn.Store(time.Now().UnixNano())
 	go d.notify.Watchdog(ctx, d.working, d.line)
 	go d.reloads(ctx)
-	stop := d.sampler()
+	kept, stopKeeper := context.WithCancel(ctx)
+	d.wg.Go(func() { d.memory.run(kept) })
+	stopSampler := d.sampler()
 	err = d.serve(ctx, links, signals)
-	stop()
+	stopSampler()
+	stopKeeper()
 	return errors.Join(err, d.close())
 }
 
@@ -135,16 +138,22 @@ func (d *Daemon) open() error {
 		return err
 	}
 	var err error
-	if d.db, err = CompileRules(set, d.conf.Paths.State, true); err != nil {
+	if d.db, err = d.compile(set); err != nil {
 		return err
 	}
+	div := d.divide()
+	if err = div.check(d.conf); err != nil {
+		return err
+	}
+	d.memory = d.newKeeper(div)
 	d.rules, d.loaded = len(set.Rules), time.Now()
 	for _, f := range []struct{ key, dir string }{{"log", d.conf.Paths.Log}, {"run", d.conf.Paths.Run}} {
 		if err := os.MkdirAll(f.dir, 0o750); err != nil {
 			return fmt.Errorf("[paths] %s: %w", f.key, err)
 		}
 	}
-	d.store, err = pcapstore.Open(d.conf.Paths.Pcap(), pcapstore.Options{Quota: int64(d.conf.Pcap.Quota), App: "weir " + Version(), Queue: storeQueue})
+	open, queue := div.slices()
+	d.store, err = pcapstore.Open(d.conf.Paths.Pcap(), pcapstore.Options{Quota: int64(d.conf.Pcap.Quota), App: "weir " + Version(), MaxOpen: open, Queue: queue})
 	if err != nil {
 		return err
 	}
@@ -152,11 +161,12 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.queue = alert.NewQueue(&sink{eve: d.eve, events: d.events, alerts: d.alerts}, false)
+	d.queue.Limit(div.events)
 	limiter := alert.NewLimiter()
 	limiter.Burst, limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
 	d.engine = engine.New(engine.Config{
-		Flow: flow.DefaultLimits, Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit,
-		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter,
+		Flow: div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit,
+		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter, Budgets: d.memory.budgets,
 	})
 	d.engine.SetRules(d.db)
 	n := runtime.GOMAXPROCS(0)
@@ -231,6 +241,10 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals
 				line = now
 				d.notify.Status(line)
 			}
+		case <-d.memory.eased:
+			d.mu.Lock()
+			d.arrange(time.Now())
+			d.mu.Unlock()
 		case <-ctx.Done():
 			return nil
 		}
@@ -334,7 +348,7 @@ func (d *Daemon) reload() rules.Problems {
 	if problems.Failed() {
 		return problems
 	}
-	db, err := CompileRules(set, d.conf.Paths.State, true)
+	db, err := d.compileBeside(set)
 	if err != nil {
 		return append(problems, rules.Problem{What: err.Error()})
 	}
@@ -346,6 +360,7 @@ func (d *Daemon) reload() rules.Problems {
 	d.passLanes()
 	d.log.Info("reloaded", "rules", len(set.Rules))
 	old.Close()
+	d.memory.divide(d.divide())
 	return problems
 }
 

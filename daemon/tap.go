@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -19,21 +18,12 @@ import (
 	"weir/workload"
 )
 
-const (
-	preMost    = 8 << 20 // bytes of recent packets of one interface
-	preLeast   = 256 << 10
-	flowsLeast = 4096
-	heldMost   = 128 << 20 // bytes that a tap's flows may hold; of all taps, a quarter of the budget: one must not push out the others
-	heldLeast  = 1 << 20
-)
-
 // tap is one interface that is watched, or is going to be. Of a hot one there is more than one ring.
 type tap struct {
 	iface workload.Interface
 	list  []capture.Interface // the one interface, as the ring describes it
 	member
 	rings ringSet
-	share share
 
 	// d.mu guards what follows.
 	holding
@@ -131,10 +121,9 @@ func (d *Daemon) openRing(t *tap, size int) {
 		return
 	}
 	t.ring, t.bytes, t.list = ring, ring.Bytes(), ring.Interfaces()
-	t.share = d.shares()
 	t.member.tap = d.engine.NewTap(engine.TapConfig{
-		Interfaces: func() []capture.Interface { return d.interfaces(t) }, Recent: t.share.pre, Flows: t.share.flows, Held: t.share.held,
-		Drops: func() uint64 { return t.readStats().Drops },
+		Interfaces: func() []capture.Interface { return d.interfaces(t) },
+		Drops:      func() uint64 { return t.readStats().Drops },
 	})
 	d.taps[t.iface.Index] = t
 	delete(d.blind, t.iface.Name)
@@ -151,38 +140,16 @@ func (d *Daemon) interfaces(t *tap) []capture.Interface {
 	return list
 }
 
-// share is what one tap may take: bytes of recent packets, flows, bytes that flows hold.
-type share struct{ pre, flows, held int }
-
-// shares returns what is left for one more tap: an eighth of each, within bounds. d.mu is held.
-func (d *Daemon) shares() share {
-	left := share{
-		pre: int(d.conf.Pcap.Pre), flows: d.conf.Budget.Flows, held: int(d.conf.Budget.Memory) / 4,
-	}
-	for _, t := range slices.AppendSeq(slices.Collect(maps.Values(d.taps)), maps.Keys(d.ending)) {
-		left.pre -= t.share.pre
-		left.flows -= t.share.flows
-		left.held -= t.share.held
-	}
-	s := share{
-		pre:   min(preMost, max(left.pre/8, preLeast)),
-		flows: max(left.flows/8, flowsLeast),
-		held:  min(heldMost, max(left.held/8, heldLeast)),
-	}
-	if s.pre > left.pre {
-		s.pre = 0
-	}
-	return s
-}
-
 var errNoRoom = errors.New("no room for a ring (raise [capture] ring)")
+
+var errNoMemory = errors.New("memory is short: it is watched once there is some (raise [budget] memory)")
 
 // attachReasons are the reasons for which an interface cannot be watched, as metrics name them; "other" is the rest.
 var attachReasons = []struct {
 	name string
 	errs []error
 }{
-	{"no_room", []error{errNoRoom, unix.ENOMEM, unix.ENOBUFS}},
+	{"no_room", []error{errNoRoom, errNoMemory, unix.ENOMEM, unix.ENOBUFS}},
 	{"permission", []error{fs.ErrPermission}},
 	{goneReason, []error{unix.ENODEV, unix.ENXIO, fs.ErrNotExist}},
 }

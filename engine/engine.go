@@ -29,6 +29,8 @@ type Config struct {
 	// Store keeps the packets of alerts, until Post after the alert; nil: nobody asked for them.
 	Store *pcapstore.Store
 	Post  time.Duration
+	// Budgets are what taps share; zero: DefaultBudgets of Flow.
+	Budgets Budgets
 	// Limiter holds back floods of equal alerts; nil: none is held back.
 	Limiter *alert.Limiter
 }
@@ -36,10 +38,12 @@ type Config struct {
 // Engine is what taps and lanes share. What may change while packets flow is immutable and swapped
 // whole: a lane loads it once per block.
 type Engine struct {
-	cfg   Config
-	rules atomic.Pointer[ruleset]
-	where atomic.Pointer[workload.Table]
-	twins *twins
+	cfg     Config
+	budgets Budgets
+	rules   atomic.Pointer[ruleset]
+	where   atomic.Pointer[workload.Table]
+	twins   *twins
+	trims   atomic.Uint64
 }
 
 // ruleset is one compiled set of rules, and the fields that it and the event writers ask for.
@@ -50,7 +54,11 @@ type ruleset struct {
 
 // New returns an Engine without rules.
 func New(cfg Config) *Engine {
-	e := &Engine{cfg: cfg, twins: newTwins(cfg.Dissect)}
+	e := &Engine{cfg: cfg, budgets: cfg.Budgets}
+	if e.budgets.Flows == nil {
+		e.budgets = DefaultBudgets(cfg.Flow)
+	}
+	e.twins = newTwins(cfg.Dissect, e.budgets.Inspect)
 	e.SetRules(nil)
 	return e
 }
@@ -74,6 +82,9 @@ func (e *Engine) SetRules(db *dlp.Database) {
 	}
 	e.rules.Store(&ruleset{db: db, wants: wants})
 }
+
+// Trim lets go of what taps and lanes keep for reuse, each when it works next.
+func (e *Engine) Trim() { e.trims.Add(1) }
 
 // SetWorkloads puts a new table of addresses and their workloads in force.
 func (e *Engine) SetWorkloads(t *workload.Table) { e.where.Store(t) }

@@ -45,8 +45,6 @@ func (x *fattest) add(fl *flow.Flow[conn], n uint32) {
 func (l *Lane) Shed(t *Tap, n, of int) (keys []wire.Key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	l.attach(t)
 	l.idle = true
 	defer l.detach(t)
@@ -80,10 +78,10 @@ func (l *Lane) Shed(t *Tap, n, of int) (keys []wire.Key) {
 }
 
 func (l *Lane) leaveOut(fl *flow.Flow[conn]) {
-	if fl.S.shed {
+	if fl.S.shed() {
 		return
 	}
-	fl.S.shed = true
+	fl.S.more().shed = true
 	defer l.lockTwin()()
 	if l.a != nil {
 		l.a.skip(0, whyShed)
