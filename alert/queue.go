@@ -52,6 +52,19 @@ func (q *Queue) Limit(bytes int64) { q.most.Store(bytes) }
 // Waiting returns the bytes of events that wait, about.
 func (q *Queue) Waiting() int64 { return q.waiting.Load() }
 
+// Full reports whether an event would find no room now; it counts as dropped then. So an event need not be made that nobody will see.
+func (q *Queue) Full() bool {
+	if q.sink == nil || q.wait {
+		return false
+	}
+	most := q.most.Load()
+	full := len(q.ch) == cap(q.ch) || most > 0 && q.waiting.Load()+eventSize > most
+	if full {
+		q.dropped.Add(1)
+	}
+	return full
+}
+
 // Put hands e over; it must not be changed any more. It may be called from any goroutine. After Close events are
 // counted as dropped.
 func (q *Queue) Put(e *Event) {

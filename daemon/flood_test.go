@@ -1,82 +1,78 @@
 package daemon
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"weir/engine"
 	"weir/wire"
 )
 
-// floods are what somebody may send to make Weir take more memory than it may. Each is called with numbers from 0 on and sends a little.
+// floods are what somebody may send so that Weir takes more memory than it may: one for each thing that flows can make it keep.
 var floods = []struct {
-	name  string
-	n     uint32
-	send  func(s *site, n uint32)
-	short func(t *testing.T, s *site) // what must have been told of
+	name string
+	n    uint32 // times that send is called, with numbers from 0 on
+	send func(s *site, n uint32)
+	told func(c *engine.Counters) uint64 // what must have been given up, and counted
 }{
-	{"syn", 10_000_000, func(s *site, n uint32) {
+	{"half-open connections", 1_000_000, func(s *site, n uint32) {
 		s.tcp(client(n, 80), wire.ToServer, syn, "")
 	}, evicted},
-	{"udp", 2_000_000, func(s *site, n uint32) {
+	{"datagrams", 500_000, func(s *site, n uint32) {
 		s.udp(client(n, 9000), wire.ToServer, "some bytes that nobody understands")
 	}, evicted},
-	{"ack", 2_000_000, func(s *site, n uint32) { // picked up midway, from one end
+	{"connections picked up midway", 500_000, func(s *site, n uint32) {
 		s.tcp(client(n, 9000), wire.ToServer, psh|ack, "x")
 	}, evicted},
-	{"out of order", 300_000, func(s *site, n uint32) {
+	{"segments behind holes", 50_000, func(s *site, n uint32) {
 		k := client(n, 9000)
 		s.shake(k)
 		k.seq[0] += 1000
 		s.tcp(k, wire.ToServer, psh|ack, strings.Repeat("behind a hole ", 100))
-	}, nil},
-	{"heads", 300_000, func(s *site, n uint32) { // slowloris
+	}, func(c *engine.Counters) uint64 { return c.Flow.Gaps }},
+	{"heads that do not end", 50_000, func(s *site, n uint32) {
 		k := client(n, 80)
 		s.shake(k)
 		s.tcp(k, wire.ToServer, psh|ack, "GET / HTTP/1.1\r\nHost: a\r\nX-A: "+strings.Repeat("a", 1000))
-	}, nil},
-	{"gzip", 100_000, func(s *site, n uint32) {
+	}, givenUp},
+	{"compressed bodies that do not end", 5_000, func(s *site, n uint32) {
 		k := client(n, 80)
 		s.shake(k)
 		s.tcp(k, wire.ToServer, psh|ack, "POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n"+gzipped)
-	}, nil},
-	{"matches", 300_000, func(s *site, n uint32) { // raw bytes, each direction with a match open
+	}, givenUp},
+	{"open matches", 50_000, func(s *site, n uint32) {
 		k := client(n, 9000)
 		s.shake(k)
 		s.tcp(k, wire.ToServer, psh|ack, "\x00\x01nobody knows"+strings.Repeat(" 4", 400))
 		s.tcp(k, wire.ToClient, psh|ack, "\x00\x01nobody knows"+strings.Repeat(" 4", 400))
-	}, nil},
-	{"http2", 30_000, func(s *site, n uint32) {
+	}, givenUp},
+	{"HTTP/2 streams", 2_000, func(s *site, n uint32) {
 		k := client(n, 80)
 		s.shake(k)
-		s.tcp(k, wire.ToServer, psh|ack, h2streams)
-	}, nil},
-	{"exchanges", 300_000, func(s *site, n uint32) { // requests that are never answered
+		s.tcp(k, wire.ToServer, psh|ack, http2Streams)
+	}, givenUp},
+	{"requests without answers", 50_000, func(s *site, n uint32) {
 		k := client(n, 80)
 		s.shake(k)
 		for range 5 {
 			s.tcp(k, wire.ToServer, psh|ack, "GET /"+strings.Repeat("a", 200)+" HTTP/1.1\r\nHost: a\r\n\r\n")
 		}
-	}, nil},
-	{"fragments", 300_000, func(s *site, n uint32) {
-		k := client(n, 80)
-		b := s.room(k, wire.ToServer, wire.ProtoUDP, 1200)
-		ip := s.frames[len(s.frames)-1].Data[14:]
-		_ = b
-		ip[6] = 0x20 // more fragments
-		ip[4], ip[5] = byte(n>>8), byte(n)
-	}, nil},
+	}, givenUp},
+	{"fragments", 100_000, func(s *site, n uint32) {
+		s.fragment(client(n, 80), uint16(n), 1200)
+	}, func(c *engine.Counters) uint64 { return c.Defrag.Dropped }},
 }
 
-func evicted(t *testing.T, s *site) {
-	if n := s.tap.Counters().Flow.Evicted; n == 0 {
-		t.Errorf("no flow was evicted")
-	}
-}
+func evicted(c *engine.Counters) uint64 { return c.Flow.Evicted }
+func givenUp(c *engine.Counters) uint64 { return c.GivenUp }
 
 var gzipped = func() string {
 	var b bytes.Buffer
@@ -86,62 +82,118 @@ var gzipped = func() string {
 	return b.String()
 }()
 
-// h2streams begins a connection and opens a hundred streams whose bodies never end.
-var h2streams = func() string {
+// http2Streams begins a connection and opens a hundred streams whose bodies never end.
+var http2Streams = func() string {
 	var b strings.Builder
 	b.WriteString("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
-	for i := range 100 {
-		head := "\x83\x84\x86\x41\x01a"
-		fmt.Fprintf(&b, "\x00\x00%c\x01\x04\x00\x00\x00%c%s", len(head), 2*i+1, head)
-		data := `{"a":"b`
-		fmt.Fprintf(&b, "\x00\x00%c\x00\x00\x00\x00\x00%c%s", len(data), 2*i+1, data)
+	for i := range 60 {
+		head, data := "\x83\x84\x86\x41\x01a", `{"a":"b`
+		b.WriteString("\x00\x00" + string(rune(len(head))) + "\x01\x04\x00\x00\x00" + string(rune(2*i+1)) + head)
+		b.WriteString("\x00\x00" + string(rune(len(data))) + "\x00\x00\x00\x00\x00" + string(rune(2*i+1)) + data)
 	}
 	return b.String()
 }()
 
-const floodMemory = 256 << 20
+const (
+	floodMemory = 256 << 20
+	floodRings  = 64 << 20
+	floodToken  = "FLOODTOKEN-0123456789"
+)
 
+// TestFloods: whatever comes, memory stays within a small budget, what is given up is counted and told, and a connection that was there
+// before is inspected all the while. With WEIR_FLOOD=10 ten times as much comes.
 func TestFloods(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes time")
 	}
+	times, err := strconv.Atoi(os.Getenv("WEIR_FLOOD"))
+	if err != nil {
+		times = 1
+	}
 	for _, f := range floods {
-		t.Run(f.name, func(t *testing.T) {
-			if !inChild(t) {
-				return
+		t.Run(strings.ReplaceAll(f.name, " ", "_"), func(t *testing.T) {
+			if inChild(t) {
+				testFlood(t, f.n*uint32(times), f.send, f.told)
 			}
-			conf := DefaultConfig()
-			conf.Budget.Memory, conf.Capture.Ring, conf.Pcap.Pre = floodMemory, 64<<20, 16<<20
-			s := newSite(t, conf)
-			honest := client(1<<31, 80)
-			honest.addr[0] = [4]byte{192, 168, 0, 1}
-			s.shake(honest)
-			found := func(what string, n int) {
-				t.Helper()
-				s.tcp(honest, wire.ToServer, psh|ack, fmt.Sprintf("POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\nkey=", n))
-				s.tcp(honest, wire.ToServer, psh|ack, "AKIAIOSFODNN7ABCDE"[:10])
-				s.tcp(honest, wire.ToServer, psh|ack, "AKIAIOSFODNN7ABCDE"[10:]+strings.Repeat(" ", 18))
-				s.tcp(honest, wire.ToClient, psh|ack, "HTTP/1.1 204 No Content\r\n\r\n")
-				s.flush()
-				_ = what
-			}
-			found("before", 0)
-			begin := time.Now()
-			for n := range f.n {
-				f.send(s, n)
-				if n%(f.n/10) == f.n/20 {
-					found("during", int(n))
-				}
-			}
-			took := time.Since(begin)
-			found("after", 1)
-			peak := s.peak
-			s.rest(time.Second)
-			c := s.tap.Counters()
-			t.Logf("%s at most beside rings of 64 MiB; %v; %+v", mib(peak), took, *c)
-			t.Logf("MiB shed: %v %v", s.d.memory.inForce(), s.d.memory.counts())
-			eve, _ := os.ReadFile(s.d.conf.Paths.EVE())
-			t.Logf("MiB alerts %d dropped events %d", bytes.Count(eve, []byte(`"event_type":"alert"`)), s.d.queue.Dropped())
 		})
 	}
+}
+
+func testFlood(t *testing.T, n uint32, send func(*site, uint32), told func(*engine.Counters) uint64) {
+	conf := DefaultConfig()
+	conf.Budget.Memory, conf.Capture.Ring, conf.Pcap.Pre = floodMemory, floodRings, 16<<20
+	s := newSite(t, conf, "[[rules]]\nid = \"token\"\ndescription = \"a token\"\nregex = '''FLOODTOKEN-\\d{10}'''\n")
+	honest := &ends{addr: [2][4]byte{{192, 168, 0, 1}, {192, 168, 0, 2}}, ports: [2]uint16{50000, 80}, seq: [2]uint32{1, 1}}
+	s.shake(honest)
+	hits := uint64(0)
+	exchange := func(when string) {
+		t.Helper()
+		s.tcp(honest, wire.ToServer, psh|ack, fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", len(floodToken)))
+		s.tcp(honest, wire.ToServer, psh|ack, floodToken[:10])
+		s.tcp(honest, wire.ToServer, psh|ack, floodToken[10:])
+		s.tcp(honest, wire.ToClient, psh|ack, "HTTP/1.1 204 No Content\r\n\r\n")
+		s.now += int64(2 * time.Second) // counters are published
+		s.tcp(honest, wire.ToServer, ack, "")
+		s.flush()
+		if hits++; s.tap.Counters().Hits != hits {
+			t.Fatalf("%s: %d tokens are found, want %d", when, s.tap.Counters().Hits, hits)
+		}
+	}
+	exchange("before")
+	begin := time.Now()
+	for i := range n {
+		send(s, i)
+		if i%(n/10) == n/20 {
+			exchange(fmt.Sprintf("after %d", i))
+		}
+	}
+	exchange("at the end")
+	took := time.Since(begin)
+	s.rest(100 * time.Millisecond)
+	c := s.tap.Counters()
+	t.Logf("%s at most beside rings of %s, budget %s; %d packets in %v; %d flows evicted, %d given up, %d gaps; steps %v",
+		mib(s.peak), Size(floodRings), Size(floodMemory), c.Frames, took, c.Flow.Evicted, c.GivenUp, c.Flow.Gaps, s.d.memory.counts())
+	if s.peak+floodRings > floodMemory {
+		t.Errorf("%s of %s are taken", mib(s.peak+floodRings), mib(floodMemory))
+	}
+	if told(c) == 0 {
+		t.Errorf("nothing is counted as given up: %+v", c)
+	}
+	if c.GivenUp > 0 && !s.wasTold("engine.budget") {
+		t.Error("it is not told that inspection was given up")
+	}
+}
+
+// fragment sends the first fragment of a datagram that never becomes whole.
+func (s *site) fragment(k *ends, id uint16, n int) {
+	s.room(k, wire.ToServer, wire.ProtoUDP, n)
+	ip := s.frames[len(s.frames)-1].Data[14:]
+	ip[4], ip[5], ip[6] = byte(id>>8), byte(id), 0x20
+	checksum(ip)
+}
+
+// wasTold reports whether an anomaly was written.
+func (s *site) wasTold(code string) bool {
+	f, err := os.Open(s.d.conf.Paths.EVE())
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for r := bufio.NewScanner(f); r.Scan(); {
+		if bytes.Contains(r.Bytes(), []byte(`"`+code+`"`)) {
+			return true
+		}
+	}
+	return false
+}
+
+func writeRules(t *testing.T, text string) []string {
+	if text == "" {
+		return nil
+	}
+	path := filepath.Join(t.TempDir(), "rules.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{path}
 }

@@ -23,7 +23,7 @@ func TestIdleFlows(t *testing.T) {
 	)
 	conf := DefaultConfig()
 	conf.Pcap.Pre = 0 // recent packets are not the flows'
-	s := newSite(t, conf)
+	s := newSite(t, conf, "")
 	base, begin := anonymous(), time.Now()
 	for n := range uint32(flows) {
 		k := client(n, 8080)

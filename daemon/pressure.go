@@ -1,11 +1,13 @@
 package daemon
 
 import (
-	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"weir/budget"
 	"weir/dlp"
 	"weir/engine"
+	"weir/workload"
 )
 
 // shedStep is something that is given up when memory runs short. Steps are taken in this order, each only if the ones before did not help,
@@ -58,16 +61,16 @@ type keeper struct {
 	measure  func() usage
 	release  func() // what is free is given back to the system
 	trim     func() // caches are dropped
+	admit    func() // interfaces that were refused are watched
 	tell     func(s shedStep, u usage, undone bool)
 	gc       pacer
 
 	taken  atomic.Int64
 	step   atomic.Int32
 	count  [shedSteps]atomic.Uint64
-	eased  chan struct{} // interfaces may be watched again
-	pause  time.Time     // before it no further step is taken
-	since  time.Time     // when it began to be easy; zero: it is not
-	halved int           // times that what steps give up was made less
+	pause  time.Time // before it no further step is taken
+	since  time.Time // when it began to be easy; zero: it is not
+	halved int       // times that what steps give up was made less
 }
 
 // usage is what memory is taken for, in bytes.
@@ -77,17 +80,22 @@ type usage struct {
 	native int64 // what is not Go's, rings included
 }
 
-func (k *keeper) run(ctx context.Context) {
-	tick := time.NewTicker(measureEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			k.tick(now)
+// keep begins to keep the daemon's memory within its budget, until stop is called.
+func (d *Daemon) keep() (stop func()) {
+	done := make(chan struct{})
+	d.wg.Go(func() {
+		tick := time.NewTicker(measureEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case now := <-tick.C:
+				d.memory.tick(now)
+			}
 		}
-	}
+	})
+	return func() { close(done) }
 }
 
 // tick measures, and gives up or takes back.
@@ -148,10 +156,7 @@ func (k *keeper) ease(u usage) {
 	k.apply()
 	k.tell(s, u, true)
 	if s == shedInterfaces {
-		select {
-		case k.eased <- struct{}{}:
-		default:
-		}
+		k.admit()
 	}
 }
 
@@ -214,7 +219,7 @@ func (k *keeper) refuses() bool { return shedStep(k.step.Load()) >= shedInterfac
 
 // newKeeper makes the daemon's keeper. program is what it takes before there is a packet.
 func (d *Daemon) newKeeper(div division) *keeper {
-	k := &keeper{most: int64(d.conf.Budget.Memory), division: div, budgets: div.budgets(), measure: d.usage, eased: make(chan struct{}, 1)}
+	k := &keeper{most: int64(d.conf.Budget.Memory), division: div, budgets: div.budgets(), measure: d.usage, admit: d.admit}
 	k.release = func() {
 		dlp.Trim()
 		debug.FreeOSMemory()
@@ -248,16 +253,10 @@ func (d *Daemon) usage() usage {
 }
 
 // rings returns the bytes of all rings.
-func (d *Daemon) rings() (sum int64) {
+func (d *Daemon) rings() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, t := range d.taps {
-		sum += int64(t.bytes + t.extra)
-	}
-	for t := range d.ending {
-		sum += int64(t.bytes + t.extra)
-	}
-	return sum
+	return int64(d.budgetOfRings()) - int64(d.freeOfRings())
 }
 
 // anonymous returns the bytes of memory of this process that are no file's: Go's and C's heaps, and stacks; 0 if the kernel does not say.
@@ -271,4 +270,24 @@ func anonymous() int64 {
 		return 0
 	}
 	return (resident - shared) * int64(os.Getpagesize())
+}
+
+// errShort is why an interface is not watched for now.
+var errShort = errors.New("memory is short (raise [budget] memory); it is watched once there is some")
+
+// refuse does not watch an interface for now. d.mu is held.
+func (d *Daemon) refuse(i workload.Interface) {
+	d.refused[i.Index] = i
+	d.notWatched(i.Name, errShort)
+}
+
+// admit watches the interfaces that were refused, now that there is memory.
+func (d *Daemon) admit() {
+	d.mu.Lock()
+	list := slices.Collect(maps.Values(d.refused))
+	clear(d.refused)
+	d.mu.Unlock()
+	for _, i := range list {
+		d.arrive(i)
+	}
 }

@@ -72,9 +72,10 @@ type Daemon struct {
 	rush     int           // interfaces that came just now
 	measured time.Time     // when loads were measured last
 	idle     processors
-	gone     engine.Counters   // of taps that have ended
-	blind    map[string]string // interface or "" → why it is not looked at
-	failures map[string]uint64 // attempts to watch an interface, by reason
+	gone     engine.Counters            // of taps that have ended
+	blind    map[string]string          // interface or "" → why it is not looked at
+	refused  map[int]workload.Interface // not watched for want of memory, until there is some
+	failures map[string]uint64          // attempts to watch an interface, by reason
 	lost     window[losses]
 	twice    *twice
 	wg       sync.WaitGroup
@@ -112,19 +113,17 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	d.turn.Store(time.Now().UnixNano())
 	go d.notify.Watchdog(ctx, d.working, d.line)
 	go d.reloads(ctx)
-	kept, stopKeeper := context.WithCancel(ctx)
-	d.wg.Go(func() { d.memory.run(kept) })
-	stopSampler := d.sampler()
+	stop, unkeep := d.sampler(), d.keep()
 	err = d.serve(ctx, links, signals)
-	stopSampler()
-	stopKeeper()
+	unkeep()
+	stop()
 	return errors.Join(err, d.close())
 }
 
 func newDaemon(conf *Config, log *slog.Logger) *Daemon {
 	d := &Daemon{
 		conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
-		blind: map[string]string{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
+		blind: map[string]string{}, refused: map[int]workload.Interface{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
 		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1),
 	}
 	d.patience = patience(d.notify.Interval())
@@ -165,7 +164,7 @@ func (d *Daemon) open() error {
 	limiter := alert.NewLimiter()
 	limiter.Burst, limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
 	d.engine = engine.New(engine.Config{
-		Flow: div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit,
+		Flow: div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit, Full: d.queue.Full,
 		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter, Budgets: d.memory.budgets,
 	})
 	d.engine.SetRules(d.db)
@@ -241,10 +240,6 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals
 				line = now
 				d.notify.Status(line)
 			}
-		case <-d.memory.eased:
-			d.mu.Lock()
-			d.arrange(time.Now())
-			d.mu.Unlock()
 		case <-ctx.Done():
 			return nil
 		}

@@ -105,13 +105,8 @@ func (d *Daemon) letIn(now time.Time, shrunk, size int) (left int) {
 		}
 	}
 	room -= min(len(d.candidates(shrunk)), max(1, len(d.waiting)-opening), changesMost/2) * ringLeast
-	refused := d.memory.refuses()
 	for _, t := range d.waiting {
 		if t.extra > 0 || now.Before(t.next) || opening >= opensMost {
-			continue
-		}
-		if refused {
-			left++
 			continue
 		}
 		want := size
@@ -231,11 +226,7 @@ func (d *Daemon) noRoom(now time.Time) {
 	for _, t := range d.waiting {
 		if t.extra == 0 && !now.Before(t.next) && !t.told {
 			t.told = true
-			if d.memory.refuses() {
-				d.notWatched(t.iface.Name, errNoMemory)
-			} else {
-				d.notWatched(t.iface.Name, errNoRoom)
-			}
+			d.notWatched(t.iface.Name, errNoRoom)
 		}
 	}
 }

@@ -91,6 +91,10 @@ func (d *Daemon) arrive(i workload.Interface) {
 	if _, known := d.taps[i.Index]; known || slices.ContainsFunc(d.waiting, func(t *tap) bool { return t.iface.Index == i.Index }) {
 		return
 	}
+	if d.memory.refuses() {
+		d.refuse(i)
+		return
+	}
 	d.waiting = append(d.waiting, &tap{iface: i})
 	d.moved = time.Now()
 	if d.listed {
@@ -142,14 +146,13 @@ func (d *Daemon) interfaces(t *tap) []capture.Interface {
 
 var errNoRoom = errors.New("no room for a ring (raise [capture] ring)")
 
-var errNoMemory = errors.New("memory is short: it is watched once there is some (raise [budget] memory)")
-
 // attachReasons are the reasons for which an interface cannot be watched, as metrics name them; "other" is the rest.
 var attachReasons = []struct {
 	name string
 	errs []error
 }{
-	{"no_room", []error{errNoRoom, errNoMemory, unix.ENOMEM, unix.ENOBUFS}},
+	{"no_room", []error{errNoRoom, unix.ENOMEM, unix.ENOBUFS}},
+	{"memory", []error{errShort}},
 	{"permission", []error{fs.ErrPermission}},
 	{goneReason, []error{unix.ENODEV, unix.ENXIO, fs.ErrNotExist}},
 }
@@ -187,6 +190,7 @@ func (d *Daemon) depart(i workload.Interface) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.blind, i.Name)
+	delete(d.refused, i.Index)
 	d.moved = time.Now()
 	d.waiting = slices.DeleteFunc(d.waiting, func(t *tap) bool {
 		if t.iface.Index != i.Index {

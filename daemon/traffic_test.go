@@ -1,12 +1,13 @@
 package daemon
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,15 +50,15 @@ type site struct {
 
 const siteBlock = 1 << 20 // bytes
 
-func newSite(t *testing.T, conf *Config) *site {
+// newSite opens a daemon with rules beside the built-in ones.
+func newSite(t *testing.T, conf *Config, rules string) *site {
 	dir := t.TempDir()
-	conf.Paths.State, conf.Paths.Log, conf.Paths.Run, conf.Paths.Rules = dir+"/state", dir+"/log", dir+"/run", nil
-	d := newDaemon(conf, testLog(t))
+	conf.Paths.State, conf.Paths.Log, conf.Paths.Run, conf.Paths.Rules = dir+"/state", dir+"/log", dir+"/run", writeRules(t, rules)
+	d := newDaemon(conf, slog.New(slog.NewTextHandler(&siteLog{t: t}, nil)))
 	if err := d.open(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	d.wg.Go(func() { d.memory.run(ctx) })
+	stop := d.keep()
 	s := &site{d: d, lane: <-d.lanes, tap: d.engine.NewTap(engine.TapConfig{}), now: time.Now().UnixNano(), buf: make([]byte, siteBlock)}
 	t.Cleanup(func() {
 		s.flush()
@@ -69,6 +70,19 @@ func newSite(t *testing.T, conf *Config) *site {
 		}
 	})
 	return s
+}
+
+// siteLog passes log lines on to the test while it runs.
+type siteLog struct {
+	t    *testing.T
+	over atomic.Bool
+}
+
+func (l *siteLog) Write(b []byte) (int, error) {
+	if l.t.Context().Err() == nil {
+		l.t.Log(strings.TrimSpace(string(b)))
+	}
+	return len(b), nil
 }
 
 // ends is a conversation between two addresses.
@@ -99,15 +113,20 @@ func (s *site) room(k *ends, dir wire.Dir, proto byte, n int) []byte {
 	be.PutUint16(ip[2:], uint16(20+n))
 	copy(ip[12:], k.addr[dir][:])
 	copy(ip[16:], k.addr[1-dir][:])
-	sum := uint32(0)
+	checksum(ip)
+	s.now += 1000
+	s.frames = append(s.frames, wire.Frame{Data: b, Time: s.now, Len: uint32(len(b)), Link: wire.LinkEthernet, Flag: wire.FlagCsumPartial})
+	return b[head:]
+}
+
+func checksum(ip []byte) {
+	be, sum := binary.BigEndian, uint32(0)
+	be.PutUint16(ip[10:], 0)
 	for i := 0; i < 20; i += 2 {
 		sum += uint32(be.Uint16(ip[i:]))
 	}
 	sum = sum>>16 + sum&0xffff
 	be.PutUint16(ip[10:], ^uint16(sum>>16+sum))
-	s.now += 1000
-	s.frames = append(s.frames, wire.Frame{Data: b, Time: s.now, Len: uint32(len(b)), Link: wire.LinkEthernet, Flag: wire.FlagCsumPartial})
-	return b[head:]
 }
 
 const (

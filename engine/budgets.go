@@ -39,18 +39,25 @@ func DefaultBudgets(l flow.Limits) Budgets {
 	}
 }
 
+// shares are a tap's, beside that of what is open.
+type shares struct {
+	flows, held, fragments *budget.Share
+	recent                 *budget.Share // nil: none are kept
+}
+
 // take gives t its shares.
 func (b *Budgets) take(t *Tap) {
-	t.flows = b.Flows.Open(min(flowsLeast, b.Flows.Total()), flowsChunk)
-	t.held, t.fragments = openBytes(b.Held), openBytes(b.Fragments)
-	t.table.Within(t.flows, t.held)
-	t.defrag.Within(t.fragments)
+	s := &t.shares
+	s.flows = b.Flows.Open(min(flowsLeast, b.Flows.Total()), flowsChunk)
+	s.held, s.fragments = openBytes(b.Held), openBytes(b.Fragments)
+	t.table.Within(s.flows, s.held)
+	t.defrag.Within(s.fragments)
 	t.opens.share(b.Inspect)
 	t.env = dissect.Env{Limits: t.e.cfg.Dissect, Share: t.opens.bytes}
 	if b.Recent.Total() > 0 && t.e.cfg.Store != nil {
-		t.recents = openBytes(b.Recent)
+		s.recent = openBytes(b.Recent)
 		t.recent = pcapstore.NewRecent(bytesLeast)
-		t.recents.Use(bytesLeast)
+		s.recent.Use(bytesLeast)
 	}
 }
 
@@ -61,14 +68,27 @@ func openBytes(b *budget.Budget) *budget.Share {
 // settle gives other taps what they lack, and takes what there is to be had. Those of flows and bytes held the table settles.
 func (t *Tap) settle() {
 	t.opens.bytes.Settle()
-	if t.recents != nil {
+	t.settleFragments()
+	if t.shares.recent != nil {
 		t.settleRecent()
 	}
 }
 
+// settleFragments settles the first tap's share for all of the interface's.
+func (t *Tap) settleFragments() {
+	if t.younger {
+		return
+	}
+	if t.kin != nil {
+		t.kin.mu.Lock()
+		defer t.kin.mu.Unlock()
+	}
+	t.shares.fragments.Settle()
+}
+
 // settleRecent makes the ring of recent packets larger if it is full and others do not need the memory, and smaller if they do.
 func (t *Tap) settleRecent() {
-	s := t.recents
+	s := t.shares.recent
 	size := s.Used()
 	s.Settle()
 	switch {
@@ -81,12 +101,12 @@ func (t *Tap) settleRecent() {
 
 func (t *Tap) resizeRecent(bytes int64) {
 	t.recent.Resize(int(bytes))
-	t.recents.Use(bytes - t.recents.Used())
+	t.shares.recent.Use(bytes - t.shares.recent.Used())
 }
 
-// closeShares gives all back.
-func (t *Tap) closeShares() {
-	for _, s := range []*budget.Share{t.flows, t.held, t.fragments, t.opens.bytes, t.recents} {
+// close gives all back.
+func (s *shares) close() {
+	for _, s := range []*budget.Share{s.flows, s.held, s.fragments, s.recent} {
 		if s != nil {
 			s.Close()
 		}

@@ -64,13 +64,13 @@ func (t *Tap) read() *Counters {
 		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
 		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics, GivenUp: c.givenUp, GivenUpBytes: c.givenUpBytes,
 		ShedFlows: c.shedFlows, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
-		Undecodable: t.env.Count.Undecodable + t.undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.fragmentCounters(), Last: t.now,
+		Undecodable: t.env.Count.Undecodable + t.undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.fragments(), Last: t.now,
 		Oldest: t.recent.Oldest(),
 	}
 }
 
 // fragments returns what was counted of fragments, by the first of an interface's taps for all of them.
-func (t *Tap) fragmentCounters() flow.DefragCounters {
+func (t *Tap) fragments() flow.DefragCounters {
 	if t.kin == nil {
 		return t.defrag.Counters
 	}

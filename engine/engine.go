@@ -26,6 +26,8 @@ type Config struct {
 	// Emit is given every event of those types. It is called from the packet path of any tap, so it must not block
 	// for long, and it owns the event.
 	Emit func(*alert.Event)
+	// Full, if set, is asked before an event is made that is no alert: true says that it would be dropped, and is counted.
+	Full func() bool
 	// Store keeps the packets of alerts, until Post after the alert; nil: nobody asked for them.
 	Store *pcapstore.Store
 	Post  time.Duration
@@ -96,6 +98,9 @@ func (e *Engine) recorded(event string) bool {
 }
 
 func (e *Engine) listens(typ string) bool { return e.cfg.Emit != nil && e.cfg.Events[typ] }
+
+// full reports whether nobody would see an event that is no alert: there is a flood of them.
+func (e *Engine) full() bool { return e.cfg.Full != nil && e.cfg.Full() }
 
 // asked reports whether events of a type are made: somebody listens, or an alert's packets are kept.
 func (e *Engine) asked(typ string) bool {

@@ -144,7 +144,11 @@ func (l *Lane) expire(t *Tap, now int64) {
 	defer l.survive()
 	l.fl, l.a = nil, nil
 	t.table.Tick(now)
-	t.expireFragments(now)
+	if t.kin != nil {
+		t.kin.mu.Lock()
+		defer t.kin.mu.Unlock()
+	}
+	t.defrag.Tick(now)
 	l.sweep(&t.opens, sweepBlock, warm)
 	t.settle()
 	if t.opens.short() || t.table.Short() {

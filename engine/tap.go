@@ -3,7 +3,6 @@ package engine
 import (
 	"sync"
 
-	"weir/budget"
 	"weir/capture"
 	"weir/dissect"
 	"weir/flow"
@@ -34,10 +33,10 @@ type Tap struct {
 	due    int64    // ns: no open slice ends before; a slice may have been prolonged since
 	lane   *Lane    // that serves it now; for what flows say when they end
 
-	flows, held, fragments *budget.Share
-	recents                *budget.Share // nil: none are kept
-	opens                  opens
-	trims                  uint64
+	shares shares
+	opens  opens
+	trims  uint64
+
 	givenUpAt              int64 // ns: when it was told last that flows were given up
 	givenUpTold            uint64
 
@@ -123,5 +122,6 @@ func (l *Lane) Close(t *Tap) {
 	l.closeFlows(t)
 	t.expireSlices(1<<63 - 1)
 	t.shown.Store(t.read())
-	t.closeShares()
+	t.shares.close()
+	t.opens.bytes.Close()
 }

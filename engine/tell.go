@@ -208,7 +208,7 @@ var needsAll = map[string]bool{"http.unexpected_data": true, "http.answer_withou
 // anomaly tells an oddity of the present flow.
 func (l *Lane) anomaly(typ, code, detail string) {
 	l.t.count.anomalies++
-	if !l.e.listens("anomaly") {
+	if !l.e.listens("anomaly") || typ != "engine" && l.e.full() {
 		return
 	}
 	ev := l.event("anomaly")
@@ -358,7 +358,7 @@ func (l *Lane) finishScan(a *app) {
 
 // tellRecord writes the event of an exchange.
 func (l *Lane) tellRecord(r *record) {
-	if !l.e.listens(r.proto.EventType()) || len(r.items) == 0 {
+	if !l.e.listens(r.proto.EventType()) || len(r.items) == 0 || l.e.full() {
 		return
 	}
 	ev := l.event(r.proto.EventType())
@@ -377,7 +377,7 @@ var flowReasons = [...]string{flow.Ended: "shutdown", flow.Idle: "timeout", flow
 
 // tellFlow writes the event of a flow that is over.
 func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
-	if !l.e.listens("flow") {
+	if !l.e.listens("flow") || l.e.full() {
 		return
 	}
 	s, c := &fl.Dirs[wire.ToServer], &fl.Dirs[wire.ToClient]
