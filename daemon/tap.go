@@ -307,8 +307,17 @@ func (d *Daemon) end(t *tap, m *member, ring *capture.Ring, why error) {
 // mayFinish ends a tap of which no ring is left, and no change under way that may bring one. d.mu is held.
 func (d *Daemon) mayFinish(t *tap) {
 	if t.reading == 0 && !t.changing && !t.over {
+		t.touch()
 		t.over, t.bytes = true, 0
 		d.wg.Go(func() { d.finish(t) })
+	}
+}
+
+// touch notes that work on the end of a tap goes on.
+func (t *tap) touch() {
+	now := time.Now().UnixNano()
+	for _, m := range t.members() {
+		m.seen.Store(now)
 	}
 }
 
@@ -317,6 +326,7 @@ func (d *Daemon) finish(t *tap) {
 	members := t.members()
 	lane := <-d.lanes
 	for _, m := range slices.Backward(members) {
+		t.touch()
 		lane.Close(m.tap)
 	}
 	d.lanes <- lane
