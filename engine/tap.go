@@ -37,8 +37,8 @@ type Tap struct {
 	opens  opens
 	trims  uint64
 
-	givenUpAt              int64 // ns: when it was told last that flows were given up
-	givenUpTold            uint64
+	givenUpAt   int64 // ns: when it was told last that flows were given up
+	givenUpTold uint64
 
 	frames uint64
 	now    int64
