@@ -53,6 +53,7 @@ type Daemon struct {
 	naming  *naming
 	told    *tally
 	reading chan struct{} // one pull of recent packets at a time
+	slow    chan struct{} // sockets that are ending
 
 	hangup    chan struct{} // a SIGHUP that waits for its reload
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
@@ -124,7 +125,7 @@ func newDaemon(conf *Config, log *slog.Logger) *Daemon {
 	d := &Daemon{
 		conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
 		blind: map[string]string{}, refused: map[int]workload.Interface{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
-		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1),
+		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
 	}
 	d.patience = patience(d.notify.Interval())
 	return d

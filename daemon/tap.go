@@ -18,6 +18,8 @@ import (
 	"weir/workload"
 )
 
+const slowMost = 32 // sockets that end at once
+
 // tap is one interface that is watched, or is going to be. Of a hot one there is more than one ring.
 type tap struct {
 	iface workload.Interface
@@ -121,7 +123,7 @@ func (d *Daemon) openRing(t *tap, size int) {
 	}
 	d.waiting = slices.DeleteFunc(d.waiting, func(w *tap) bool { return w == t })
 	if leave {
-		d.wg.Go(func() { ring.Close() })
+		d.wg.Go(func() { d.slowly(func() { ring.Close() }) })
 		return
 	}
 	t.ring, t.bytes, t.list = ring, ring.Bytes(), ring.Interfaces()
@@ -212,9 +214,17 @@ func (d *Daemon) leave(t *tap) {
 	t.leaving = true
 	for _, m := range t.members() {
 		if ring := m.ring; !m.folded {
-			d.wg.Go(func() { ring.Drain() })
+			d.wg.Go(func() { d.slowly(func() { ring.Drain() }) })
 		}
 	}
+}
+
+// slowly calls fn, which has the kernel wait until no processor is on the way of a socket any more. That takes milliseconds, and a thread:
+// when all interfaces end at once, few of them do so at a time.
+func (d *Daemon) slowly(fn func()) {
+	d.slow <- struct{}{}
+	defer func() { <-d.slow }()
+	fn()
 }
 
 // members returns the rings of a tap, those that were folded too, with what they are looked at with.
@@ -229,7 +239,7 @@ func (d *Daemon) read(t *tap, m *member) {
 	t.rings.add(ring, m.tap)
 	d.wg.Go(func() {
 		err := d.follow(t, m, ring)
-		ring.Close()
+		d.slowly(func() { ring.Close() })
 		d.end(t, m, ring, err)
 	})
 }
