@@ -14,7 +14,7 @@ import (
 
 // Ours: widths of the columns, in characters. What is longer is not cut and shifts the rest of its line.
 const (
-	timeWidth     = 18 // HH:MM:SS.mmm
+	timeWidth     = 18 // MM-DD HH:MM:SS.mmm
 	severityWidth = 8
 	ruleWidth     = 24
 	endsWidth     = 45
