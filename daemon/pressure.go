@@ -47,6 +47,7 @@ const (
 	shedAbove    = 90              // percent of the budget above which something is given up
 	easeBelow    = 75              // percent below which something is taken back
 	goMost       = 94              // percent at which Go collects as often as need be
+	halvedMost   = 6               // times that what steps give up is made less again
 	shedPause    = time.Second     // between two steps: taps learn of one with their next block or tick
 	easePause    = 5 * time.Second // that it must have been easy before a step is undone
 )
@@ -132,8 +133,12 @@ func (k *keeper) shed(u usage) {
 	s := shedStep(k.step.Load()) + 1
 	if s == shedSteps {
 		s = shedInterfaces
+		if k.halved == halvedMost {
+			return
+		}
 		k.halved++
 		k.apply()
+		k.tell(shedInspection, u, false)
 		k.count[shedInspection].Add(1)
 		k.count[shedFlows].Add(1)
 		return
@@ -149,6 +154,7 @@ func (k *keeper) ease(u usage) {
 	if k.halved > 0 {
 		k.halved--
 		k.apply()
+		k.tell(shedInspection, u, true)
 		return
 	}
 	s := shedStep(k.step.Load())

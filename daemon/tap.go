@@ -214,8 +214,16 @@ func (d *Daemon) leave(t *tap) {
 	t.leaving = true
 	for _, m := range t.members() {
 		if ring := m.ring; !m.folded {
-			d.wg.Go(func() { d.slowly(func() { ring.Drain() }) })
+			d.wg.Go(func() { d.slowly(func() { d.drain(t.iface.Name, ring) }) })
 		}
+	}
+}
+
+// drain has a ring read to its end; if that cannot be, it ends at once.
+func (d *Daemon) drain(iface string, ring *capture.Ring) {
+	if err := ring.Drain(); err != nil && !errors.Is(err, net.ErrClosed) {
+		d.log.Warn("the ring is not read to its end", "interface", iface, "problem", err)
+		ring.Close()
 	}
 }
 

@@ -68,6 +68,7 @@ func (d *Daemon) Status() Status {
 		{Reason: "frames that could not be decoded", Count: c.Undecoded},
 		{Reason: "bytes of streams that were never seen", Bytes: c.Flow.GapBytes},
 		{Reason: "bytes that detection gave up on", Bytes: c.Shed},
+		{Reason: "flows left out because an interface brought too much", Count: c.ShedFlows},
 		{Reason: "values with a coding that could not be undone", Count: c.Undecodable},
 		{Reason: "flows evicted because there was no room for more (raise budget.flows or budget.memory)", Count: c.Flow.Evicted},
 		{Reason: "flows whose inspection was given up for want of memory (raise budget.memory)", Count: c.GivenUp, Bytes: c.GivenUpBytes},

@@ -68,22 +68,9 @@ func openBytes(b *budget.Budget) *budget.Share {
 // settle gives other taps what they lack, and takes what there is to be had. Those of flows and bytes held the table settles.
 func (t *Tap) settle() {
 	t.opens.bytes.Settle()
-	t.settleFragments()
 	if t.shares.recent != nil {
 		t.settleRecent()
 	}
-}
-
-// settleFragments settles the first tap's share for all of the interface's.
-func (t *Tap) settleFragments() {
-	if t.younger {
-		return
-	}
-	if t.kin != nil {
-		t.kin.mu.Lock()
-		defer t.kin.mu.Unlock()
-	}
-	t.shares.fragments.Settle()
 }
 
 // settleRecent makes the ring of recent packets larger if it is full and others do not need the memory, and smaller if they do.

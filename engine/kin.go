@@ -118,6 +118,18 @@ func (l *Lane) defragment(t *Tap) (whole []byte, odd flow.FragAnomaly) {
 	return whole, odd
 }
 
+// expireFragments drops datagrams that have not become whole for long, and settles what they may take, which is the first tap's.
+func (t *Tap) expireFragments(now int64) {
+	if t.kin != nil {
+		t.kin.mu.Lock()
+		defer t.kin.mu.Unlock()
+	}
+	t.defrag.Tick(now)
+	if !t.younger {
+		t.shares.fragments.Settle()
+	}
+}
+
 // elsewhere is a frame of a block that belongs to another tap.
 type elsewhere struct {
 	tap   *Tap

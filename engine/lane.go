@@ -144,11 +144,7 @@ func (l *Lane) expire(t *Tap, now int64) {
 	defer l.survive()
 	l.fl, l.a = nil, nil
 	t.table.Tick(now)
-	if t.kin != nil {
-		t.kin.mu.Lock()
-		defer t.kin.mu.Unlock()
-	}
-	t.defrag.Tick(now)
+	t.expireFragments(now)
 	l.sweep(&t.opens, sweepBlock, warm)
 	t.settle()
 	if t.opens.short() || t.table.Short() {

@@ -71,7 +71,15 @@ func (l *Lane) giveUp(fl *flow.Flow[conn], chunks []flow.Chunk) {
 	if fl.Fresh != 0 {
 		l.flowOddities(fl)
 	}
-	if a := l.a; a != nil && a.twin == nil && !a.panicked {
+	switch a := l.a; {
+	case a == nil || a.twin != nil || a.panicked && a.work == nil:
+	case a.panicked:
+		l.finishScan(a)
+		for len(a.records) > 0 {
+			l.dropRecord(0)
+		}
+		l.release(a)
+	default:
 		l.giveUpApp(a)
 	}
 	l.chunks(chunks)

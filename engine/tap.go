@@ -19,10 +19,10 @@ type TapConfig struct {
 	Number bool
 }
 
-// Tap is one interface's source and all that is known from it: flows, fragments, recent packets. One goroutine owns it
-// for life; only Counters and Packets may be called by others.
+// Tap is one interface's source and all that is known from it: flows, fragments, recent packets. One goroutine at a time
+// owns it, the one that holds mu; Counters and Packets may be called by any.
 type Tap struct {
-	mu     sync.Mutex // held for a block or a tick, never per packet; for Packets
+	mu     sync.Mutex // held for a block or a tick, never per packet
 	e      *Engine
 	cfg    TapConfig
 	table  *flow.Table[conn]
