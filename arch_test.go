@@ -21,16 +21,17 @@ import (
 // mend a build; change the design first.
 var imports = map[string][]string{
 	"wire":      {},
+	"budget":    {},
 	"workload":  {},
 	"capture":   {"wire"},
-	"flow":      {"wire"},
-	"dissect":   {"wire"},
+	"flow":      {"wire", "budget"},
+	"dissect":   {"wire", "budget"},
 	"rules":     {},
 	"dlp":       {"wire", "dissect", "rules"},
-	"pcapstore": {"wire", "capture"},
+	"pcapstore": {"wire", "budget", "capture"},
 	"alert":     {},
-	"engine":    {"wire", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert"},
-	"daemon":    {"wire", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert", "engine"},
+	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert"},
+	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert", "engine"},
 	"cmd/weir":  {"flow", "rules", "pcapstore", "alert", "daemon"},
 }
 

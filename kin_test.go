@@ -39,13 +39,9 @@ func newKinEngine(t *testing.T, db *dlp.Database, taps int, store *pcapstore.Sto
 		Events: map[string]bool{"alert": true, "info": true, "flow": true, "anomaly": true}, Emit: k.emit,
 	})
 	k.SetRules(db)
-	recent := 0
-	if store != nil {
-		recent = 1 << 20
-	}
-	k.taps = []*engine.Tap{k.NewTap(engine.TapConfig{Recent: recent})}
+	k.taps = []*engine.Tap{k.NewTap(engine.TapConfig{})}
 	for range taps - 1 {
-		k.taps = append(k.taps, k.taps[0].Sibling(recent))
+		k.taps = append(k.taps, k.taps[0].Sibling())
 	}
 	return k
 }
@@ -159,7 +155,7 @@ func TestKinParallel(t *testing.T) {
 	for phase := range phases {
 		if phase == phases/4 { // the others come later
 			for range rings - 1 {
-				k.taps = append(k.taps, k.taps[0].Sibling(0))
+				k.taps = append(k.taps, k.taps[0].Sibling())
 			}
 		}
 		var blocks [rings][]wire.Frame

@@ -44,7 +44,7 @@ func TestLiveChurn(t *testing.T) {
 	after := c.footprint()
 	t.Logf("%d veths in %s; after half of them %s, at the end %s", churns, time.Since(begun).Round(time.Second), before, after)
 	const slack = 32 << 10 // KiB: the heap breathes
-	if after.descriptors > before.descriptors+4 || after.goroutines > before.goroutines+8 || after.mappings > before.mappings+100 ||
+	if after.descriptors > before.descriptors+4 || after.goroutines > before.goroutines+8 || after.rings != 1 || after.mappings > before.mappings+200 ||
 		after.resident > before.resident+slack { // mappings: a thread that the runtime keeps has two
 		t.Error("something is left of veths that are gone")
 	}
@@ -152,10 +152,10 @@ func whole(t *testing.T, port uint16) [][]byte {
 }
 
 // footprint is what a process takes of the machine.
-type footprint struct{ descriptors, goroutines, mappings, resident int } // resident in KiB
+type footprint struct{ descriptors, goroutines, rings, mappings, resident int } // resident in KiB
 
 func (f footprint) String() string {
-	return fmt.Sprintf("%d descriptors, %d goroutines, %d mappings, %d MiB", f.descriptors, f.goroutines, f.mappings, f.resident>>10)
+	return fmt.Sprintf("%d descriptors, %d goroutines, %d mapped rings, %d mappings, %d MiB", f.descriptors, f.goroutines, f.rings, f.mappings, f.resident>>10)
 }
 
 func (c *churn) footprint() (f footprint) {
@@ -170,7 +170,7 @@ func (c *churn) footprint() (f footprint) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.descriptors, f.mappings = c.d.descriptors(), strings.Count(string(maps), "\n")
+	f.descriptors, f.rings, f.mappings = c.d.descriptors(), strings.Count(string(maps), " socket:["), strings.Count(string(maps), "\n")
 	f.resident = number(t, `VmRSS:\s+(\d+) kB`, string(status))
 	f.goroutines = number(t, `(?m)^go_goroutines (\d+)$`, c.metrics())
 	return f
@@ -226,7 +226,33 @@ func TestLiveAttach(t *testing.T) {
 	if s := c.status(); len(s.Interfaces) != manyVeths || len(s.Warnings) > 0 {
 		t.Errorf("%d of %d veths are watched; warnings: %.500q", len(s.Interfaces), manyVeths, s.Warnings)
 	}
-	d.stop()
+	threads := c.threadsWhile(func() { d.stop() })
+	if t.Logf("%d threads at the most while all of them end", threads); threads > 128 {
+		t.Errorf("%d threads: the unit allows 512, and interfaces may be many more", threads)
+	}
+}
+
+// threadsWhile returns how many threads the daemon had at the most while fn ran.
+func (c *churn) threadsWhile(fn func()) (most int) {
+	proc := fmt.Sprintf("/proc/%d/task", c.d.cmd.Process.Pid)
+	over, done := make(chan bool), make(chan bool)
+	go func() {
+		defer close(done)
+		for {
+			if list, err := os.ReadDir(proc); err == nil {
+				most = max(most, len(list))
+			}
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	fn()
+	close(over)
+	<-done
+	return most
 }
 
 // comes makes n veths that say something as soon as they must be listened to, and again until they are. It returns when the first thing

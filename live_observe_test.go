@@ -109,10 +109,10 @@ func TestLiveObserve(t *testing.T) {
 		return strings.Contains(all.text(), "NXDOMAIN") && strings.Contains(all.text(), "POST a/") && strings.Contains(all.text(), "test.token: ") && dns.text() != "" && alerts.text() != ""
 	})
 	for _, want := range []string{
-		`(?m)^[0-9:.]{12}  allowed   10\.1\.0\.1:40001 → 10\.1\.0\.2:53 +dns +A example\.org$`,
-		`(?m)^[0-9:.]{12}  allowed   10\.1\.0\.2:53 → 10\.1\.0\.1:40001 +dns +A example\.org NXDOMAIN$`,
-		`(?m)^[0-9:.]{12}  allowed   10\.1\.0\.1:30001 → 10\.1\.0\.2:80 +http +POST a/ 204`,
-		`(?m)^[0-9:.]{12}  high      10\.1\.0\.1:30001 → 10\.1\.0\.2:80 +http +test\.token: http\.request\.body .* slice [0-9a-f]{16}$`,
+		`(?m)^[0-9:. -]{18}  allowed   10\.1\.0\.1:40001 → 10\.1\.0\.2:53 +dns +A example\.org$`,
+		`(?m)^[0-9:. -]{18}  allowed   10\.1\.0\.2:53 → 10\.1\.0\.1:40001 +dns +A example\.org NXDOMAIN$`,
+		`(?m)^[0-9:. -]{18}  allowed   10\.1\.0\.1:30001 → 10\.1\.0\.2:80 +http +POST a/ 204`,
+		`(?m)^[0-9:. -]{18}  high      10\.1\.0\.1:30001 → 10\.1\.0\.2:80 +http +test\.token: http\.request\.body .* slice [0-9a-f]{16}$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(all.text()) {
 			t.Errorf("weir observe -f: no line as %s in\n%s", want, all.text())

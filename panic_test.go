@@ -56,9 +56,10 @@ func (b *bomb) Close(dir wire.Dir, emit func(*dissect.Message)) {
 // TestPanic has a dissector panic in every call: that flow is told not to be inspected, its packets are kept, another
 // flow is inspected as ever, and nothing is leaked.
 func TestPanic(t *testing.T) {
-	made := dissect.HTTP.New
+	made, resume := dissect.HTTP.New, dissect.HTTP.Resume
 	dissect.HTTP.New = func(p *dissect.Protocol, env *dissect.Env) dissect.Dissector { return &bomb{Dissector: made(p, env)} }
-	defer func() { dissect.HTTP.New = made }()
+	dissect.HTTP.Resume = nil // what resumed would be no bomb
+	defer func() { dissect.HTTP.New, dissect.HTTP.Resume = made, resume }()
 	const (
 		found = "> POST /1 HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 16\\r\\n\\r\\nWEIRTOKEN-aaaaaa\n< HTTP/1.1 204 No Content\\r\\n\\r\\n\n"
 		open  = "> POST /1 HTTP/1.1\\r\\nHost: a\\r\\nContent-Encoding: gzip\\r\\nContent-Length: 1000\\r\\n\\r\\n\\x1f\\x8b\\x08\\x00\\x00\\x00\\x00\\x00\\x00\\xff\n"
@@ -105,7 +106,7 @@ func testPanic(t *testing.T, script string) {
 			t.Errorf("the stack shows packet bytes: %s", stack)
 		}
 	}
-	tap := e.NewTap(engine.TapConfig{Recent: 1 << 20})
+	tap := e.NewTap(engine.TapConfig{})
 	bad, err := parseDialogue(script)
 	if err != nil {
 		t.Fatal(err)

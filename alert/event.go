@@ -3,6 +3,7 @@
 package alert
 
 import (
+	"encoding/json"
 	"net/netip"
 	"strings"
 )
@@ -28,6 +29,61 @@ type Event struct {
 	Anomaly *Anomaly
 	Stats   map[string]any
 	Weir    Weir
+}
+
+// Ours: bytes that parts of an event are counted for, with what Go's memory management adds.
+const (
+	eventSize = 512
+	partSize  = 192
+	fieldSize = 48 // of an App, without its text
+)
+
+// size returns about how many bytes of memory e takes.
+func (e *Event) size() int {
+	n := eventSize + len(e.CommunityID)
+	if a := e.Alert; a != nil {
+		n += partSize
+	}
+	if e.Flow != nil {
+		n += partSize
+	}
+	if e.Anomaly != nil {
+		n += partSize + len(e.Anomaly.Detail)
+	}
+	if e.App != nil {
+		n += e.App.size()
+	}
+	for i := range e.Weir.Matches {
+		n += partSize + len(e.Weir.Matches[i].Excerpt)
+	}
+	for _, w := range [...]*Workload{e.Weir.Src, e.Weir.Dst} {
+		if w != nil {
+			n += partSize
+		}
+	}
+	return n + len(e.Weir.Why) + len(e.Weir.CaptureFile) + partSize*len(e.Weir.Counts)
+}
+
+func (a *App) size() int {
+	n := partSize
+	for i := range a.Fields {
+		n += fieldSize
+		switch v := a.Fields[i].Value.(type) {
+		case string:
+			n += len(v)
+		case json.Number:
+			n += len(v)
+		case []string:
+			for _, s := range v {
+				n += fieldSize + len(s)
+			}
+		case [][]KV:
+			for _, row := range v {
+				n += (&App{Fields: row}).size()
+			}
+		}
+	}
+	return n
 }
 
 // Alert is the object "alert".

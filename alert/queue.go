@@ -19,6 +19,8 @@ type Queue struct {
 	wait    bool
 	ch      chan *Event
 	done    chan struct{} // closed when the goroutine has ended
+	most    atomic.Int64  // bytes of events that may wait; 0: only their number counts
+	waiting atomic.Int64  // bytes
 	dropped atomic.Uint64
 	failed  atomic.Uint64
 	began   atomic.Int64 // ns since the epoch: when the sink began what it does now; 0: it waits
@@ -43,6 +45,26 @@ func newQueue(s Sink, wait bool, size int) *Queue {
 	return q
 }
 
+// Limit sets how many bytes of events may wait, about; an event that does not fit is dropped and counted as one that finds no room. A
+// queue that waits for room has no such limit.
+func (q *Queue) Limit(bytes int64) { q.most.Store(bytes) }
+
+// Waiting returns the bytes of events that wait, about.
+func (q *Queue) Waiting() int64 { return q.waiting.Load() }
+
+// Full reports whether an event would find no room now; it counts as dropped then. So an event need not be made that nobody will see.
+func (q *Queue) Full() bool {
+	if q.sink == nil || q.wait {
+		return false
+	}
+	most := q.most.Load()
+	full := len(q.ch) == cap(q.ch) || most > 0 && q.waiting.Load()+eventSize > most
+	if full {
+		q.dropped.Add(1)
+	}
+	return full
+}
+
 // Put hands e over; it must not be changed any more. It may be called from any goroutine. After Close events are
 // counted as dropped.
 func (q *Queue) Put(e *Event) {
@@ -55,10 +77,17 @@ func (q *Queue) Put(e *Event) {
 	case q.closed:
 		q.dropped.Add(1)
 	case q.wait:
+		q.waiting.Add(int64(e.size()))
 		q.ch <- e
 	default:
+		size, most := int64(e.size()), q.most.Load()
+		if most > 0 && q.waiting.Load()+size > most {
+			q.dropped.Add(1)
+			return
+		}
 		select {
 		case q.ch <- e:
+			q.waiting.Add(size)
 		default:
 			q.dropped.Add(1)
 		}
@@ -113,6 +142,7 @@ func (q *Queue) run() {
 				return
 			}
 			q.write(e)
+			q.waiting.Add(-int64(e.size()))
 			last = e.Time
 			if len(q.ch) == 0 {
 				q.tellDropped(&told, last)

@@ -169,3 +169,29 @@ func TestQueueFlushes(t *testing.T) {
 		q.Close()
 	})
 }
+
+// TestQueueLimit: events that are large find no room before there are many.
+func TestQueueLimit(t *testing.T) {
+	g := &gate{let: make(chan struct{}), entered: make(chan struct{})}
+	q := newQueue(g, false, 100)
+	q.Limit(10_000)
+	big := &Event{Type: "http", App: &App{Fields: []KV{{Key: "url", Value: string(make([]byte, 3000))}}}}
+	for range 4 {
+		q.Put(big)
+	}
+	if n := q.Dropped(); n != 2 {
+		t.Errorf("%d of 4 events of 4 kB are dropped with room for 10 kB, want 2", n)
+	}
+	for range 2 {
+		<-g.entered
+		g.let <- struct{}{}
+	}
+	<-g.entered // of the drops
+	g.let <- struct{}{}
+	q.Put(big)
+	<-g.entered
+	g.let <- struct{}{}
+	if err := q.Close(); err != nil || q.Dropped() != 2 || q.Waiting() != 0 {
+		t.Errorf("once they are written: %v, %d dropped, %d bytes waiting", err, q.Dropped(), q.Waiting())
+	}
+}

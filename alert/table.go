@@ -14,7 +14,7 @@ import (
 
 // Ours: widths of the columns, in characters. What is longer is not cut and shifts the rest of its line.
 const (
-	timeWidth     = 12 // HH:MM:SS.mmm
+	timeWidth     = 18 // MM-DD HH:MM:SS.mmm
 	severityWidth = 8
 	ruleWidth     = 24
 	endsWidth     = 45
@@ -59,7 +59,7 @@ func (t *Table) Write(e *Event) error {
 		}
 		t.row("TIME (UTC)", first, "", "RULE", "SOURCE → DESTINATION", "PROTOCOL", "WHAT")
 	}
-	t.row(time.Unix(0, e.Time).UTC().Format("15:04:05.000"), severity, colours[severity], rule, ends(e), protocol(e), what)
+	t.row(time.Unix(0, e.Time).UTC().Format("01-02 15:04:05.000"), severity, colours[severity], rule, ends(e), protocol(e), what)
 	if len(t.l.buf) < writeSize {
 		return nil
 	}

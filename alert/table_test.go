@@ -51,20 +51,20 @@ func TestTable(t *testing.T) {
 		App: &App{Name: "redis", Fields: []KV{{"command", "GET"}, {"args", []string{"a", "b"}}, {"ok", true}, {"n", json.Number("1")}}}}
 	got := show(t, false, k["alert"], bare, info, k["flow"], k["anomaly"], http, k["dns request"], k["dns response"], k["tls"], other, k["stats"],
 		k["gre"], k["empty"])
-	want := `TIME (UTC)    SEVERITY  RULE                      SOURCE → DESTINATION                           PROTOCOL    WHAT
-12:00:00.123  critical  pci.pan                   shop/web-1:51234 → pay:80                      http        http.request.body card=411111******1111&x (2 found, 1 distinct)  +5 held back  slice 20260101-1
-12:00:00.123  alert     42                        10.0.0.1:51234 → 10.0.0.2:80                   http        Primary account number in clear text
-12:00:00.123  info      pci.pan                   10.0.0.1:51234 → pay:80                        http        http.request.body card=411111******1111&x (2 found, 1 distinct)  a published test value: no alert  +5 held back
-12:00:00.123  flow      closed                    10.0.0.1:5353 → 10.0.0.2:53                    sctp        1/2 packets  3/4 bytes  2.5s  timeout  alerted  8 bytes never seen  9 bytes not inspected: encrypted
-12:00:00.123  anomaly   stream.gap                2001:db8::1 → 2001:db8::2                      ipv6-icmp 128/0  bytes were never seen
-12:00:00.123  http                                10.0.0.1:51234 → 10.0.0.2:80                   http        POST shop.example/pay?x=<&> 200
-12:00:00.123  dns                                 10.0.0.1:5353 → 10.0.0.2:53                    dns         A a.example
-12:00:00.123  dns                                 10.0.0.1:5353 → 10.0.0.2:53                    udp         192.0.2.1
-12:00:00.123  tls                                 10.0.0.1:5353 → 10.0.0.2:53                    tcp         x.example TLS 1.3
-12:00:00.123  redis                               10.0.0.1:51234 → 10.0.0.2:80                   redis       command=GET args=a,b ok=true n=1
-12:00:00.123  stats                               -                                              -           capture.kernel_packets=18446744073709551615 f=1.5 list=[a -1 false <nil>] nan=NaN uptime=5
-12:00:00.123  flow                                192.0.2.1 → 192.0.2.2                          gre
-00:00:00.000  drop                                -                                              -
+	want := `TIME (UTC)          SEVERITY  RULE                      SOURCE → DESTINATION                           PROTOCOL    WHAT
+01-01 12:00:00.123  critical  pci.pan                   shop/web-1:51234 → pay:80                      http        http.request.body card=411111******1111&x (2 found, 1 distinct)  +5 held back  slice 20260101-1
+01-01 12:00:00.123  alert     42                        10.0.0.1:51234 → 10.0.0.2:80                   http        Primary account number in clear text
+01-01 12:00:00.123  info      pci.pan                   10.0.0.1:51234 → pay:80                        http        http.request.body card=411111******1111&x (2 found, 1 distinct)  a published test value: no alert  +5 held back
+01-01 12:00:00.123  flow      closed                    10.0.0.1:5353 → 10.0.0.2:53                    sctp        1/2 packets  3/4 bytes  2.5s  timeout  alerted  8 bytes never seen  9 bytes not inspected: encrypted
+01-01 12:00:00.123  anomaly   stream.gap                2001:db8::1 → 2001:db8::2                      ipv6-icmp 128/0  bytes were never seen
+01-01 12:00:00.123  http                                10.0.0.1:51234 → 10.0.0.2:80                   http        POST shop.example/pay?x=<&> 200
+01-01 12:00:00.123  dns                                 10.0.0.1:5353 → 10.0.0.2:53                    dns         A a.example
+01-01 12:00:00.123  dns                                 10.0.0.1:5353 → 10.0.0.2:53                    udp         192.0.2.1
+01-01 12:00:00.123  tls                                 10.0.0.1:5353 → 10.0.0.2:53                    tcp         x.example TLS 1.3
+01-01 12:00:00.123  redis                               10.0.0.1:51234 → 10.0.0.2:80                   redis       command=GET args=a,b ok=true n=1
+01-01 12:00:00.123  stats                               -                                              -           capture.kernel_packets=18446744073709551615 f=1.5 list=[a -1 false <nil>] nan=NaN uptime=5
+01-01 12:00:00.123  flow                                192.0.2.1 → 192.0.2.2                          gre
+01-01 00:00:00.000  drop                                -                                              -
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -89,14 +89,14 @@ func TestCompact(t *testing.T) {
 	if err := table.Close(); err != nil {
 		t.Fatal(err)
 	}
-	want := `TIME (UTC)    VERDICT   SOURCE → DESTINATION                           PROTOCOL    WHAT
-12:00:00.123  critical  shop/web-1:51234 → pay:80                      http        pci.pan: http.request.body card=411111******1111&x (2 found, 1 distinct)  +5 held back  slice 20260101-1
-12:00:00.123  allowed   10.0.0.1:5353 → 10.0.0.2:53                    sctp        flow closed: 1/2 packets  3/4 bytes  2.5s  timeout  alerted  8 bytes never seen  9 bytes not inspected: encrypted
-12:00:00.123  anomaly   2001:db8::1 → 2001:db8::2                      ipv6-icmp 128/0  stream.gap: bytes were never seen
-12:00:00.123  allowed   10.0.0.1:51234 → 10.0.0.2:80                   http        GET /path 200 512B
-12:00:00.123  allowed   10.0.0.1:51234 → 10.0.0.2:80                   dns         A example.org NXDOMAIN
-12:00:00.123  allowed   10.0.0.1:5353 → 10.0.0.2:53                    tcp         x.example TLS 1.3
-12:00:00.123  blocked   10.0.0.1:51234 → 10.0.0.2:80                   tcp
+	want := `TIME (UTC)          VERDICT   SOURCE → DESTINATION                           PROTOCOL    WHAT
+01-01 12:00:00.123  critical  shop/web-1:51234 → pay:80                      http        pci.pan: http.request.body card=411111******1111&x (2 found, 1 distinct)  +5 held back  slice 20260101-1
+01-01 12:00:00.123  allowed   10.0.0.1:5353 → 10.0.0.2:53                    sctp        flow closed: 1/2 packets  3/4 bytes  2.5s  timeout  alerted  8 bytes never seen  9 bytes not inspected: encrypted
+01-01 12:00:00.123  anomaly   2001:db8::1 → 2001:db8::2                      ipv6-icmp 128/0  stream.gap: bytes were never seen
+01-01 12:00:00.123  allowed   10.0.0.1:51234 → 10.0.0.2:80                   http        GET /path 200 512B
+01-01 12:00:00.123  allowed   10.0.0.1:51234 → 10.0.0.2:80                   dns         A example.org NXDOMAIN
+01-01 12:00:00.123  allowed   10.0.0.1:5353 → 10.0.0.2:53                    tcp         x.example TLS 1.3
+01-01 12:00:00.123  blocked   10.0.0.1:51234 → 10.0.0.2:80                   tcp
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

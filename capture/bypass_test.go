@@ -58,6 +58,11 @@ func TestBypass(t *testing.T) {
 	if !ok {
 		t.Fatal("the program cannot be read back")
 	}
+	for i, x := range program { // which the machine here does not know: no frame of this test has a tag
+		if x == (bpf.LoadExtension{Num: bpf.ExtVLANTagPresent}) {
+			program[i] = bpf.LoadConstant{Dst: bpf.RegA}
+		}
+	}
 	vm, err := bpf.NewVM(program)
 	if err != nil {
 		t.Fatal(err)

@@ -141,7 +141,12 @@ func (r *Ring) Resize(bytes int) error {
 	}
 	select {
 	case <-spent:
-	case <-r.done: // Close closes both
+	case <-r.done: // Close closes the one that is read
+		select {
+		case <-spent:
+			old.close()
+		default:
+		}
 		return net.ErrClosed
 	}
 	old.close() // the new one takes its place as member 0; member 1 of one is member 0, too

@@ -35,7 +35,8 @@ type Ring struct {
 	togo   int  // blocks that are still to be given back before the mark; -1: not counted yet
 	frames []wire.Frame
 
-	cut atomic.Uint64 // frames
+	cut  atomic.Uint64 // frames
+	lost atomic.Bool   // somebody read of drops: the kernel marks no block for them any more
 
 	mu     sync.Mutex
 	closed bool
@@ -204,9 +205,10 @@ func (r *Ring) reach() {
 // take begins to read the current block, which is ready.
 func (r *Ring) take() {
 	r.sock.take()
-	if r.sock.status()&unix.TP_STATUS_LOSING != 0 {
+	if r.sock.status()&unix.TP_STATUS_LOSING != 0 || r.lost.Swap(false) {
 		r.loss = true
 		r.Stats() // the kernel marks every block until its counters are read
+		r.lost.Store(false)
 	}
 }
 
@@ -315,6 +317,9 @@ func (r *Ring) readStats(s *socket) error {
 	n, err := s.conn.Stats()
 	if err != nil {
 		return fmt.Errorf("%s: ring counters: %w", r.iface.Name, err)
+	}
+	if n.Drops > 0 {
+		r.lost.Store(true)
 	}
 	r.stats.Packets += uint64(n.Packets)
 	r.stats.Drops += uint64(n.Drops)

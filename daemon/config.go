@@ -169,7 +169,7 @@ func unreadable(file string, err error) rules.Problem {
 
 // ours: what a value may be
 const (
-	minMemory = 64 << 20         // bytes; Go, one ring and the rules take about as much
+	minMemory = 128 << 20        // bytes; Go, the rules and the smallest of all else take about as much
 	minRing   = 1 << 20          // bytes; one ring block
 	minQuota  = 1 << 20          // bytes
 	minFlows  = 1000             //
@@ -233,9 +233,9 @@ func (c *Config) validateSizes(wrong func(key, what, hint string)) {
 			wrong(s.key, fmt.Sprintf("%s is too little", s.v), fmt.Sprintf("at least %s: %s", s.low, s.purpose))
 		}
 	}
-	if c.Capture.Ring+c.Pcap.Pre > c.Budget.Memory/4*3 && c.Budget.Memory >= minMemory {
+	if most := c.Budget.Memory - c.Budget.Memory/garbagePart - programMin - leftMin; c.Capture.Ring+c.Pcap.Pre > most && c.Budget.Memory >= minMemory {
 		wrong("budget.memory", fmt.Sprintf("%s leaves too little beside capture.ring (%s) and pcap.pre (%s)",
-			c.Budget.Memory, c.Capture.Ring, c.Pcap.Pre), "these two may take three quarters of it: raise it, or lower one of them")
+			c.Budget.Memory, c.Capture.Ring, c.Pcap.Pre), fmt.Sprintf("these two may take %s of it: raise it, or lower one of them", most))
 	}
 	if c.Budget.Flows < minFlows || c.Budget.Flows > maxFlows {
 		wrong("budget.flows", fmt.Sprintf("%d is out of range", c.Budget.Flows), fmt.Sprintf("%d to %d", minFlows, maxFlows))

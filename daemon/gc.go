@@ -2,12 +2,30 @@ package daemon
 
 import "runtime/debug"
 
-// gcPercent lets the heap grow to five times what lives before it is collected: what lives is some tens of megabytes, and collecting it
-// at every doubling cost a tenth of all CPU time. The limit keeps it from mattering where much lives.
-const gcPercent = 400
+// ours
+const (
+	// gcMost lets the heap grow to five times what lives before it is collected: where what lives is some tens of megabytes, collecting it
+	// at every doubling cost a tenth of all CPU time.
+	gcMost  = 400 // percent
+	gcLeast = 10
+	gcStep  = 4 << 20 // bytes by which the limit must change to be set anew, since that stops the world
+)
 
-// tuneGC sets how often Go's memory is collected, and the bytes at which it is collected as often as need be.
-func tuneGC(limit int64) {
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(limit)
+// pacer sets how often Go's memory is collected.
+type pacer struct {
+	percent int
+	limit   int64
+}
+
+// tune allows about so many bytes of garbage beside what lives, and collects as often as need be once Go's memory reaches limit.
+func (c *pacer) tune(live, garbage, limit int64) {
+	percent := int(min(max(garbage*100/max(live, 1), gcLeast), gcMost))
+	if c.percent == 0 || percent < c.percent*3/4 || percent > c.percent*4/3 {
+		c.percent = percent
+		debug.SetGCPercent(percent)
+	}
+	if d := limit - c.limit; d > gcStep || d < -gcStep {
+		c.limit = limit
+		debug.SetMemoryLimit(limit)
+	}
 }

@@ -29,10 +29,23 @@ func (d *Daemon) healthy() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range d.taps {
-		for _, m := range t.members() {
-			if since := d.since(m.seen.Load()); since > d.patience && !m.folded {
-				return hang{t.iface.Name + " has not been served", since}
-			}
+		if err := d.served(t); err != nil {
+			return err
+		}
+	}
+	for t := range d.ending {
+		if err := d.served(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// served returns what hangs of a tap: a ring, or its end. d.mu is held.
+func (d *Daemon) served(t *tap) error {
+	for _, m := range t.members() {
+		if since := d.since(m.seen.Load()); since > d.patience && (!m.folded || t.over) {
+			return hang{t.iface.Name + " has not been served", since}
 		}
 	}
 	return nil

@@ -19,24 +19,31 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestHealthy makes each part stand still in turn.
+// TestHealthy makes each part stand still in turn. The third tap's interface is gone, and its only ring read to its end: its flows end.
 func TestHealthy(t *testing.T) {
 	var log strings.Builder
 	d := &Daemon{patience: mostPatience, taps: map[int]*tap{}, log: slog.New(newJournalHandler(&log))}
+	end := &tap{iface: workload.Interface{Name: "veth3"}, member: member{folded: true}}
+	d.ending = map[*tap]bool{end: true}
 	d.taps[1], d.taps[2] = &tap{iface: workload.Interface{Name: "veth1"}}, &tap{iface: workload.Interface{Name: "veth2"}}
 	now, old := time.Now().UnixNano(), time.Now().Add(-time.Minute).UnixNano()
 	for _, c := range []struct {
-		turn, one, two int64
-		want           string
+		turn, one, two, three int64
+		over                  bool
+		want                  string
 	}{
-		{now, now, now, ""},
-		{now, now, old, "veth2 has not been served for 1m0s"},
-		{old, now, now, "the daemon has not come back from news of an interface for 1m0s"},
-		{now, now, now, ""},
+		{now, now, now, now, false, ""},
+		{now, now, old, now, false, "veth2 has not been served for 1m0s"},
+		{old, now, now, now, false, "the daemon has not come back from news of an interface for 1m0s"},
+		{now, now, now, old, false, ""},
+		{now, now, now, old, true, "veth3 has not been served for 1m0s"},
+		{now, now, now, now, true, ""},
 	} {
 		d.turn.Store(c.turn)
 		d.taps[1].seen.Store(c.one)
 		d.taps[2].seen.Store(c.two)
+		end.seen.Store(c.three)
+		end.over = c.over
 		got := ""
 		if err := d.working(); err != nil {
 			got = err.Error()
@@ -45,7 +52,7 @@ func TestHealthy(t *testing.T) {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
-	if got := strings.Count(log.String(), "<3>msg=\"hangs"); got != 1 || !strings.HasSuffix(log.String(), "<6>msg=\"goes on\"\n") {
+	if got := strings.Count(log.String(), "<3>msg=\"hangs"); got != 2 || !strings.HasSuffix(log.String(), "<6>msg=\"goes on\"\n") {
 		t.Errorf("log:\n%s", log.String())
 	}
 }

@@ -164,20 +164,15 @@ func (d *Daemon) split(t *tap) {
 // before has been dealt with.
 func (d *Daemon) addRings(t *tap, rings []*capture.Ring) {
 	d.mu.Lock()
-	first, share := t.reading, d.shares()
+	first := t.reading
 	missing := first + len(rings) - len(t.members())
 	d.mu.Unlock()
 	var fresh []*member
 	for range missing {
-		fresh = append(fresh, &member{tap: t.tap.Sibling(share.pre)}) // not under d.mu: it waits for the tap's block
+		fresh = append(fresh, &member{tap: t.tap.Sibling()}) // not under d.mu: it waits for the tap's block
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for range fresh {
-		t.share.pre += share.pre
-		t.share.flows += t.share.flows
-		t.share.held += t.share.held
-	}
 	t.more = append(t.more, fresh...)
 	t.changing, t.extra = false, 0
 	for i, ring := range rings {

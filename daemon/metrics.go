@@ -28,6 +28,11 @@ type Snapshot struct {
 	Uninspected    map[string]uint64 // bytes, by reason
 	Native         map[string]int64  // bytes outside Go's heap, by owner: hyperscan, ring
 	Recent         int64             // bytes of recent packets
+	Memory         int64             // bytes that Weir takes, rings included
+	MemoryBudget   int64             // bytes that it may
+	Shed           map[string]uint64 // times that something was given up for want of memory, by step
+	Evicted        uint64            // flows that ended because there was no room for more
+	GivenUp        uint64            // flows whose inspection was given up for want of memory
 	Latency        Latency
 	Alerts         map[AlertLabels]uint64
 	Suppressed     uint64 // alerts that a rate limit held back
@@ -87,6 +92,16 @@ var metricTable = []metric{
 		func(s *Snapshot, put func(float64, ...string)) { each(s.Native, put) }},
 	{"weir_recent_bytes", "Memory for recent packets.", prometheus.GaugeValue, nil,
 		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.Recent)) }},
+	{"weir_memory_bytes", "Memory that Weir takes, capture rings included.", prometheus.GaugeValue, nil,
+		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.Memory)) }},
+	{"weir_memory_budget_bytes", "Memory that Weir may take: [budget] memory.", prometheus.GaugeValue, nil,
+		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.MemoryBudget)) }},
+	{"weir_shed_total", "Times that something was given up because memory was short, by step.", prometheus.CounterValue, []string{"step"},
+		func(s *Snapshot, put func(float64, ...string)) { each(s.Shed, put) }},
+	{"weir_flows_evicted_total", "Flows that ended because there was no room for more.", prometheus.CounterValue, nil,
+		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.Evicted)) }},
+	{"weir_flows_given_up_total", "Flows whose inspection was given up for want of memory.", prometheus.CounterValue, nil,
+		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.GivenUp)) }},
 	{"weir_alerts_total", "Alerts, by engine and action.", prometheus.CounterValue, []string{"ruleset", "action"},
 		func(s *Snapshot, put func(float64, ...string)) {
 			for l, v := range s.Alerts {

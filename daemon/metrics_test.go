@@ -31,6 +31,7 @@ func testSnapshot() Snapshot {
 		Native: map[string]int64{"hyperscan": 9}, Recent: 10, Latency: Latency{3, 0.5, map[float64]uint64{0.001: 1, 0.1: 2}},
 		Alerts: map[AlertLabels]uint64{{"dlp", "allowed"}: 11}, Suppressed: 12, EventsDropped: 13, Slices: 14, SlicesFailed: 15,
 		SliceBytes: 16, SliceQuota: 17, Rules: 18, RulesLoaded: time.UnixMilli(1500), Panics: 19, EventsFailed: 20,
+		Memory: 21, MemoryBudget: 22, Shed: map[string]uint64{"caches": 23}, Evicted: 24, GivenUp: 25,
 	}
 }
 

@@ -51,7 +51,15 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 	if conf == nil {
 		conf = DefaultConfig()
 	}
-	tuneGC(int64(conf.Budget.Memory))
+	recent := int64(0)
+	if r.Slices != "" {
+		recent = min(replayRecent, int64(conf.Budget.Memory)/4)
+	}
+	div := conf.divide(0, recent, programMin)
+	if err := div.check(conf); err != nil {
+		return 0, err
+	}
+	new(pacer).tune(0, div.garbage, int64(conf.Budget.Memory))
 	if r.Profile != "" {
 		stop, err := profile(r.Profile)
 		if err != nil {
@@ -59,18 +67,17 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 		}
 		defer stop()
 	}
-	db, err := CompileRules(set, userDir(), false)
+	db, err := CompileRules(set, userDir(), false, div.inspect)
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
 	queue, events := r.sink()
 	cfg := engine.Config{
-		Flow: flow.DefaultLimits, Overlap: flow.Overlap(conf.Flow.Overlap), Checksum: r.Checksum, Dissect: dissect.DefaultLimits,
-		Events: events, Emit: queue.Put,
+		Flow: div.limits(conf), Overlap: flow.Overlap(conf.Flow.Overlap), Checksum: r.Checksum, Dissect: dissect.DefaultLimits,
+		Events: events, Emit: queue.Put, Budgets: div.budgets(),
 	}
-	cfg.Flow.Flows = conf.Budget.Flows // one tap at a time
-	recent := 0
+	cfg.Budgets.RecentMost = recent // nobody waits
 	if r.Slices != "" {
 		store, err := pcapstore.Open(r.Slices, pcapstore.Options{Quota: int64(conf.Pcap.Quota), App: "weir " + Version()})
 		if err != nil {
@@ -78,14 +85,13 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 		}
 		defer func() { err = errors.Join(err, store.Close()) }()
 		cfg.Store, cfg.Post = store, conf.Pcap.Post.Duration()
-		recent = replayRecent
 	}
 	e := engine.New(cfg)
 	e.SetRules(db)
 	lane := e.NewLane()
 	lane.OnPanic = func(stack string) { fmt.Fprintf(r.Stderr, "weir: internal error, survived: %s\n", stack) }
 	defer lane.Free()
-	run := replayRun{e: e, lane: lane, recent: recent, stderr: r.Stderr}
+	run := replayRun{e: e, lane: lane, stderr: r.Stderr}
 	for _, name := range files {
 		if err = run.file(name); err != nil {
 			break
@@ -108,7 +114,6 @@ type replayRun struct {
 	lane   *engine.Lane
 	tap    *engine.Tap
 	src    *capture.File
-	recent int
 	last   int64
 	total  engine.Counters
 	stderr io.Writer
@@ -131,7 +136,7 @@ func (r *replayRun) file(name string) error {
 				r.close() // time goes back: another recording, its flows are others
 			}
 			if r.tap == nil {
-				r.tap = r.e.NewTap(engine.TapConfig{Interfaces: r.interfaces, Recent: r.recent, Number: true})
+				r.tap = r.e.NewTap(engine.TapConfig{Interfaces: r.interfaces, Number: true})
 			}
 			r.last = frames[len(frames)-1].Time
 			r.lane.Block(r.tap, frames)

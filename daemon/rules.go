@@ -20,13 +20,13 @@ func LoadRules(paths []string, builtin bool) (*rules.Set, rules.Problems) {
 }
 
 // CompileRules makes a database of set. dir is where the compiled patterns and the fingerprint key are kept; keep says
-// that it must be possible to.
-func CompileRules(set *rules.Set, dir string, keep bool) (*dlp.Database, error) {
+// that it must be possible to. open is the bytes that matches may have open in all; 0: dlp.DefaultOpenBytes.
+func CompileRules(set *rules.Set, dir string, keep bool, open int64) (*dlp.Database, error) {
 	key, err := fingerprintKey(filepath.Join(dir, "state"), keep)
 	if err != nil {
 		return nil, err
 	}
-	return dlp.Compile(set, dlp.Options{CacheDir: filepath.Join(dir, "cache"), FingerprintKey: key})
+	return dlp.Compile(set, dlp.Options{CacheDir: filepath.Join(dir, "cache"), FingerprintKey: key, OpenBytes: open})
 }
 
 // RulePaths returns the rule files and folders that are there: the default folders need not be.

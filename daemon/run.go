@@ -36,14 +36,16 @@ type Daemon struct {
 	hung     bool          // the watchdog's: what healthy said last
 	up       atomic.Bool   // it was ready once
 
-	engine *engine.Engine
-	lanes  chan *engine.Lane
-	queue  *alert.Queue
-	events *EventLog
-	alerts *EventLog
-	eve    *alert.File
-	store  *pcapstore.Store
-	notify *Notifier
+	engine  *engine.Engine
+	lanes   chan *engine.Lane
+	queue   *alert.Queue
+	events  *EventLog
+	alerts  *EventLog
+	eve     *alert.File
+	store   *pcapstore.Store
+	memory  *keeper
+	program int64 // bytes that Weir took before there was a packet, without rules
+	notify  *Notifier
 
 	control *Control       // nil until ready
 	metrics *MetricsServer // nil: none
@@ -51,6 +53,7 @@ type Daemon struct {
 	naming  *naming
 	told    *tally
 	reading chan struct{} // one pull of recent packets at a time
+	slow    chan struct{} // sockets that are ending
 
 	hangup    chan struct{} // a SIGHUP that waits for its reload
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
@@ -70,18 +73,18 @@ type Daemon struct {
 	rush     int           // interfaces that came just now
 	measured time.Time     // when loads were measured last
 	idle     processors
-	gone     engine.Counters   // of taps that have ended
-	blind    map[string]string // interface or "" → why it is not looked at
-	failures map[string]uint64 // attempts to watch an interface, by reason
+	gone     engine.Counters            // of taps that have ended
+	blind    map[string]string          // interface or "" → why it is not looked at
+	refused  map[int]workload.Interface // not watched for want of memory, until there is some
+	failures map[string]uint64          // attempts to watch an interface, by reason
 	lost     window[losses]
 	twice    *twice
 	wg       sync.WaitGroup
 }
 
 const (
-	eveMaxBytes = 1 << 30  // bytes of eve.json before it is rotated
-	eveKeep     = 4        // rotated files kept
-	storeQueue  = 64 << 20 // bytes of evidence that may wait for the disk
+	eveMaxBytes = 1 << 30 // bytes of eve.json before it is rotated
+	eveKeep     = 4       // rotated files kept
 )
 
 // Run runs the daemon until ctx is done or a signal says stop. Errors in the rules at the start are returned; later ones leave the old
@@ -95,7 +98,6 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP) // else one that comes early would end it
 	defer signal.Stop(signals)
-	tuneGC(int64(conf.Budget.Memory - conf.Capture.Ring))
 	if err := d.open(); err != nil {
 		return err
 	}
@@ -112,8 +114,9 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	d.turn.Store(time.Now().UnixNano())
 	go d.notify.Watchdog(ctx, d.working, d.line)
 	go d.reloads(ctx)
-	stop := d.sampler()
+	stop, unkeep := d.sampler(), d.keep()
 	err = d.serve(ctx, links, signals)
+	unkeep()
 	stop()
 	return errors.Join(err, d.close())
 }
@@ -121,8 +124,8 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 func newDaemon(conf *Config, log *slog.Logger) *Daemon {
 	d := &Daemon{
 		conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
-		blind: map[string]string{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
-		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1),
+		blind: map[string]string{}, refused: map[int]workload.Interface{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
+		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
 	}
 	d.patience = patience(d.notify.Interval())
 	return d
@@ -135,16 +138,22 @@ func (d *Daemon) open() error {
 		return err
 	}
 	var err error
-	if d.db, err = CompileRules(set, d.conf.Paths.State, true); err != nil {
+	if d.db, err = d.compile(set); err != nil {
 		return err
 	}
+	div := d.divide()
+	if err = div.check(d.conf); err != nil {
+		return err
+	}
+	d.memory = d.newKeeper(div)
 	d.rules, d.loaded = len(set.Rules), time.Now()
 	for _, f := range []struct{ key, dir string }{{"log", d.conf.Paths.Log}, {"run", d.conf.Paths.Run}} {
 		if err := os.MkdirAll(f.dir, 0o750); err != nil {
 			return fmt.Errorf("[paths] %s: %w", f.key, err)
 		}
 	}
-	d.store, err = pcapstore.Open(d.conf.Paths.Pcap(), pcapstore.Options{Quota: int64(d.conf.Pcap.Quota), App: "weir " + Version(), Queue: storeQueue})
+	open, queue := div.slices()
+	d.store, err = pcapstore.Open(d.conf.Paths.Pcap(), pcapstore.Options{Quota: int64(d.conf.Pcap.Quota), App: "weir " + Version(), MaxOpen: open, Queue: queue})
 	if err != nil {
 		return err
 	}
@@ -152,11 +161,12 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.queue = alert.NewQueue(&sink{eve: d.eve, events: d.events, alerts: d.alerts}, false)
+	d.queue.Limit(div.events)
 	limiter := alert.NewLimiter()
 	limiter.Burst, limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
 	d.engine = engine.New(engine.Config{
-		Flow: flow.DefaultLimits, Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit,
-		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter,
+		Flow: div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit, Full: d.queue.Full,
+		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter, Budgets: d.memory.budgets,
 	})
 	d.engine.SetRules(d.db)
 	n := runtime.GOMAXPROCS(0)
@@ -334,7 +344,7 @@ func (d *Daemon) reload() rules.Problems {
 	if problems.Failed() {
 		return problems
 	}
-	db, err := CompileRules(set, d.conf.Paths.State, true)
+	db, err := d.compileBeside(set)
 	if err != nil {
 		return append(problems, rules.Problem{What: err.Error()})
 	}
@@ -346,6 +356,7 @@ func (d *Daemon) reload() rules.Problems {
 	d.passLanes()
 	d.log.Info("reloaded", "rules", len(set.Rules))
 	old.Close()
+	d.memory.divide(d.divide())
 	return problems
 }
 

@@ -53,11 +53,15 @@ type InterfaceStatus struct {
 
 // MemoryStatus is what memory is taken for, in bytes.
 type MemoryStatus struct {
-	Go        int64 `json:"go"` // from the system, Recent within it
-	Rings     int64 `json:"rings"`
-	Hyperscan int64 `json:"hyperscan"`
-	Recent    int64 `json:"recent"`
-	Budget    int64 `json:"budget"`
+	Taken     int64    `json:"taken"` // of Budget: anonymous memory, and rings; the program's text is not in it
+	Go        int64    `json:"go"`    // from the system; what follows Hyperscan is within it
+	Rings     int64    `json:"rings"`
+	Hyperscan int64    `json:"hyperscan"`
+	Recent    int64    `json:"recent"`  // recent packets
+	Inspect   int64    `json:"inspect"` // what is open at layer 7
+	Held      int64    `json:"held"`    // of streams and datagrams, out of order or unfinished
+	Budget    int64    `json:"budget"`
+	Shed      []string `json:"shed,omitempty"` // what is given up now because memory is short
 }
 
 // SlicesStatus is the pcap store.
@@ -151,8 +155,8 @@ func (s *Status) writeHead(b *bytes.Buffer, now time.Time) {
 	}
 	fmt.Fprintf(t, "Rules\t%s\n", rules)
 	m := &s.Memory
-	fmt.Fprintf(t, "Memory\t%s of %s: Go %s (recent packets %s), rings %s, Hyperscan %s\n", Size(m.Go+m.Rings+m.Hyperscan), Size(m.Budget),
-		Size(m.Go), Size(m.Recent), Size(m.Rings), Size(m.Hyperscan))
+	fmt.Fprintf(t, "Memory\t%s of %s: Go %s (recent packets %s, open at layer 7 %s, held %s), rings %s, Hyperscan %s\n", Size(m.Taken), Size(m.Budget),
+		Size(m.Go), Size(m.Recent), Size(m.Inspect), Size(m.Held), Size(m.Rings), Size(m.Hyperscan))
 	if s.Slices.Dir == "" {
 		fmt.Fprintf(t, "Slices\tnone are kept\n")
 	} else {

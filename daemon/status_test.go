@@ -21,7 +21,7 @@ func testStatus() Status {
 			{Name: "vethevil", Workload: "x\x1b[2J\u009b", Packets: 5},
 			{Name: "veth0"},
 		},
-		Memory:       MemoryStatus{Go: 300 << 20, Rings: 24 << 20, Hyperscan: 1500 << 10, Recent: 64 << 20, Budget: 1 << 30},
+		Memory:       MemoryStatus{Taken: 330 << 20, Go: 300 << 20, Rings: 24 << 20, Hyperscan: 1500 << 10, Recent: 64 << 20, Inspect: 3 << 20, Held: 640 << 10, Budget: 1 << 30},
 		Slices:       SlicesStatus{Dir: "/var/lib/weir/pcap", Bytes: 12345678, Quota: 10 << 30, Free: 99 << 30, Written: 5, Failed: 1, Refused: 2, NotStored: 3, Removed: 4},
 		Events:       EventsStatus{Path: "/var/log/weir/eve.json", Alerts: 8, HeldBack: 9, Dropped: 10, Failed: 11},
 		Lost:         []LossStatus{{"ring", "frames", 10, 0.5, 0.99}, {"disk", "packets of slices", 3, 0, 0}},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -19,13 +18,7 @@ import (
 	"weir/workload"
 )
 
-const (
-	preMost    = 8 << 20 // bytes of recent packets of one interface
-	preLeast   = 256 << 10
-	flowsLeast = 4096
-	heldMost   = 128 << 20 // bytes that a tap's flows may hold; of all taps, a quarter of the budget: one must not push out the others
-	heldLeast  = 1 << 20
-)
+const slowMost = 32 // sockets that end at once
 
 // tap is one interface that is watched, or is going to be. Of a hot one there is more than one ring.
 type tap struct {
@@ -33,7 +26,6 @@ type tap struct {
 	list  []capture.Interface // the one interface, as the ring describes it
 	member
 	rings ringSet
-	share share
 
 	// d.mu guards what follows.
 	holding
@@ -101,6 +93,10 @@ func (d *Daemon) arrive(i workload.Interface) {
 	if _, known := d.taps[i.Index]; known || slices.ContainsFunc(d.waiting, func(t *tap) bool { return t.iface.Index == i.Index }) {
 		return
 	}
+	if d.memory.refuses() {
+		d.refuse(i)
+		return
+	}
 	d.waiting = append(d.waiting, &tap{iface: i})
 	d.moved = time.Now()
 	if d.listed {
@@ -127,14 +123,13 @@ func (d *Daemon) openRing(t *tap, size int) {
 	}
 	d.waiting = slices.DeleteFunc(d.waiting, func(w *tap) bool { return w == t })
 	if leave {
-		d.wg.Go(func() { ring.Close() })
+		d.wg.Go(func() { d.slowly(func() { ring.Close() }) })
 		return
 	}
 	t.ring, t.bytes, t.list = ring, ring.Bytes(), ring.Interfaces()
-	t.share = d.shares()
 	t.member.tap = d.engine.NewTap(engine.TapConfig{
-		Interfaces: func() []capture.Interface { return d.interfaces(t) }, Recent: t.share.pre, Flows: t.share.flows, Held: t.share.held,
-		Drops: func() uint64 { return t.readStats().Drops },
+		Interfaces: func() []capture.Interface { return d.interfaces(t) },
+		Drops:      func() uint64 { return t.readStats().Drops },
 	})
 	d.taps[t.iface.Index] = t
 	delete(d.blind, t.iface.Name)
@@ -151,30 +146,6 @@ func (d *Daemon) interfaces(t *tap) []capture.Interface {
 	return list
 }
 
-// share is what one tap may take: bytes of recent packets, flows, bytes that flows hold.
-type share struct{ pre, flows, held int }
-
-// shares returns what is left for one more tap: an eighth of each, within bounds. d.mu is held.
-func (d *Daemon) shares() share {
-	left := share{
-		pre: int(d.conf.Pcap.Pre), flows: d.conf.Budget.Flows, held: int(d.conf.Budget.Memory) / 4,
-	}
-	for _, t := range slices.AppendSeq(slices.Collect(maps.Values(d.taps)), maps.Keys(d.ending)) {
-		left.pre -= t.share.pre
-		left.flows -= t.share.flows
-		left.held -= t.share.held
-	}
-	s := share{
-		pre:   min(preMost, max(left.pre/8, preLeast)),
-		flows: max(left.flows/8, flowsLeast),
-		held:  min(heldMost, max(left.held/8, heldLeast)),
-	}
-	if s.pre > left.pre {
-		s.pre = 0
-	}
-	return s
-}
-
 var errNoRoom = errors.New("no room for a ring (raise [capture] ring)")
 
 // attachReasons are the reasons for which an interface cannot be watched, as metrics name them; "other" is the rest.
@@ -183,6 +154,7 @@ var attachReasons = []struct {
 	errs []error
 }{
 	{"no_room", []error{errNoRoom, unix.ENOMEM, unix.ENOBUFS}},
+	{"memory", []error{errShort}},
 	{"permission", []error{fs.ErrPermission}},
 	{goneReason, []error{unix.ENODEV, unix.ENXIO, fs.ErrNotExist}},
 }
@@ -220,6 +192,7 @@ func (d *Daemon) depart(i workload.Interface) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.blind, i.Name)
+	delete(d.refused, i.Index)
 	d.moved = time.Now()
 	d.waiting = slices.DeleteFunc(d.waiting, func(t *tap) bool {
 		if t.iface.Index != i.Index {
@@ -241,9 +214,25 @@ func (d *Daemon) leave(t *tap) {
 	t.leaving = true
 	for _, m := range t.members() {
 		if ring := m.ring; !m.folded {
-			d.wg.Go(func() { ring.Drain() })
+			d.wg.Go(func() { d.slowly(func() { d.drain(t.iface.Name, ring) }) })
 		}
 	}
+}
+
+// drain has a ring read to its end; if that cannot be, it ends at once.
+func (d *Daemon) drain(iface string, ring *capture.Ring) {
+	if err := ring.Drain(); err != nil && !errors.Is(err, net.ErrClosed) {
+		d.log.Warn("the ring is not read to its end", "interface", iface, "problem", err)
+		ring.Close()
+	}
+}
+
+// slowly calls fn, which has the kernel wait until no processor is on the way of a socket any more. That takes milliseconds, and a thread:
+// when all interfaces end at once, few of them do so at a time.
+func (d *Daemon) slowly(fn func()) {
+	d.slow <- struct{}{}
+	defer func() { <-d.slow }()
+	fn()
 }
 
 // members returns the rings of a tap, those that were folded too, with what they are looked at with.
@@ -258,7 +247,7 @@ func (d *Daemon) read(t *tap, m *member) {
 	t.rings.add(ring, m.tap)
 	d.wg.Go(func() {
 		err := d.follow(t, m, ring)
-		ring.Close()
+		d.slowly(func() { ring.Close() })
 		d.end(t, m, ring, err)
 	})
 }
@@ -336,8 +325,17 @@ func (d *Daemon) end(t *tap, m *member, ring *capture.Ring, why error) {
 // mayFinish ends a tap of which no ring is left, and no change under way that may bring one. d.mu is held.
 func (d *Daemon) mayFinish(t *tap) {
 	if t.reading == 0 && !t.changing && !t.over {
+		t.touch()
 		t.over, t.bytes = true, 0
 		d.wg.Go(func() { d.finish(t) })
+	}
+}
+
+// touch notes that work on the end of a tap goes on.
+func (t *tap) touch() {
+	now := time.Now().UnixNano()
+	for _, m := range t.members() {
+		m.seen.Store(now)
 	}
 }
 
@@ -346,6 +344,7 @@ func (d *Daemon) finish(t *tap) {
 	members := t.members()
 	lane := <-d.lanes
 	for _, m := range slices.Backward(members) {
+		t.touch()
 		lane.Close(m.tap)
 	}
 	d.lanes <- lane

@@ -23,10 +23,15 @@ func (d *Daemon) Status() Status {
 	for _, t := range d.taps {
 		s.Interfaces = append(s.Interfaces, d.tapStatus(t, now))
 		s.Memory.Rings += int64(t.bytes + t.extra)
-		s.Memory.Recent += int64(t.share.pre)
 	}
 	slices.SortFunc(s.Interfaces, func(a, b InterfaceStatus) int { return strings.Compare(a.Name, b.Name) })
 	s.Memory.Go, s.Memory.Hyperscan, s.Memory.Budget = goMemory(), dlp.NativeBytes(), int64(d.conf.Budget.Memory)
+	s.Memory.Taken, s.Memory.Shed = d.memory.taken.Load(), d.memory.inForce()
+	s.Memory.Recent, s.Memory.Inspect = d.memory.budgets.Recent.Taken(), d.memory.budgets.Inspect.Taken()
+	s.Memory.Held = d.memory.budgets.Held.Taken() + d.memory.budgets.Fragments.Taken()
+	if n := len(s.Memory.Shed); n > 0 {
+		s.Warnings = append(s.Warnings, "memory is short (raise [budget] memory): "+shedTable[n].what)
+	}
 	for name, why := range d.blind {
 		s.NotWatched = append(s.NotWatched, NotWatched{name, why})
 	}
@@ -63,8 +68,11 @@ func (d *Daemon) Status() Status {
 		{Reason: "frames that could not be decoded", Count: c.Undecoded},
 		{Reason: "bytes of streams that were never seen", Bytes: c.Flow.GapBytes},
 		{Reason: "bytes that detection gave up on", Bytes: c.Shed},
+		{Reason: "flows left out because an interface brought too much", Count: c.ShedFlows},
 		{Reason: "values with a coding that could not be undone", Count: c.Undecodable},
-		{Reason: "flows evicted because the table was full", Count: c.Flow.Evicted},
+		{Reason: "flows evicted because there was no room for more (raise budget.flows or budget.memory)", Count: c.Flow.Evicted},
+		{Reason: "flows whose inspection was given up for want of memory (raise budget.memory)", Count: c.GivenUp, Bytes: c.GivenUpBytes},
+		{Reason: "fragmented datagrams given up for want of memory", Count: c.Defrag.Dropped},
 	} {
 		if x.Count+x.Bytes > 0 {
 			s.NotInspected = append(s.NotInspected, x)
@@ -120,14 +128,11 @@ func (d *Daemon) Snapshot() Snapshot {
 	defer d.mu.Unlock()
 	c := d.total()
 	native := map[string]int64{"hyperscan": dlp.NativeBytes(), "ring": 0}
-	recent := int64(0)
 	for _, t := range d.taps {
 		native["ring"] += int64(t.bytes + t.extra)
-		recent += int64(t.share.pre)
 	}
 	for t := range d.ending {
 		native["ring"] += int64(t.bytes + t.extra)
-		recent += int64(t.share.pre)
 	}
 	st := d.store.Counters()
 	lost := d.losses(&c)
@@ -145,8 +150,10 @@ func (d *Daemon) Snapshot() Snapshot {
 		Freezes: c.Freezes, Interfaces: len(d.taps),
 		AttachFailures: failures,
 		Flows:          c.Flow.Active, Held: int64(c.Flow.Held), Gaps: c.Flow.Gaps,
-		Uninspected: map[string]uint64{"gap": c.Flow.GapBytes, "shed": c.Shed},
-		Native:      native, Recent: recent,
+		Uninspected: map[string]uint64{"gap": c.Flow.GapBytes, "shed": c.Shed, "budget": c.GivenUpBytes},
+		Native:      native, Recent: d.memory.budgets.Recent.Taken(),
+		Memory: d.memory.taken.Load(), MemoryBudget: int64(d.conf.Budget.Memory), Shed: d.memory.counts(),
+		Evicted: c.Flow.Evicted, GivenUp: c.GivenUp,
 		Alerts: d.told.read(), Suppressed: c.HeldBack, EventsDropped: d.queue.Dropped(), EventsFailed: d.queue.Failed(), Latency: d.latency.read(),
 		Slices: st.Written, SlicesFailed: st.Failed + st.Refused, SliceBytes: d.store.Usage(), SliceQuota: int64(d.conf.Pcap.Quota),
 		Rules: d.rules, RulesLoaded: d.loaded, Panics: c.Panics, Counters: c, Uptime: time.Since(d.started),

@@ -23,6 +23,8 @@ const (
 	maxSilent = 16 << 10 // bytes that a decoder without magic number may take without giving any: else what it takes is no such coding
 	decodeOut = 32 << 10 // bytes of output that a pulling decoder is asked for at once
 	maxHeader = 96 << 10 // bytes of name, comment and extra field of a gzip header
+
+	inflaterSize = 72 << 10 // bytes that an inflater is counted for
 )
 
 // codingList is the codings that were applied to a body, in that order.
@@ -65,21 +67,22 @@ type layer struct {
 type codings struct {
 	layers [maxLayers]layer
 	n      int
-	units  int   // of decoders in use
+	env    *Env
+	units  int   // bytes of decoders in use
 	in     int64 // coded bytes
 	dir    wire.Dir
 	s      *httpSide
 }
 
 // newCodings prepares decoding: the last coding applied is undone first.
-func (x *httpScratch) newCodings(list codingList) *codings {
+func (x *httpScratch) newCodings(env *Env, list codingList) *codings {
 	var c *codings
 	if n := len(x.codings); n > 0 {
 		c, x.codings = x.codings[n-1], x.codings[:n-1]
 	} else {
 		c = new(codings)
 	}
-	c.n, c.in, c.units = int(list.n), 0, 0
+	c.env, c.n, c.in, c.units = env, int(list.n), 0, 0
 	for i := range c.n {
 		c.layers[i] = layer{kind: list.kind[c.n-1-i], head: c.layers[i].head[:0]}
 	}
@@ -98,15 +101,15 @@ func (x *httpScratch) freeCodings(c *codings) *codings {
 		}
 		l.inf = nil
 		if l.pull != nil {
-			l.pull.stop(x)
+			l.pull.stop()
 			l.pull = nil
 		}
 		if cap(l.head) > 2*maxSilent {
 			l.head = nil
 		}
 	}
-	x.decoders -= c.units
-	c.units, c.s = 0, nil
+	c.env.give(c.units)
+	c.units, c.s, c.env = 0, nil, nil
 	if len(x.codings) < maxFree {
 		x.codings = append(x.codings, c)
 	}
@@ -159,7 +162,7 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 		switch l.state {
 		case layerSniff:
 			n := min(len(b), sniffSize-len(l.head))
-			l.head = append(l.head, b[:n]...)
+			c.hold(l, b[:n])
 			l.in += int64(n)
 			b = b[n:]
 			if len(l.head) < sniffSize {
@@ -167,12 +170,12 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 			}
 			h.sniffed(c, i)
 		case layerGzipHead:
-			l.head = append(l.head, b...)
+			c.hold(l, b)
 			l.in += int64(len(b))
 			b = h.gzipHead(c, i)
 			l.in -= int64(len(b))
 		case layerInflate:
-			h.keep(l, b)
+			h.keep(c, l, b)
 			l.in += int64(len(b))
 			b = h.inflate(c, i, b)
 			l.in -= int64(len(b))
@@ -191,7 +194,7 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 		case layerNext:
 			b = h.nextMember(c, i, b)
 		case layerPull:
-			h.keep(l, b)
+			h.keep(c, l, b)
 			l.in += int64(len(b))
 			h.pullIn(c, i, b)
 			return
@@ -206,13 +209,23 @@ func (h *http) layerIn(c *codings, i int, b []byte) {
 }
 
 // keep keeps the front of a layer's input.
-func (h *http) keep(l *layer, b []byte) {
+func (h *http) keep(c *codings, l *layer, b []byte) {
 	limit := keepSize
 	if l.state == layerPull && !l.named && l.out == 0 {
 		limit = maxSilent
 	}
 	if len(l.head) < limit {
-		l.head = append(l.head, b[:min(len(b), limit-len(l.head))]...)
+		c.hold(l, b[:min(len(b), limit-len(l.head))])
+	}
+}
+
+// hold keeps b behind what is kept of a layer's input, which counts as a decoder's memory does.
+func (c *codings) hold(l *layer, b []byte) {
+	had := cap(l.head)
+	l.head = append(l.head, b...)
+	if n := cap(l.head) - had; n > 0 {
+		c.units += n
+		c.env.give(-n)
 	}
 }
 
@@ -280,13 +293,12 @@ func plausibleDeflate(b []byte) bool {
 	return false
 }
 
-// units of decoders may be in use at once: take reserves n of them.
+// take reserves n bytes for a decoder.
 func (h *http) take(c *codings, n int) bool {
-	if h.x.decoders+n > h.env.Limits.Decoders {
+	if !h.env.take(n) {
 		h.note(c.s, noteDecoders)
 		return false
 	}
-	h.x.decoders += n
 	c.units += n
 	return true
 }
@@ -295,7 +307,7 @@ func (h *http) take(c *codings, n int) bool {
 func (h *http) startInflate(c *codings, i int, b []byte, skip int) {
 	l := &c.layers[i]
 	if l.inf == nil {
-		if !h.take(c, 1) {
+		if !h.take(c, inflaterSize) {
 			h.raw(c, i, b)
 			return
 		}

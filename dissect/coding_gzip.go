@@ -62,7 +62,7 @@ func (h *http) nextMember(c *codings, i int, b []byte) []byte {
 			}
 		} else if string(l.head) == magic {
 			l.state = layerGzipHead
-			l.head = append(l.head, b...)
+			c.hold(l, b)
 			l.in = int64(len(l.head))
 			rest := h.gzipHead(c, i)
 			l.in -= int64(len(rest))

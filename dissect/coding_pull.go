@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"sync"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
@@ -11,10 +12,13 @@ import (
 
 // ours
 const (
-	maxBigFree = 2       // decoders with a window of their own that are kept for reuse
-	bigDecoder = 16      // units of a decoder with a window of its own
-	maxWindow  = 8 << 20 // bytes of a zstd window, as RFC 8878 section 3.1.1.1.2 and RFC 9659 recommend
+	maxWindow  = 8 << 20   // bytes of a zstd window, as RFC 8878 section 3.1.1.1.2 and RFC 9659 recommend
+	pullerSize = 512 << 10 // bytes that a decoder is counted for beside its window
 )
+
+// Decoders that are not in use. What is in a pool is let go of when Go collects its memory, so that windows of megabytes are not kept for
+// bodies that hardly ever come.
+var brotlis, zstds sync.Pool
 
 // errMoreInput says that a decoder has used all its input so far.
 var errMoreInput = errors.New("coding: needs more input")
@@ -29,21 +33,25 @@ type puller interface {
 	// close tells that no more input comes; more gives the rest.
 	close()
 	// stop ends decoding and keeps what is worth keeping for the next body.
-	stop(x *httpScratch)
+	stop()
 }
 
 // startPull begins decoding with a pulling decoder.
 func (h *http) startPull(c *codings, i int, k codingKind, b []byte) {
 	l := &c.layers[i]
-	if !h.take(c, bigDecoder) {
+	var p puller
+	size := maxWindow
+	if k == codingBrotli {
+		p, size = newBrotli(brotliWindow(b[0]))
+	} else {
+		p = newZstd()
+	}
+	if !h.take(c, size+pullerSize) {
+		p.stop()
 		h.raw(c, i, b)
 		return
 	}
-	if k == codingBrotli {
-		l.pull = h.x.newBrotli()
-	} else {
-		l.pull = h.x.newZstd()
-	}
+	l.pull = p
 	l.state = layerPull
 	n := copy(l.front[:], b)
 	h.pullIn(c, i, l.front[:n])
@@ -118,21 +126,35 @@ func (s *input) Read(p []byte) (int, error) {
 
 // brotliPuller decodes brotli (RFC 7932), whose reader goes on after its source had nothing.
 type brotliPuller struct {
-	r   *brotli.Reader
-	src input
-	out [decodeOut]byte
+	r      *brotli.Reader
+	window int // bytes that r has, if it needed them
+	src    input
+	out    [decodeOut]byte
 }
 
-func (x *httpScratch) newBrotli() puller {
-	var p *brotliPuller
-	if n := len(x.brotlis); n > 0 {
-		p, x.brotlis = x.brotlis[n-1], x.brotlis[:n-1]
-	} else {
+// newBrotli returns a decoder for a stream with a window, and the bytes of the window that it has.
+func newBrotli(window int) (puller, int) {
+	p, ok := brotlis.Get().(*brotliPuller)
+	if !ok {
 		p = &brotliPuller{r: brotli.NewReader(nil)}
 	}
-	p.src = input{}
+	p.src, p.window = input{}, max(p.window, window)
 	p.r.Reset(&p.src) // always nil
-	return p
+	return p, p.window
+}
+
+// brotliWindow returns the bytes of the window that a stream asks for with its first byte: RFC 7932 section 9.1.
+func brotliWindow(b byte) int {
+	bits := 16
+	if n := int(b >> 1 & 7); b&1 == 1 && n > 0 {
+		bits = 17 + n
+	} else if n := int(b >> 4 & 7); b&1 == 1 {
+		bits = 8 + n
+		if n == 0 {
+			bits = 17
+		}
+	}
+	return 1 << bits
 }
 
 func (p *brotliPuller) push(b []byte) { p.src.b = b }
@@ -143,11 +165,9 @@ func (p *brotliPuller) more() ([]byte, error) {
 	return p.out[:n], err
 }
 
-func (p *brotliPuller) stop(x *httpScratch) {
+func (p *brotliPuller) stop() {
 	p.src = input{}
-	if len(x.brotlis) < maxBigFree {
-		x.brotlis = append(x.brotlis, p)
-	}
+	brotlis.Put(p)
 }
 
 // zstdPuller decodes Zstandard (RFC 8878). Its reader does not go on after an error of its source, so it runs as a
@@ -163,11 +183,9 @@ type zstdPuller struct {
 	end   func()
 }
 
-func (x *httpScratch) newZstd() puller {
-	var p *zstdPuller
-	if n := len(x.zstds); n > 0 {
-		p, x.zstds = x.zstds[n-1], x.zstds[:n-1]
-	} else {
+func newZstd() puller {
+	p, ok := zstds.Get().(*zstdPuller)
+	if !ok {
 		p = new(zstdPuller)
 	}
 	p.src, p.n, p.err = input{}, 0, nil
@@ -226,14 +244,9 @@ func (p *zstdPuller) more() ([]byte, error) {
 	return p.out[:p.n], p.err
 }
 
-func (p *zstdPuller) stop(x *httpScratch) {
+func (p *zstdPuller) stop() {
 	p.end()
-	if p.r == nil {
-		return
-	}
-	if len(x.zstds) < maxBigFree && p.r.Reset(nil) == nil {
-		x.zstds = append(x.zstds, p)
-	} else {
-		p.r.Close()
+	if p.r != nil && p.r.Reset(nil) == nil {
+		zstds.Put(p)
 	}
 }

@@ -177,8 +177,8 @@ func TestCodings(t *testing.T) {
 			if err != nil || got != text || len(e.codes()) != 0 {
 				t.Errorf("%s in pieces of %d: %d bytes, want %d; %v, notes %v", c.names, size, len(got), len(text), err, e.codes())
 			}
-			if env.http.decoders != 0 {
-				t.Errorf("%s: %d decoders are not given back", c.names, env.http.decoders)
+			if env.decoders != 0 {
+				t.Errorf("%s: %d decoders are not given back", c.names, env.decoders)
 			}
 		}
 	}

@@ -8,6 +8,7 @@
 package dissect
 
 import (
+	"weir/budget"
 	"weir/wire"
 )
 
@@ -49,6 +50,8 @@ type Protocol struct {
 	Probe   func(dir wire.Dir, head []byte) Guess // pure; head is all that one direction has sent so far, up to MaxProbe bytes
 	Fields  []FieldSpec
 	New     func(p *Protocol, env *Env) Dissector // p is the entry itself: an initialiser cannot name its own variable
+	// Resume makes a Dissector that goes on from where Rest left one; nil: Rest never says that one may be left.
+	Resume func(p *Protocol, env *Env, r Rest) Dissector
 	// PerMessage says that each message has an event of its own, its sender the source; else an exchange has one.
 	PerMessage bool
 	Base       int // index of Fields[0] in FieldNames; set by table.go
@@ -84,10 +87,24 @@ type Progress struct{ Used, Need, Opaque int }
 //
 // Close tells that dir will bring no more bytes: values that end with the connection end here. What was left over, if
 // anything, is given to Feed once more after that.
+//
+// Rest reports whether nothing is open, and what is to be remembered then: the Dissector is given back with it and must not be used any
+// more; Protocol.Resume makes one that goes on. So a flow between messages takes next to no memory. It is asked after what Feed left over
+// was nothing, and only if there is a Resume.
+//
+// Size returns the bytes that it holds, decoders aside: those are counted in its Env.
 type Dissector interface {
 	Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, error)
 	Gap(dir wire.Dir, n int, emit func(*Message)) bool
 	Close(dir wire.Dir, emit func(*Message))
+	Rest() (Rest, bool)
+	Size() int
+}
+
+// Rest is what a Dissector remembers between messages.
+type Rest struct {
+	ID, Tx uint64 // of the last message and exchange; a Dissector that resumes counts on from them
+	State  uint64 // its own
 }
 
 // Message is a request, an answer or whatever unit a protocol has. It may come in several calls
@@ -141,17 +158,56 @@ type Env struct {
 	Want   Wants
 	Limits Limits
 	Count  Counters
+	Share  *budget.Share // bytes that decoders may take beside what Limits say; nil: as those say
 
-	http  *httpScratch  // shared by the tap's HTTP dissectors; made on first use
-	http2 *http2Scratch // likewise
-	dns   *dnsParser    // likewise
-	tls   *tlsScratch   // likewise, of TLS
+	// Scratch is made on first use. It may be another one in each call of a Dissector, so that there need be only as many as there are
+	// processors, not as there are taps.
+	*Scratch
+	decoders int // bytes that decoders hold
+}
+
+// Scratch is what Dissectors need during a call only, and free lists.
+type Scratch struct {
+	http  *httpScratch
+	http2 *http2Scratch
+	dns   *dnsParser
+	tls   *tlsScratch
+}
+
+// Trim lets go of memory that is kept for reuse.
+func (s *Scratch) Trim() { *s = Scratch{} }
+
+func (e *Env) scratch() *Scratch {
+	if e.Scratch == nil {
+		e.Scratch = new(Scratch)
+	}
+	return e.Scratch
+}
+
+// Decoders returns the bytes that decoders hold.
+func (e *Env) Decoders() int { return e.decoders }
+
+// take reserves n bytes for a decoder.
+func (e *Env) take(n int) bool {
+	if e.decoders+n > e.Limits.Decoders || e.Share != nil && !e.Share.Fits(int64(n)) {
+		return false
+	}
+	e.give(-n)
+	return true
+}
+
+func (e *Env) give(n int) {
+	e.decoders -= n
+	if e.Share != nil {
+		e.Share.Use(int64(-n))
+	}
 }
 
 // Forget drops what dissectors of e have collected for messages that they did not emit: one of them has panicked.
 func (e *Env) Forget() {
-	e.dns, e.tls = nil, nil
-	if x := e.http; x != nil {
+	s := e.scratch()
+	s.dns, s.tls = nil, nil
+	if x := s.http; x != nil {
 		x.msg, x.parts, x.notes = Message{}, x.parts[:0], x.notes[:0]
 		x.reset()
 	}
@@ -176,7 +232,7 @@ type Limits struct {
 	DecodeMax   int // decoded bytes per value
 	DecodeDepth int // stacked codings
 	Pending     int // requests waiting for their answer
-	Decoders    int // decoders in use at once in an Env; an inflater counts as 1 (80 KiB), what has a larger window as 16
+	Decoders    int // bytes that the decoders in use at once in an Env may take
 }
 
 // DefaultLimits are the limits in force unless configuration says otherwise.
@@ -188,7 +244,7 @@ var DefaultLimits = Limits{
 	DecodeMax:   64 << 20,
 	DecodeDepth: 4,
 	Pending:     1024,
-	Decoders:    256,
+	Decoders:    128 << 20,
 }
 
 // Counters count what dissectors gave up on. They are read by the owner of the Env.

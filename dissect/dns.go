@@ -12,10 +12,10 @@ import (
 //
 // An answer that repeats its query's question byte for byte tells it as dns.question: the same bytes are not found
 // twice. A query without answer ends its exchange when it is the oldest of too many, or when the flow ends.
-var DNS = Protocol{Name: "dns", Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, PerMessage: true, New: newDNS}
+var DNS = Protocol{Name: "dns", Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, PerMessage: true, New: newDNS, Resume: resumeDNS}
 
 // DNSTCP is the Domain Name System over TCP, RFC 1035 section 4.2.2 and RFC 7766.
-var DNSTCP = Protocol{Name: "dns", Carrier: Stream, Ports: []uint16{53}, Probe: probeDNSTCP, Fields: dnsFields, PerMessage: true, New: newDNSTCP}
+var DNSTCP = Protocol{Name: "dns", Carrier: Stream, Ports: []uint16{53}, Probe: probeDNSTCP, Fields: dnsFields, PerMessage: true, New: newDNSTCP, Resume: resumeDNSTCP}
 
 // dnsFields are the fields of a DNS message. All fields of one question or record have the same Value.
 var dnsFields = []FieldSpec{

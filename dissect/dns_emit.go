@@ -26,10 +26,11 @@ type dnsParser struct {
 }
 
 func (e *Env) dnsParser() *dnsParser {
-	if e.dns == nil {
-		e.dns = &dnsParser{parts: make([]Part, 0, maxParts+16), notes: make([]Note, 0, dnsNoteKinds)}
+	s := e.scratch()
+	if s.dns == nil {
+		s.dns = &dnsParser{parts: make([]Part, 0, maxParts+16), notes: make([]Note, 0, dnsNoteKinds)}
 	}
-	return e.dns
+	return s.dns
 }
 
 // begin takes a message in hand.

@@ -44,7 +44,8 @@ var HTTP = Protocol{
 		httpRequestType:   {Name: "http.request.content_type", Derived: true},
 		httpAuthorization: {Name: "http.authorization", Derived: true},
 	},
-	New: newHTTP,
+	New:    newHTTP,
+	Resume: resumeHTTP,
 }
 
 // Fields of HTTP, in the order of HTTP.Fields.
@@ -172,10 +173,6 @@ type http struct {
 	done    uint64 // exchanges below are answered; an unfinished request ends its exchange itself
 	lost    bool   // a gap or too many pending requests: answers cannot be paired for sure
 	emit    func(*Message)
-}
-
-func newHTTP(p *Protocol, env *Env) Dissector {
-	return &http{p: p, env: env, x: env.httpScratch()}
 }
 
 // Feed implements Dissector.

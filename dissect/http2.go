@@ -84,8 +84,8 @@ type http2Side struct {
 
 // http2 parses one connection.
 type http2 struct {
-	h       http // the pipeline of values and bodies; its sides are not used
-	x       *http2Scratch
+	h       http          // the pipeline of values and bodies; its sides are not used
+	x       *http2Scratch // during a call
 	side    [2]http2Side
 	streams []*http2Stream // followed, the oldest first
 	client  wire.Dir       // what the client sends
@@ -93,11 +93,12 @@ type http2 struct {
 	midway  bool           // the beginning was not seen
 	doh     *doh           // made on first use
 	lastTx  uint64
+	kept    int // bytes kept of DNS messages
 	opened  int // requests
 	resets  int // of them, cancelled before they were answered
 }
 
-// http2Scratch is what the http2 dissectors of an Env share, beside httpScratch: nothing in it outlives a call, but for
+// http2Scratch is what http2 dissectors share, beside httpScratch: nothing in it outlives a call, but for
 // the free list.
 type http2Scratch struct {
 	list   hpackList
@@ -107,10 +108,7 @@ type http2Scratch struct {
 }
 
 func newHTTP2(p *Protocol, env *Env) Dissector {
-	if env.http2 == nil {
-		env.http2 = &http2Scratch{}
-	}
-	d := &http2{h: http{p: p, env: env}, x: env.http2}
+	d := &http2{h: http{p: p, env: env}}
 	for i := range d.side {
 		s := &d.side[i]
 		s.maxFrame = http2FrameSize
@@ -124,6 +122,11 @@ func (d *http2) enter(emit func(*Message)) {
 	d.h.emit = emit
 	d.h.x = d.h.env.httpScratch()
 	d.h.x.refresh(d.h.p, d.h.env)
+	s := d.h.env.scratch()
+	if s.http2 == nil {
+		s.http2 = &http2Scratch{}
+	}
+	d.x = s.http2
 }
 
 // Feed implements Dissector.

@@ -50,9 +50,11 @@ func (o *doh) tell(m *Message) {
 }
 
 // dohBody keeps a piece of a body that is a DNS message.
-func (m *http2Message) dohBody(b []byte) {
+func (d *http2) dohBody(m *http2Message, b []byte) {
 	if m.isDoH && m.chain == nil && len(m.doh)+len(b) <= dohSize {
+		d.kept -= cap(m.doh)
 		m.doh = append(m.doh, b...)
+		d.kept += cap(m.doh)
 	}
 }
 
@@ -70,5 +72,6 @@ func (d *http2) dohPath(m *http2Message, path []byte) {
 	b := make([]byte, base64.RawURLEncoding.DecodedLen(len(v)))
 	if n, err := base64.RawURLEncoding.Decode(b, v); err == nil {
 		m.doh = b[:n]
+		d.kept += cap(m.doh)
 	}
 }

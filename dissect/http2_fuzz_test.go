@@ -27,8 +27,8 @@ func FuzzHTTP2(f *testing.F) {
 		env.Limits.Line = 512
 		a, aerr := playHTTP2(t, env, turns, 0)
 		b, berr := playHTTP2(t, env, turns, int(size)%64+1)
-		if env.http.decoders != 0 {
-			t.Fatalf("%d decoders are not given back", env.http.decoders)
+		if env.decoders != 0 {
+			t.Fatalf("%d decoders are not given back", env.decoders)
 		}
 		if (aerr == nil) != (berr == nil) {
 			t.Fatalf("errors differ: %v, %v", aerr, berr)

@@ -124,6 +124,7 @@ func (d *http2) endMessage(st *http2Stream, k httpKind) {
 	d.h.drop(&m.httpSide)
 	if m.doh != nil {
 		d.dns(m.dir, m.doh)
+		d.kept -= cap(m.doh)
 		m.doh = nil
 	}
 	if over {
@@ -209,7 +210,7 @@ func (d *http2) data(dir wire.Dir, s *http2Side, b []byte) {
 		d.h.note(&m.httpSide, noteBodyUnexpected)
 	}
 	d.h.bodyPiece(dir, &m.httpSide, b)
-	m.dohBody(b)
+	d.dohBody(m, b)
 	d.flush(m, false, false)
 }
 

@@ -212,8 +212,8 @@ func TestHTTP2Dialogues(t *testing.T) {
 						t.Errorf("message %d ended %d times", id, n)
 					}
 				}
-				if env.http.decoders != 0 {
-					t.Errorf("%d decoders are not given back", env.http.decoders)
+				if env.decoders != 0 {
+					t.Errorf("%d decoders are not given back", env.decoders)
 				}
 			}
 		})

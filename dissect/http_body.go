@@ -29,7 +29,7 @@ func (h *http) openBody(s *httpSide) {
 		return
 	}
 	if s.frame.layers.n > 0 {
-		s.chain = h.x.newCodings(s.frame.layers)
+		s.chain = h.x.newCodings(h.env, s.frame.layers)
 	}
 	if s.frame.form != plainForm && h.x.wants(s.bodyField()) {
 		s.view = h.x.newViewer(s.frame.form)

@@ -14,7 +14,7 @@ const (
 	maxScratch = 1 << 20 // bytes of a scratch buffer that are kept for reuse
 )
 
-// httpScratch is what the http dissectors of an Env share: nothing in it outlives a call, but for free lists.
+// httpScratch is what http dissectors share: nothing in it outlives a call, but for free lists.
 type httpScratch struct {
 	msg    Message
 	parts  []Part
@@ -31,16 +31,15 @@ type httpScratch struct {
 	inflaters []*inflater
 	viewers   []*viewer
 	files     []*multipart
-	brotlis   []*brotliPuller
-	zstds     []*zstdPuller
-	decoders  int // units of decoders in use
+	https     []*http
 }
 
 func (e *Env) httpScratch() *httpScratch {
-	if e.http == nil {
-		e.http = &httpScratch{parts: make([]Part, 0, maxParts+16), notes: make([]Note, 0, noteKinds)}
+	s := e.scratch()
+	if s.http == nil {
+		s.http = &httpScratch{parts: make([]Part, 0, maxParts+16), notes: make([]Note, 0, noteKinds)}
 	}
-	return e.http
+	return s.http
 }
 
 // refresh takes over what is asked for.

@@ -153,7 +153,7 @@ func TestHTTPPending(t *testing.T) {
 func TestHTTPDecoders(t *testing.T) {
 	before := runtime.NumGoroutine()
 	env := newEnv()
-	env.Limits.Decoders = 2 * bigDecoder
+	env.Limits.Decoders = 2*(maxWindow+pullerSize) + 4096
 	var ds []Dissector
 	e := newHeard()
 	body := zip(t, "zstd", prose(500<<10))
@@ -169,8 +169,8 @@ func TestHTTPDecoders(t *testing.T) {
 	for _, d := range ds {
 		d.Close(toC, e.hear)
 	}
-	if env.http.decoders != 0 {
-		t.Errorf("%d units are not given back", env.http.decoders)
+	if env.decoders != 0 {
+		t.Errorf("%d units are not given back", env.decoders)
 	}
 	for range 100 {
 		if runtime.NumGoroutine() <= before {

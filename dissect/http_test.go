@@ -202,8 +202,8 @@ func FuzzHTTP(f *testing.F) {
 		env.Limits.Line = 512
 		a, aerr := play(t, env, turns, 0)
 		b, berr := play(t, env, turns, int(size)%64+1)
-		if env.http.decoders != 0 {
-			t.Fatalf("%d decoders are not given back", env.http.decoders)
+		if env.decoders != 0 {
+			t.Fatalf("%d decoders are not given back", env.decoders)
 		}
 		gapped(t, env, req, ans, int(size))
 		if (aerr == nil) != (berr == nil) {
@@ -239,8 +239,8 @@ func gapped(t *testing.T, env *Env, req, ans []byte, n int) {
 		d.Close(dir, e.hear)
 		d.Feed(dir, nil, e.hear)
 	}
-	if env.http.decoders != 0 {
-		t.Fatalf("%d decoders are not given back after a gap", env.http.decoders)
+	if env.decoders != 0 {
+		t.Fatalf("%d decoders are not given back after a gap", env.decoders)
 	}
 }
 

@@ -36,7 +36,8 @@ var TLS = Protocol{
 		tlsClientVersion: {Name: "tls.client_version", Derived: true},
 		tlsAlert:         {Name: "tls.alert", Derived: true},
 	},
-	New: newTLS,
+	New:    newTLS,
+	Resume: resumeTLS,
 }
 
 // Fields of TLS, in the order of TLS.Fields.
@@ -127,6 +128,7 @@ type tls struct {
 	emit    func(*Message) // during a call
 	side    [2]tlsSide
 	lastID  uint64
+	tx      uint64   // the exchange: there is one
 	names   uint32   // hash of the names in the ClientHello
 	version uint16   // negotiated; 0: not known yet
 	offer   uint16   // the highest version that the client offered
@@ -139,7 +141,7 @@ type tls struct {
 	sealed  bool     // all records from here on are ciphertext, both ways
 }
 
-func newTLS(p *Protocol, env *Env) Dissector { return &tls{p: p, env: env} }
+func newTLS(p *Protocol, env *Env) Dissector { return &tls{p: p, env: env, tx: 1} }
 
 // Feed implements Dissector.
 func (d *tls) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {

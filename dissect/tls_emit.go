@@ -1,6 +1,6 @@
 package dissect
 
-// tlsScratch is what the tls dissectors of an Env share: nothing in it outlives a call.
+// tlsScratch is what tls dissectors share: nothing in it outlives a call.
 type tlsScratch struct {
 	msg    Message
 	parts  []Part
@@ -13,10 +13,11 @@ type tlsScratch struct {
 }
 
 func (e *Env) tlsScratch() *tlsScratch {
-	if e.tls == nil {
-		e.tls = &tlsScratch{parts: make([]Part, 0, maxTLSParts), notes: make([]Note, 0, tlsNoteKinds)}
+	s := e.scratch()
+	if s.tls == nil {
+		s.tls = &tlsScratch{parts: make([]Part, 0, maxTLSParts), notes: make([]Note, 0, tlsNoteKinds)}
 	}
-	return e.tls
+	return s.tls
 }
 
 // keep returns what write appends to the scratch text; it is valid until the next flush.
@@ -64,7 +65,7 @@ func (d *tls) flush(s *tlsSide, end, tx bool) {
 	if !end && len(x.parts) == 0 && len(x.notes) == 0 {
 		return
 	}
-	x.msg = Message{Protocol: d.p, ID: s.id, Tx: 1, Dir: d.dir, Parts: x.parts, Notes: x.notes, End: end, TxEnd: tx}
+	x.msg = Message{Protocol: d.p, ID: s.id, Tx: d.tx, Dir: d.dir, Parts: x.parts, Notes: x.notes, End: end, TxEnd: tx}
 	d.emit(&x.msg)
 	x.msg = Message{}
 	clear(x.parts)

@@ -125,6 +125,14 @@ func Compile(set *rules.Set, opt Options) (*Database, error) {
 	return db, nil
 }
 
+// Size returns the bytes of C memory that the patterns take, without open values.
+func (db *Database) Size() (sum int64) {
+	for _, m := range db.matchers {
+		sum += m.native.size()
+	}
+	return sum
+}
+
 func ruleError(r *rules.Rule, err error) error {
 	if r.Pos.File == "" {
 		return fmt.Errorf("rule %s: %w", r.ID, err)

@@ -57,6 +57,7 @@ func (db *Database) build(cacheDir string) error {
 			}
 		}
 	}
+	Trim()
 	return errors.Join(errs...)
 }
 

@@ -129,7 +129,7 @@ func maskAll(f *found) string { return "[" + strconv.Itoa(len(f.secret)) + " byt
 // maskText shows the match: an attack is evidence, not a secret. What looks like one in it is hidden.
 func maskText(f *found) string {
 	b := append([]byte(nil), f.secret[:min(len(f.secret), maxText)]...)
-	hideRuns(b)
+	hideRuns(b, maxDigits)
 	if len(f.secret) > maxText {
 		return escape(b) + "…"
 	}
@@ -138,12 +138,13 @@ func maskText(f *found) string {
 
 // ours
 const (
-	maxText     = 120 // bytes of an attack that are shown
-	maxMasked   = 64  // bytes of a mask
-	aroundBytes = 24  // bytes shown before and after a finding
-	aroundMore  = 80  // bytes beyond those that are looked at, to know a long run by its part
-	maxDigits   = 5   // digits in a row that are shown around a finding
-	maxToken    = 15  // letters and digits in a row that are shown around a finding
+	maxText         = 120 // bytes of an attack that are shown
+	maxMasked       = 64  // bytes of a mask
+	aroundBytes     = 24  // bytes shown before and after a finding
+	aroundMore      = 80  // bytes beyond those that are looked at, to know a long run by its part
+	maxDigits       = 5   // digits in a row that are shown of an attack
+	maxDigitsAround = 2   // digits in a row that are shown around a finding: a security code has three
+	maxToken        = 15  // letters and digits in a row that are shown around a finding
 )
 
 func short(s string) string {
@@ -166,8 +167,8 @@ func excerpt(f *found, masked string) string {
 	from := max(0, f.start-len(left))
 	l := left[:copy(left[:], f.t.b[from:f.start])]
 	r := right[:copy(right[:], f.t.b[f.end:])]
-	hideRuns(l)
-	hideRuns(r)
+	hideRuns(l, maxDigitsAround)
+	hideRuns(r, maxDigitsAround)
 	l = l[max(0, len(l)-aroundBytes):]
 	r = r[:min(len(r), aroundBytes)]
 	out := make([]byte, 0, 4*aroundBytes+len(masked))
@@ -200,8 +201,8 @@ var kinds = func() (k [256]uint8) {
 	return k
 }()
 
-// hideRuns overwrites what might be another secret: long runs of digits, separators inside them or not, and long tokens.
-func hideRuns(b []byte) {
+// hideRuns overwrites what might be another secret: runs of more than most digits, separators inside them or not, and long tokens.
+func hideRuns(b []byte, most int) {
 	for i := 0; i < len(b); i++ {
 		j := i
 		for j < len(b) && kinds[b[j]]&kindToken != 0 {
@@ -230,7 +231,7 @@ func hideRuns(b []byte) {
 			}
 			j++
 		}
-		if digits > maxDigits {
+		if digits > most {
 			stars(b[i:end], isDigit)
 		}
 		i = max(end, i+1)

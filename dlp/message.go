@@ -19,6 +19,7 @@ type message struct {
 	words []int32 // rules one of whose keywords occurred
 	rules []tally
 	held  []held
+	size  int // bytes that it is counted for
 }
 
 // tally counts a rule's findings in a message.
@@ -59,6 +60,26 @@ const (
 	maxBlanket  = 64   // values of a message told as a whole
 )
 
+// ours: bytes that things are counted for
+const (
+	messageSize  = 160
+	tallySize    = 256
+	distinctSize = 32
+	spanSize     = 72
+	heldSize     = 512 // with what is shown of it
+)
+
+// weigh counts what m holds now.
+func (st *State) weigh(m *message) {
+	n := messageSize + 4*cap(m.words) + heldSize*cap(m.held)
+	for i := range m.rules {
+		t := &m.rules[i]
+		n += tallySize + distinctSize*len(t.distinct) + spanSize*cap(t.spans)
+	}
+	st.size += n - m.size
+	m.size = n
+}
+
 func (st *State) message(id uint64, dir wire.Dir, make bool) *message {
 	for m := st.messages; m != nil; m = m.next {
 		if m.id == id && m.dir == dir {
@@ -71,12 +92,14 @@ func (st *State) message(id uint64, dir wire.Dir, make bool) *message {
 	m := &message{id: id, dir: dir, next: st.messages}
 	st.messages = m
 	st.known++
+	st.weigh(m)
 	if st.known > maxMessages {
 		// The oldest loses its counts: its rules may raise once more.
 		at := &st.messages
 		for (*at).next != nil {
 			at = &(*at).next
 		}
+		st.size -= (*at).size
 		*at = nil
 		st.known--
 	}
@@ -101,6 +124,7 @@ func (s *Scanner) sawWord(at *site, w *keyword) {
 			m.words = append(m.words, r)
 		}
 	}
+	at.st.weigh(m)
 }
 
 // tell makes a Hit of a finding, and appends it unless it has been told or must wait.
@@ -121,6 +145,7 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 		Off: off, End: end, Exact: exact && f.complete, Fingerprint: print, Confidence: confidence, Test: test, Grown: again,
 	}
 	m := at.st.message(at.message, at.dir, true)
+	defer at.st.weigh(m)
 	n := m.tally(r)
 	if again {
 		return s.regrown(n, r, f, h, where, hits)
@@ -253,6 +278,7 @@ func (s *Scanner) tellCut(at *site, t *text, r *rule, last int64, hits []Hit) []
 		Off: off, End: to, Masked: maskMany, Excerpt: maskMany, Confidence: surePattern,
 	}
 	m := at.st.message(at.message, at.dir, true)
+	defer at.st.weigh(m)
 	where := span{off: off, end: to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: uint64(last)}
 	n := m.tally(r)
 	if n.known(&where) {
@@ -343,6 +369,7 @@ func (s *Scanner) endMessage(st *State, id uint64, dir wire.Dir, hits []Hit) []H
 	}
 	for at := &st.messages; *at != nil; at = &(*at).next {
 		if (*at).id == id && (*at).dir == dir {
+			st.size -= (*at).size
 			*at = (*at).next
 			st.known--
 			break

@@ -19,7 +19,11 @@ void weir_release(void *p) {
 
 int64_t weir_bytes(void) { return __atomic_load_n(&weir_native, __ATOMIC_RELAXED); }
 
+void weir_trim(void) { malloc_trim(0); }
+
 void weir_count_memory(void) {
+	// Streams are opened and closed by whatever thread comes: each arena would keep as much as ever was in use in it.
+	mallopt(M_ARENA_MAX, 2);
 	hs_set_database_allocator(weir_alloc, weir_release);
 	hs_set_scratch_allocator(weir_alloc, weir_release);
 	hs_set_stream_allocator(weir_alloc, weir_release);

@@ -64,6 +64,7 @@ void *weir_alloc(size_t n);
 void weir_release(void *p);
 int64_t weir_bytes(void);
 void weir_count_memory(void);
+void weir_trim(void);
 
 // These return the number of regions, or a negative error of Hyperscan's.
 int weir_block(weir_scan *s, const weir_class *c, const char *b, unsigned int n);

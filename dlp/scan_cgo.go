@@ -27,6 +27,9 @@ var countMemory = sync.OnceFunc(func() { C.weir_count_memory() })
 // NativeBytes returns the bytes of C memory that Hyperscan's databases, scratches and streams hold in this process.
 func NativeBytes() int64 { return int64(C.weir_bytes()) }
 
+// Trim gives C memory that is not in use back to the system: after many matches were open, and after rules were compiled, there is some.
+func Trim() { C.weir_trim() }
+
 // region is what Hyperscan tells of one pattern: its matches end at first, at last, and at so many places between.
 type region struct {
 	id, ends    uint32
@@ -126,6 +129,20 @@ func (n *nativeClass) free() {
 	C.weir_release(unsafe.Pointer(n.c.sieve))
 	C.weir_release(unsafe.Pointer(n.c))
 	n.c = nil
+}
+
+// size returns the bytes of its databases.
+func (n nativeClass) size() (sum int64) {
+	for _, r := range []role{{}, {stream: true}, {sieved: true}, {stream: true, sieved: true}} {
+		var size C.size_t
+		if db := *n.place(r); db != nil && C.hs_database_size(db, &size) == C.HS_SUCCESS {
+			sum += int64(size)
+		}
+	}
+	if n.c.sieve != nil {
+		sum += C.sizeof_weir_sieve
+	}
+	return sum
 }
 
 // streamSize returns the bytes that an open stream holds.

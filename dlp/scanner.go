@@ -130,6 +130,12 @@ func (s *Scanner) drain() {
 	s.pools = nil
 }
 
+// Trim lets go of memory that is kept for reuse.
+func (s *Scanner) Trim() {
+	s.drain()
+	s.joined, s.runs = nil, nil
+}
+
 // Free releases the Scanner's C memory and its hold on the Database. States that were used with it are not its business.
 func (s *Scanner) Free() {
 	s.drain()
@@ -163,10 +169,20 @@ type State struct {
 	opened   int32
 	known    int32 // messages
 	steps    int32 // what confirming candidates may still cost, less stepsStart
+	size     int   // bytes of all of it
 }
 
-// Empty reports whether nothing is kept.
+// Empty reports whether nothing is kept, but what Debt returns.
 func (st *State) Empty() bool { return st.open == nil && st.messages == nil }
+
+// Size returns the bytes that are kept, C memory included.
+func (st *State) Size() int { return st.size }
+
+// Debt returns what candidates have cost beyond what the flow's bytes allow, for a later Owe.
+func (st *State) Debt() int32 { return min(st.steps, 0) }
+
+// Owe makes an empty State owe what another one of the same flow did.
+func (st *State) Owe(debt int32) { st.steps = debt }
 
 // ours
 const (

@@ -20,6 +20,7 @@ type openValue struct {
 	shifts  []dissect.Shift
 	spec    *dissect.FieldSpec
 	lines   int // line ends before the tail
+	cost    int // bytes of shifts that are counted
 	value   uint32
 	dir     wire.Dir
 	field   dissect.Field
@@ -28,6 +29,12 @@ type openValue struct {
 
 // maxShifts bounds what is kept of a view's shifts; without the oldest, offsets before them are not exact.
 const maxShifts = 1024
+
+// ours: bytes that things are counted for
+const (
+	openSize  = 256 // an open value, without its class's size
+	shiftSize = 16
+)
 
 func (st *State) find(m *dissect.Message, p *dissect.Part) *openValue {
 	for v := st.open; v != nil; v = v.next {
@@ -108,6 +115,7 @@ func (s *Scanner) begin(st *State, c *class, m *dissect.Message, p *dissect.Part
 	v.base, v.end = p.Off, p.Off
 	v.next, st.open = st.open, v
 	st.opened++
+	st.size += openSize + int(c.size)
 	return s.write(st, v, p, hits)
 }
 
@@ -145,7 +153,11 @@ func (s *Scanner) more(st *State, v *openValue, m *dissect.Message, p *dissect.P
 // write scans the next part of v.
 func (s *Scanner) write(st *State, v *openValue, p *dissect.Part, hits []Hit) []Hit {
 	if v.view != dissect.ViewPlain {
+		had := cap(v.shifts)
 		v.shift(p.Shifts)
+		n := (cap(v.shifts) - had) * shiftSize
+		v.cost += n
+		st.size += n
 	}
 	if len(p.Bytes) == 0 {
 		return hits
@@ -186,6 +198,7 @@ func (s *Scanner) finish(st *State, v *openValue, hits []Hit) []Hit {
 		if *at == v {
 			*at = v.next
 			st.opened--
+			st.size -= openSize + int(v.class.size) + v.cost
 			break
 		}
 	}

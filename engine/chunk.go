@@ -10,11 +10,17 @@ import (
 
 // chunks takes the chunks of the present flow.
 func (l *Lane) chunks(list []flow.Chunk) {
+	if len(list) == 0 {
+		return
+	}
 	for l.left = list; len(l.left) > 0; {
 		l.chunk(&l.left[0])
 		if len(l.left) > 0 { // a panic drops them
 			l.left = l.left[1:]
 		}
+	}
+	if a := l.fl.S.app; a != nil && a.twin == nil { // else it is done with the lock held
+		l.settle(a)
 	}
 }
 
@@ -27,7 +33,7 @@ func (l *Lane) chunk(c *flow.Chunk) {
 		}
 		l.begin(fl)
 	}
-	if tw := fl.S.twin; tw != nil {
+	if tw := fl.S.app.twin; tw != nil {
 		l.twinChunk(tw, c)
 		return
 	}
@@ -42,12 +48,13 @@ func (l *Lane) take(c *flow.Chunk) {
 		a.skip(len(c.Data), whyPanic)
 		return
 	}
+	l.wake(a)
 	if l.fl.Key.Proto != wire.ProtoTCP {
 		l.datagram(a, c)
 		return
 	}
 	if c.Gap > 0 {
-		if l.fl.S.shed {
+		if l.fl.S.shed() {
 			a.skip(c.Gap, whyShed)
 		}
 		l.gap(a, c.Dir, c.Gap)
@@ -58,16 +65,6 @@ func (l *Lane) take(c *flow.Chunk) {
 	if c.End {
 		l.end(a, c.Dir)
 	}
-}
-
-func (l *Lane) newApp() *app {
-	n := len(l.apps)
-	if n == 0 {
-		return &app{}
-	}
-	a := l.apps[n-1]
-	l.apps = l.apps[:n-1]
-	return a
 }
 
 // stream feeds bytes of one direction to whatever understands them.
@@ -158,8 +155,8 @@ func (l *Lane) flush(a *app, dir wire.Dir) {
 func (l *Lane) start(a *app, p *dissect.Protocol) {
 	a.proto = p
 	a.d = p.New(p, l.env())
-	a.idBase = a.lastID
-	a.need = [2]int{}
+	a.idBase, a.txBase = a.lastID, a.lastTx
+	a.need, a.alive = [2]int{}, 0
 }
 
 // feed gives the dissector what it left over and data. It returns bytes that turned out to be another protocol's.
@@ -197,8 +194,8 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 // keep holds bytes for the next chunk of dir. Of a flow that is ending the table keeps nothing any more: the lane does,
 // until the last chunks have been dealt with.
 func (l *Lane) keep(dir wire.Dir, rest []byte) bool {
-	if tw := l.fl.S.twin; tw != nil {
-		return l.e.twins.keep(tw, dir, rest)
+	if tw := l.fl.S.twin(); tw != nil {
+		return tw.keep(dir, rest)
 	}
 	if l.closing {
 		l.tail[dir] = bytes.Clone(rest)
@@ -209,8 +206,8 @@ func (l *Lane) keep(dir wire.Dir, rest []byte) bool {
 
 // join returns what is held of dir, followed by data. Nothing is held any more then.
 func (l *Lane) join(dir wire.Dir, data []byte) []byte {
-	if tw := l.fl.S.twin; tw != nil {
-		return l.e.twins.joinKept(tw, dir, data)
+	if tw := l.fl.S.twin(); tw != nil {
+		return tw.joinKept(dir, data)
 	}
 	data = l.t.table.Join(l.fl, dir, data)
 	if tail := l.tail[dir]; tail != nil {
@@ -253,6 +250,7 @@ func (l *Lane) upgraded(a *app) {
 // chunk may be a beginning that a probe knows; while it may be, it is held.
 func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
 	head := l.join(dir, data)
+	a.need[dir] = 0
 	for a.reprobes < maxReprobes {
 		p, maybe := l.again(a, dir, head)
 		if p != nil {
@@ -264,6 +262,7 @@ func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
 			return head
 		}
 		if maybe && l.keep(dir, head) {
+			a.need[dir] = 1
 			return nil
 		}
 		a.reprobes++
@@ -311,7 +310,7 @@ func (l *Lane) gap(a *app, dir wire.Dir, n int) {
 		if a.at[dir] == fresh {
 			a.alive = 0
 		}
-		a.raw[dir].off += int64(n)
+		a.raw[dir] += uint64(n)
 	}
 }
 
@@ -367,21 +366,24 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 		l.anomaly("applayer", a.proto.Name+".malformed", "a datagram is not valid for the protocol: inspected as raw bytes")
 		l.t.count.malformed++
 	}
-	a.raw[c.Dir].id++
-	l.rawMessage(c.Dir, rawID|a.raw[c.Dir].id<<1|uint64(c.Dir), 0, c.Data, true)
+	a.raw[c.Dir]++
+	l.rawMessage(c.Dir, rawID|a.raw[c.Dir]<<1|uint64(c.Dir), 0, c.Data, true)
 }
 
 // raw inspects bytes of a direction's endless raw message. more is false if no byte can follow directly.
 func (l *Lane) raw(a *app, dir wire.Dir, data []byte, more bool) {
-	s := &a.raw[dir]
-	l.rawMessage(dir, rawID|uint64(dir), s.off, data, !more)
-	s.off += int64(len(data))
+	if a.at[dir] == dropped {
+		a.skip(len(data), whyBudget)
+		l.t.count.givenUpBytes += uint64(len(data))
+	}
+	l.rawMessage(dir, rawID|uint64(dir), int64(a.raw[dir]), data, !more)
+	a.raw[dir] += uint64(len(data))
 }
 
 // rawEnd ends the raw message of a direction.
 func (l *Lane) rawEnd(a *app, dir wire.Dir) {
-	if s := &a.raw[dir]; s.off > 0 {
-		l.rawMessage(dir, rawID|uint64(dir), s.off, nil, true)
+	if n := a.raw[dir]; n > 0 {
+		l.rawMessage(dir, rawID|uint64(dir), int64(n), nil, true)
 	}
 }
 

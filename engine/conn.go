@@ -10,10 +10,8 @@ import (
 
 // conn is what the engine keeps with each flow. It is small: most flows of a scan never carry a byte.
 type conn struct {
-	app   *app
-	twin  *twin  // what it shares with another tap's flow, app among it; nil: nothing
-	slice *slice // open slice of an alert of this flow
-	shed  bool   // it was left out for want of time: what was lost of it was not inspected for that
+	app *app
+	own *own // nil for most flows
 }
 
 // place is how far a direction's bytes are understood.
@@ -23,6 +21,7 @@ const (
 	fresh   place = iota // nothing fed yet; what came is held until a probe decides
 	parsed               // fed to the dissector
 	unknown              // inspected as raw bytes
+	dropped              // likewise, though it was understood: inspection was given up
 )
 
 const (
@@ -33,57 +32,136 @@ const (
 	rawID        = 1 << 48 // message IDs of raw bytes: beyond what a dissector counts up to
 )
 
-// app is the layer-7 side of a flow that carried bytes. Lanes keep a free list of them.
+// app is what is remembered of the layer-7 side of a flow that carried bytes. A million flows that wait for their next message fit, if what
+// is needed only while something is under way is not kept here: see work. Lanes keep a free list of both.
 type app struct {
+	*work     // nil between messages
 	proto     *dissect.Protocol
-	d         dissect.Dissector
+	twin      *twin // whose app it is; nil: one flow's alone
+	rare      *rare // nil for most flows
+	lastID    uint64
+	lastTx    uint64
+	rest      uint64    // what the dissector remembers between messages: dissect.Rest.State
+	raw       [2]uint64 // bytes of each direction that nobody understood; of what is no stream, datagrams
+	txs       uint64
+	skipped   uint64 // bytes that were not looked at
+	debt      int32  // what detection has overspent on the flow
+	told      [3]code
+	why       code // the first reason for skipped
 	at        [2]place
-	alive     uint64 // candidates: bit i stands for dissect.Protocols[i]
-	need      [2]int // bytes that the dissector waits for
+	ended     [2]bool
 	reprobes  uint8
 	datagrams uint8
-	ended     [2]bool
-	upgrade   bool
 	panicked  bool
-	idBase    uint64 // added to the message IDs of the present dissector
-	lastID    uint64
-	raw       [2]rawState
-	dlp       dlp.State
-	records   []*record
-	counts    map[string]int // findings per rule
-	told      []string       // codes of notes and losses already told
-	txs       uint64
 	alerted   bool
-	skipped   uint64 // bytes that were not looked at
-	why       string // the first reason for it
 }
 
-// rawState is the endless message of a direction that nobody understands.
-type rawState struct {
-	id  uint64
-	off int64
+// rare is what is remembered of a flow of which there is something to tell.
+type rare struct {
+	told   []code  // that found no room in app
+	counts []count // findings per rule
 }
 
-func (a *app) reset() {
-	clear(a.counts)
-	*a = app{records: a.records[:0], counts: a.counts, told: a.told[:0]}
+// count is how often a rule found something.
+type count struct {
+	rule string
+	n    int
+}
+
+// work is the part of an app that is there while a message is under way, a protocol is not known yet, or a match is open.
+type work struct {
+	d       dissect.Dissector
+	alive   uint64 // candidates: bit i stands for dissect.Protocols[i]; 0: not asked yet, or decided
+	need    [2]int // bytes that the dissector waits for
+	upgrade bool
+	idBase  uint64 // added to the message IDs of the present dissector
+	txBase  uint64 // and to its exchanges
+	dlp     dlp.State
+	records []*record
+	open    open
+}
+
+func (a *app) reset() { *a = app{} }
+
+func (a *app) more() *rare {
+	if a.rare == nil {
+		a.rare = &rare{}
+	}
+	return a.rare
+}
+
+// own is what only some flows have.
+type own struct {
+	slice *slice // open slice of an alert of this flow
+	shed  bool   // it was left out for want of time: what was lost of it was not inspected for that
+}
+
+func (c *conn) more() *own {
+	if c.own == nil {
+		c.own = &own{}
+	}
+	return c.own
+}
+
+// slice returns the open slice of an alert of the flow, nil if there is none.
+func (c *conn) slice() *slice {
+	if c.own == nil {
+		return nil
+	}
+	return c.own.slice
+}
+
+// shed reports whether the flow was left out for want of time.
+func (c *conn) shed() bool { return c.own != nil && c.own.shed }
+
+// twin returns what the flow shares with another tap's, its app among it; nil: nothing.
+func (c *conn) twin() *twin {
+	if c.app == nil {
+		return nil
+	}
+	return c.app.twin
 }
 
 // skip notes that n bytes were not looked at, and why.
 func (a *app) skip(n int, why string) {
-	if a.why == "" {
-		a.why = why
+	if a.why == 0 {
+		a.why = codeOf(why)
 	}
 	a.skipped += uint64(n)
 }
 
-// tell reports whether code is told for the first time in this flow.
-func (a *app) tell(code string) bool {
-	if len(a.told) >= maxTold || slices.Contains(a.told, code) {
+// tell reports whether something is told for the first time in this flow.
+func (a *app) tell(name string) bool {
+	c := codeOf(name)
+	for i, have := range a.told {
+		switch have {
+		case c:
+			return false
+		case 0:
+			a.told[i] = c
+			return true
+		}
+	}
+	r := a.more()
+	if len(r.told) >= maxTold || slices.Contains(r.told, c) {
 		return false
 	}
-	a.told = append(a.told, code)
+	r.told = append(r.told, c)
 	return true
+}
+
+// found counts a finding of a rule.
+func (a *app) found(rule string) {
+	r := a.more()
+	for i := range r.counts {
+		if r.counts[i].rule == rule {
+			r.counts[i].n++
+			return
+		}
+	}
+	if len(r.counts) < maxCounted {
+		r.counts = append(r.counts, count{rule, 1})
+	}
 }
 
 // candidates are the protocols that a flow over carrier may be, as a bit set.

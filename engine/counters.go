@@ -12,7 +12,7 @@ type tapCounters struct {
 	noIP, undecoded                   uint64
 	messages, notes, malformed        uint64
 	hits, alerts, anomalies, heldBack uint64
-	panics                            uint64
+	panics, givenUp, givenUpBytes     uint64
 	twinBytes, twinsApart             uint64
 	shedFlows                         uint64
 }
@@ -29,6 +29,8 @@ type Counters struct {
 	ShedFlows                         uint64 // times that a flow was left out because its tap could not keep up
 	TwinBytes                         uint64 // of local conversations, that the other end's tap had inspected already
 	TwinsApart                        uint64 // local conversations of which both ends' taps did not show the same
+	GivenUp                           uint64 // flows whose inspection was given up for want of memory
+	GivenUpBytes                      uint64 // that came after it and were not understood
 	Undecodable                       uint64 // values with a coding that could not be undone
 	Shed                              uint64 // bytes that detection gave up on, for its budget
 	TooBig                            uint64 // frames too big to be kept among the recent ones: slices lack them
@@ -60,7 +62,7 @@ func (t *Tap) read() *Counters {
 	return &Counters{
 		Frames: c.frames, Bytes: c.bytes, NoIP: c.noIP, Undecoded: c.undecoded,
 		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
-		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics,
+		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics, GivenUp: c.givenUp, GivenUpBytes: c.givenUpBytes,
 		ShedFlows: c.shedFlows, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
 		Undecodable: t.env.Count.Undecodable + t.undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.fragments(), Last: t.now,
 		Oldest: t.recent.Oldest(),
@@ -108,6 +110,8 @@ func (c *Counters) Add(d *Counters) {
 	c.ShedFlows += d.ShedFlows
 	c.TwinBytes += d.TwinBytes
 	c.TwinsApart += d.TwinsApart
+	c.GivenUp += d.GivenUp
+	c.GivenUpBytes += d.GivenUpBytes
 	c.Undecodable += d.Undecodable
 	c.Shed += d.Shed
 	c.TooBig += d.TooBig

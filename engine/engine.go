@@ -26,9 +26,13 @@ type Config struct {
 	// Emit is given every event of those types. It is called from the packet path of any tap, so it must not block
 	// for long, and it owns the event.
 	Emit func(*alert.Event)
+	// Full, if set, is asked before an event is made that is no alert: true says that it would be dropped, and is counted.
+	Full func() bool
 	// Store keeps the packets of alerts, until Post after the alert; nil: nobody asked for them.
 	Store *pcapstore.Store
 	Post  time.Duration
+	// Budgets are what taps share; zero: DefaultBudgets of Flow.
+	Budgets Budgets
 	// Limiter holds back floods of equal alerts; nil: none is held back.
 	Limiter *alert.Limiter
 }
@@ -36,10 +40,12 @@ type Config struct {
 // Engine is what taps and lanes share. What may change while packets flow is immutable and swapped
 // whole: a lane loads it once per block.
 type Engine struct {
-	cfg   Config
-	rules atomic.Pointer[ruleset]
-	where atomic.Pointer[workload.Table]
-	twins *twins
+	cfg     Config
+	budgets Budgets
+	rules   atomic.Pointer[ruleset]
+	where   atomic.Pointer[workload.Table]
+	twins   *twins
+	trims   atomic.Uint64
 }
 
 // ruleset is one compiled set of rules, and the fields that it and the event writers ask for.
@@ -50,7 +56,11 @@ type ruleset struct {
 
 // New returns an Engine without rules.
 func New(cfg Config) *Engine {
-	e := &Engine{cfg: cfg, twins: newTwins(cfg.Dissect)}
+	e := &Engine{cfg: cfg, budgets: cfg.Budgets}
+	if e.budgets.Flows == nil {
+		e.budgets = DefaultBudgets(cfg.Flow)
+	}
+	e.twins = newTwins(cfg.Dissect, e.budgets.Inspect)
 	e.SetRules(nil)
 	return e
 }
@@ -75,6 +85,9 @@ func (e *Engine) SetRules(db *dlp.Database) {
 	e.rules.Store(&ruleset{db: db, wants: wants})
 }
 
+// Trim lets go of what taps and lanes keep for reuse, each when it works next.
+func (e *Engine) Trim() { e.trims.Add(1) }
+
 // SetWorkloads puts a new table of addresses and their workloads in force.
 func (e *Engine) SetWorkloads(t *workload.Table) { e.where.Store(t) }
 
@@ -85,6 +98,9 @@ func (e *Engine) recorded(event string) bool {
 }
 
 func (e *Engine) listens(typ string) bool { return e.cfg.Emit != nil && e.cfg.Events[typ] }
+
+// full reports whether nobody would see an event that is no alert: there is a flood of them.
+func (e *Engine) full() bool { return e.cfg.Full != nil && e.cfg.Full() }
 
 // asked reports whether events of a type are made: somebody listens, or an alert's packets are kept.
 func (e *Engine) asked(typ string) bool {

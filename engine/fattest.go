@@ -78,10 +78,10 @@ func (l *Lane) Shed(t *Tap, n, of int) (keys []wire.Key) {
 }
 
 func (l *Lane) leaveOut(fl *flow.Flow[conn]) {
-	if fl.S.shed {
+	if fl.S.shed() {
 		return
 	}
-	fl.S.shed = true
+	fl.S.more().shed = true
 	defer l.lockTwin()()
 	if l.a != nil {
 		l.a.skip(0, whyShed)

@@ -42,7 +42,7 @@ func TestShed(t *testing.T) {
 	if p.got["capture.shed"] != 2 {
 		t.Errorf("told again: %v", p.got)
 	}
-	if a := fl.S.app; a == nil || a.why != whyShed || a.skipped != 600*1400 {
+	if a := fl.S.app; a == nil || a.why.String() != whyShed || a.skipped != 600*1400 {
 		t.Errorf("not inspected: %s", fmt.Sprintf("%+v", a))
 	}
 }

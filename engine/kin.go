@@ -35,9 +35,9 @@ const (
 	kinPieces = 256 << 10 // bytes of the fragments that are kept; evidence lacks what is too old
 )
 
-// Sibling returns another tap of t's interface, for another of its rings; t is the first. recent is as in TapConfig. Frames of the new
+// Sibling returns another tap of t's interface, for another of its rings; t is the first. Frames of the new
 // ring must not come before all that is t's so far has been looked at. Any goroutine may call it.
-func (t *Tap) Sibling(recent int) *Tap {
+func (t *Tap) Sibling() *Tap {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.kin == nil {
@@ -57,9 +57,7 @@ func (t *Tap) Sibling(recent int) *Tap {
 		})
 		t.kin = k
 	}
-	cfg := t.cfg
-	cfg.Recent = recent
-	s := t.e.NewTap(cfg)
+	s := t.e.NewTap(t.cfg)
 	s.kin, s.defrag, s.younger = t.kin, t.defrag, true
 	return s
 }
@@ -120,6 +118,18 @@ func (l *Lane) defragment(t *Tap) (whole []byte, odd flow.FragAnomaly) {
 	return whole, odd
 }
 
+// expireFragments drops datagrams that have not become whole for long, and settles what they may take, which is the first tap's.
+func (t *Tap) expireFragments(now int64) {
+	if t.kin != nil {
+		t.kin.mu.Lock()
+		defer t.kin.mu.Unlock()
+	}
+	t.defrag.Tick(now)
+	if !t.younger {
+		t.shares.fragments.Settle()
+	}
+}
+
 // elsewhere is a frame of a block that belongs to another tap.
 type elsewhere struct {
 	tap   *Tap
@@ -161,6 +171,9 @@ func (l *Lane) catchUp(o *Tap, frames []wire.Frame) {
 			rest = append(rest, x)
 		} else {
 			l.index = x.index
+			if o.opens.short() || o.table.Short() {
+				l.makeRoom(o)
+			}
 			l.guest(o, &frames[x.index])
 		}
 	}

@@ -20,11 +20,15 @@ type Lane struct {
 	msg     dissect.Message
 	emit    func(*dissect.Message) // onMessage, stored once
 	apps    []*app                 // free list
+	works   []*work                // free list
 	records []*record              // free list
-	idle    bool                   // a tick, not a packet, is being served
-	left    []flow.Chunk           // chunks that are still to be looked at, with the present one
-	closing bool                   // the flow that is being worked on is ending
-	tail    [2][]byte              // of it: what is held between its last chunks
+	scratch dissect.Scratch
+	trims   uint64       // Engine.trims when all this was let go of
+	idle    bool         // a tick, not a packet, is being served
+	left    []flow.Chunk // chunks that are still to be looked at, with the present one
+	foreign bool         // the flow that is being worked on is another tap's: its packets are not at hand
+	closing bool         // the flow that is being worked on is ending
+	tail    [2][]byte    // of it: what is held between its last chunks
 
 	// what is being worked on, for onMessage
 	t        *Tap
@@ -66,10 +70,31 @@ func (l *Lane) attach(t *Tap) {
 	if r != l.rules {
 		l.useRules(r)
 	}
-	t.env.Want = r.wants
+	t.env.Want, t.env.Scratch = r.wants, &l.scratch
+	if n := l.e.trims.Load(); n != l.trims || n != t.trims {
+		l.trim(t, n)
+	}
 }
 
-func (l *Lane) detach(t *Tap) { l.t, t.lane, l.fl, l.a, l.idle = nil, nil, nil, nil, false }
+// trim lets go of what l and t keep for reuse.
+func (l *Lane) trim(t *Tap, n uint64) {
+	if n != l.trims {
+		l.trims = n
+		l.apps, l.works, l.records, l.hits = nil, nil, nil, nil
+		l.scratch.Trim()
+		if l.scan != nil {
+			l.scan.Trim()
+		}
+	}
+	if n != t.trims {
+		t.trims = n
+		t.table.Trim()
+	}
+}
+
+func (l *Lane) detach(t *Tap) {
+	l.t, t.lane, t.env.Scratch, l.fl, l.a, l.idle = nil, nil, nil, nil, nil, false
+}
 
 // useRules switches the scanner. It cannot fail for want of anything but C memory; then the lane goes on with the
 // rules it had, and says so.
@@ -119,11 +144,12 @@ func (l *Lane) expire(t *Tap, now int64) {
 	defer l.survive()
 	l.fl, l.a = nil, nil
 	t.table.Tick(now)
-	if t.kin != nil {
-		t.kin.mu.Lock()
-		defer t.kin.mu.Unlock()
+	t.expireFragments(now)
+	l.sweep(&t.opens, sweepBlock, warm)
+	t.settle()
+	if t.opens.short() || t.table.Short() {
+		l.makeRoom(t)
 	}
-	t.defrag.Tick(now)
 }
 
 // run takes frames from an index on through the pipeline, and returns where to go on: behind one that caused a panic.
@@ -135,6 +161,9 @@ func (l *Lane) run(t *Tap, frames []wire.Frame, from int) (next int) {
 		}
 	}()
 	for l.index = from; l.index < len(frames); l.index++ {
+		if t.opens.short() || t.table.Short() {
+			l.makeRoom(t)
+		}
 		l.Packet(t, &frames[l.index])
 	}
 	return len(frames)

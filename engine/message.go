@@ -9,8 +9,8 @@ import (
 func (l *Lane) onMessage(m *dissect.Message) {
 	a := l.a
 	m.ID += a.idBase // restored below: the message is the dissector's
-	m.Tx += a.idBase
-	a.lastID = max(a.lastID, m.ID, m.Tx)
+	m.Tx += a.txBase
+	a.lastID, a.lastTx = max(a.lastID, m.ID), max(a.lastTx, m.Tx)
 	l.t.count.messages++
 	l.record(m)
 	l.inspect(m)
@@ -27,7 +27,7 @@ func (l *Lane) onMessage(m *dissect.Message) {
 		l.endRecord(m.Tx)
 	}
 	m.ID -= a.idBase
-	m.Tx -= a.idBase
+	m.Tx -= a.txBase
 }
 
 // endRecord tells what was written down of an exchange, all of which has been seen.
@@ -83,11 +83,8 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 	for i := range hits {
 		h := &hits[i]
 		l.t.count.hits++
-		if a.counts == nil {
-			a.counts = make(map[string]int, 2)
-		}
-		if _, ok := a.counts[h.Rule.ID]; (ok || len(a.counts) < maxCounted) && !h.Grown {
-			a.counts[h.Rule.ID]++
+		if !h.Grown {
+			a.found(h.Rule.ID)
 		}
 		if m == nil { // found at the end of all: nothing of the value is shown
 			for _, r := range a.records {

@@ -42,6 +42,9 @@ func (l *Lane) panicked(r any) {
 		l.t.tellOnce("engine", "engine.panic", "an internal error was survived; please report it")
 		return
 	}
+	if a.work == nil {
+		a.work = &work{}
+	}
 	if d := a.d; d != nil {
 		a.d = nil
 		for dir := range wire.Dir(2) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weir/alert"
+	"weir/budget"
 	"weir/dissect"
 	"weir/dlp"
 	"weir/flow"
@@ -45,11 +46,16 @@ func keptTalk(t *testing.T, recent int) (*talk, *pcapstore.Store) {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	e := New(Config{Flow: flow.DefaultLimits, Checksum: flow.ChecksumIgnore, Dissect: dissect.DefaultLimits, Store: store, Post: time.Hour,
+	budgets := DefaultBudgets(flow.DefaultLimits)
+	budgets.Recent, budgets.RecentMost = budget.New(int64(recent)), int64(recent)
+	e := New(Config{Budgets: budgets, Flow: flow.DefaultLimits, Checksum: flow.ChecksumIgnore, Dissect: dissect.DefaultLimits, Store: store, Post: time.Hour,
 		Events: map[string]bool{"alert": true}, Emit: func(*alert.Event) {}})
 	e.SetRules(db)
-	k := &talk{lane: e.NewLane(), tap: e.NewTap(TapConfig{Recent: recent}), seq: [2]uint32{1000, 2000}, now: 1e18}
+	k := &talk{lane: e.NewLane(), tap: e.NewTap(TapConfig{}), seq: [2]uint32{1000, 2000}, now: 1e18}
 	t.Cleanup(k.lane.Free)
+	if recent > 0 {
+		k.tap.resizeRecent(int64(recent))
+	}
 	k.say(wire.ToServer, 0x02, "")
 	k.seq[wire.ToServer]++
 	k.say(wire.ToClient, 0x12, "")

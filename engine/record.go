@@ -92,7 +92,9 @@ func (l *Lane) recordOf(m *dissect.Message) *record {
 
 func (l *Lane) dropRecord(i int) {
 	a := l.a
-	l.records = append(l.records, a.records[i])
+	if len(l.records) < maxFree {
+		l.records = append(l.records, a.records[i])
+	}
 	a.records = slices.Delete(a.records, i, i+1)
 }
 

@@ -26,13 +26,13 @@ const maxOpenSlices = 128
 // is added with its comment once all of it has been looked at.
 func (l *Lane) openSlice(ev *alert.Event, comment string) {
 	t, store := l.t, l.e.cfg.Store
-	if store == nil || l.fl == nil {
+	if store == nil || l.fl == nil || l.foreign {
 		return
 	}
 	if !l.idle {
 		l.comments = append(l.comments, comment)
 	}
-	if s := l.fl.S.slice; s != nil {
+	if s := l.fl.S.slice(); s != nil {
 		s.deadline = t.now + l.e.cfg.Post.Nanoseconds()
 		s.out.Also("", ev.Weir.Rule)
 		ev.Weir.Slice, ev.Weir.CaptureFile = s.out.ID(), s.out.Path()
@@ -56,7 +56,7 @@ func (l *Lane) openSlice(ev *alert.Event, comment string) {
 	}
 	s := &slice{out: out, fl: l.fl, deadline: t.now + l.e.cfg.Post.Nanoseconds(), drops: t.drops()}
 	t.recent.Flow(l.fl.ID, func(f *wire.Frame) { t.add(s, f, "") })
-	l.fl.S.slice = s
+	l.fl.S.more().slice = s
 	t.slices = append(t.slices, s)
 	t.due = min(t.due, s.deadline)
 	ev.Weir.Slice, ev.Weir.CaptureFile = out.ID(), out.Path()
@@ -103,7 +103,7 @@ func (t *Tap) keepPacket(l *Lane, f *wire.Frame, tag uint64) {
 	if t.e.cfg.Store == nil {
 		return
 	}
-	if s := l.fl.S.slice; s != nil {
+	if s := l.fl.S.slice(); s != nil {
 		if tag != 0 {
 			t.recent.Flow(tag, func(f *wire.Frame) { t.add(s, f, "") })
 		}
@@ -137,7 +137,7 @@ func (t *Tap) endSlice(s *slice) {
 	if err := s.out.Close(); err != nil {
 		t.tellOnce("engine", "evidence.lost", "a slice could not be finished: "+err.Error())
 	}
-	s.fl.S.slice = nil
+	s.fl.S.own.slice = nil
 	if i := slices.Index(t.slices, s); i >= 0 {
 		t.slices = slices.Delete(t.slices, i, i+1)
 	}
@@ -145,7 +145,7 @@ func (t *Tap) endSlice(s *slice) {
 
 // flowClosed ends the slice of a flow that is over.
 func (t *Tap) flowClosed(fl *flow.Flow[conn]) {
-	if s := fl.S.slice; s != nil {
+	if s := fl.S.slice(); s != nil {
 		t.endSlice(s)
 	}
 }

@@ -14,18 +14,15 @@ import (
 type TapConfig struct {
 	// Interfaces returns the source's interfaces; wire.Frame.Iface indexes them. It may grow.
 	Interfaces func() []capture.Interface
-	Recent     int           // bytes of recent packets kept; 0: none
-	Flows      int           // flows at most; 0: as the Engine's configuration says
-	Held       int           // bytes that flows and fragments may hold at most; 0: as the Engine's configuration says
 	Drops      func() uint64 // frames that the source lost so far; nil: it cannot tell
 	// Number says that frames are numbered from 1, as events of a file are.
 	Number bool
 }
 
-// Tap is one interface's source and all that is known from it: flows, fragments, recent packets. One goroutine owns it
-// for life; only Counters and Packets may be called by others.
+// Tap is one interface's source and all that is known from it: flows, fragments, recent packets. One goroutine at a time
+// owns it, the one that holds mu; Counters and Packets may be called by any.
 type Tap struct {
-	mu     sync.Mutex // held for a block or a tick, never per packet; for Packets
+	mu     sync.Mutex // held for a block or a tick, never per packet
 	e      *Engine
 	cfg    TapConfig
 	table  *flow.Table[conn]
@@ -35,6 +32,14 @@ type Tap struct {
 	slices []*slice // open
 	due    int64    // ns: no open slice ends before; a slice may have been prolonged since
 	lane   *Lane    // that serves it now; for what flows say when they end
+
+	shares shares
+	opens  opens
+	trims  uint64
+
+	givenUpAt   int64 // ns: when it was told last that flows were given up
+	givenUpTold uint64
+
 	frames uint64
 	now    int64
 	told   map[string]uint64 // oddities that belong to no flow: count, for the first of each kind is an event
@@ -55,26 +60,15 @@ type Tap struct {
 // NewTap returns a Tap of e.
 func (e *Engine) NewTap(cfg TapConfig) *Tap {
 	limits := e.cfg.Flow
-	if cfg.Flows > 0 {
-		limits.Flows = cfg.Flows
-	}
-	if cfg.Held > 0 {
-		limits.Fragments = min(limits.Fragments, cfg.Held/4)
-		limits.HeldPerTable = cfg.Held - limits.Fragments
-		limits.HeldPerFlow = min(limits.HeldPerFlow, limits.HeldPerTable/2)
-	}
 	t := &Tap{
 		e:      e,
 		cfg:    cfg,
 		table:  flow.New[conn](limits, e.cfg.Overlap, e.cfg.Checksum),
 		defrag: flow.NewDefrag(limits.Fragments, e.cfg.Overlap),
-		env:    dissect.Env{Limits: e.cfg.Dissect},
 		told:   make(map[string]uint64),
 	}
-	if cfg.Recent > 0 && e.cfg.Store != nil {
-		t.recent = pcapstore.NewRecent(cfg.Recent)
-	}
 	t.table.OnEnd(t.ended)
+	e.budgets.take(t)
 	return t
 }
 
@@ -104,6 +98,9 @@ func (l *Lane) Tick(t *Tap, now int64) {
 	l.idle = true
 	defer l.detach(t)
 	t.now = max(t.now, now)
+	t.table.Trim()
+	l.sweep(&t.opens, sweepTick, 0)
+	l.e.twins.quiet(l)
 	l.expire(t, now)
 	defer l.survive()
 	t.expireSlices(now)
@@ -125,4 +122,6 @@ func (l *Lane) Close(t *Tap) {
 	l.closeFlows(t)
 	t.expireSlices(1<<63 - 1)
 	t.shown.Store(t.read())
+	t.shares.close()
+	t.opens.bytes.Close()
 }

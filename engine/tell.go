@@ -45,8 +45,8 @@ func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 		b = netip.AddrPortFrom(b.Addr(), code)
 	}
 	ev.Src, ev.Dst, ev.Proto, ev.FlowID = a, b, k.Proto, fl.ID
-	if fl.S.twin != nil {
-		ev.FlowID = fl.S.twin.id
+	if tw := fl.S.twin(); tw != nil {
+		ev.FlowID = tw.id
 	}
 	ev.Weir.Src, ev.Weir.Dst = wa, wb
 	ev.CommunityID = wire.CommunityID(k, 0)
@@ -116,7 +116,9 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 		Field: h.Field, Excerpt: h.Excerpt, Count: h.Count, Distinct: h.Distinct,
 		Confidence: int(h.Confidence), Fingerprint: h.Fingerprint,
 	}}
-	ev.Weir.Gaps = l.fl.Dirs[0].Lost + l.fl.Dirs[1].Lost
+	if !l.foreign {
+		ev.Weir.Gaps = l.fl.Dirs[0].Lost + l.fl.Dirs[1].Lost
+	}
 	if m != nil {
 		ev.TxID = m.Tx &^ rawID
 		if rec := l.a.find(m.Tx); rec != nil {
@@ -206,7 +208,7 @@ var needsAll = map[string]bool{"http.unexpected_data": true, "http.answer_withou
 // anomaly tells an oddity of the present flow.
 func (l *Lane) anomaly(typ, code, detail string) {
 	l.t.count.anomalies++
-	if !l.e.listens("anomaly") {
+	if !l.e.listens("anomaly") || typ != "engine" && l.e.full() {
 		return
 	}
 	ev := l.event("anomaly")
@@ -221,7 +223,7 @@ var layerOf = map[string]string{"decode": "l2-l4", "stream": "l4", "applayer": "
 func (l *Lane) flowOddities(fl *flow.Flow[conn]) {
 	fresh := fl.Fresh
 	fl.Fresh = 0
-	if tw := fl.S.twin; tw != nil {
+	if tw := fl.S.twin(); tw != nil {
 		defer tw.home.lock(l)()
 		fresh, tw.told = fresh&^tw.told, tw.told|fresh
 	}
@@ -303,14 +305,14 @@ func (t *Tap) ended(fl *flow.Flow[conn], last []flow.Chunk, why flow.Reason) {
 	if fl.Fresh != 0 {
 		l.flowOddities(fl)
 	}
-	if tw := fl.S.twin; tw != nil {
+	if tw := fl.S.twin(); tw != nil {
 		l.endTwin(tw, fl, why)
 	} else {
 		l.endFlow(fl, why)
 		l.freeApp(fl.S.app)
 	}
-	fl.S.app, fl.S.twin = nil, nil
 	t.flowClosed(fl)
+	fl.S = conn{}
 	l.fl, l.a, l.idle, l.closing, l.comments = keepFl, keepA, keepIdle, keepClosing, keepComments
 }
 
@@ -323,7 +325,7 @@ func (l *Lane) finishChunks(last []flow.Chunk) {
 
 // endFlow ends all that is open for a flow, and tells its event.
 func (l *Lane) endFlow(fl *flow.Flow[conn], why flow.Reason) {
-	if a := fl.S.app; a != nil {
+	if a := fl.S.app; a != nil && a.work != nil { // else nothing is open
 		l.finishApp(a)
 	}
 	l.tellFlow(fl, why)
@@ -349,27 +351,14 @@ func (l *Lane) finishBytes(a *app) {
 	}
 }
 
-// freeApp keeps the layer-7 state of a flow that is over for the next one.
-func (l *Lane) freeApp(a *app) {
-	if a == nil {
-		return
-	}
-	a.reset()
-	if len(l.apps) < maxFree {
-		l.apps = append(l.apps, a)
-	}
-}
-
 func (l *Lane) finishScan(a *app) {
 	defer l.survive()
 	l.scanEnd(a)
 }
 
-const maxFree = 4096 // closed flows' layer-7 states kept for reuse by a lane
-
 // tellRecord writes the event of an exchange.
 func (l *Lane) tellRecord(r *record) {
-	if !l.e.listens(r.proto.EventType()) || len(r.items) == 0 {
+	if !l.e.listens(r.proto.EventType()) || len(r.items) == 0 || l.e.full() {
 		return
 	}
 	ev := l.event(r.proto.EventType())
@@ -388,7 +377,7 @@ var flowReasons = [...]string{flow.Ended: "shutdown", flow.Idle: "timeout", flow
 
 // tellFlow writes the event of a flow that is over.
 func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
-	if !l.e.listens("flow") {
+	if !l.e.listens("flow") || l.e.full() {
 		return
 	}
 	s, c := &fl.Dirs[wire.ToServer], &fl.Dirs[wire.ToClient]
@@ -404,14 +393,14 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 	ev.Weir.Gaps = s.Lost + c.Lost
 	if a := fl.S.app; a != nil {
 		ev.Flow.Alerted, ev.Flow.TxCount = a.alerted, a.txs
-		if len(a.counts) > 0 {
-			ev.Weir.Counts = make(map[string]int, len(a.counts))
-			for k, v := range a.counts {
-				ev.Weir.Counts[k] = v
+		if a.rare != nil && len(a.rare.counts) > 0 {
+			ev.Weir.Counts = make(map[string]int, len(a.rare.counts))
+			for _, c := range a.rare.counts {
+				ev.Weir.Counts[c.rule] = c.n
 			}
 		}
-		if a.why != "" {
-			ev.Weir.Uninspected = &alert.Uninspected{Reason: a.why, Bytes: a.skipped}
+		if a.why != 0 {
+			ev.Weir.Uninspected = &alert.Uninspected{Reason: a.why.String(), Bytes: a.skipped}
 		}
 		if ev.AppProto == "" {
 			ev.AppProto = "failed"

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"weir/budget"
 	"weir/dissect"
 	"weir/flow"
 	"weir/wire"
@@ -36,17 +37,21 @@ type twin struct {
 	keptLen [2]int
 }
 
-// twinHome is what the twins whose keys fall on it have in common: what their dissectors share.
+// twinHome is what the twins whose keys fall on it have in common: what their dissectors share, and what may be open in them.
 type twinHome struct {
-	mu  sync.Mutex
-	env dissect.Env
+	mu    sync.Mutex
+	env   dissect.Env
+	opens opens
+
+	settled int64 // ns: when the share of opens was settled last
 }
 
 // lock makes the home l's own; unlock gives it back.
 func (h *twinHome) lock(l *Lane) (unlock func()) {
 	h.mu.Lock()
-	h.env.Want = l.t.env.Want
+	h.env.Want, h.env.Scratch = l.t.env.Want, &l.scratch
 	return func() {
+		h.env.Scratch = nil
 		l.t.undecodable += h.env.Count.Undecodable
 		h.env.Count = dissect.Counters{}
 		h.mu.Unlock()
@@ -77,13 +82,15 @@ type twinPiece struct {
 
 // ours
 const (
-	twinWait      = 2e9      // ns that a tap is waited for; then it is taken not to see the conversation
-	twinBehind    = 1 << 16  // pieces of a direction that a tap may be behind; then it inspects by itself
-	twinMost      = 1 << 20  // pieces of all twins together, 16 bytes each; then no tap may be behind
-	twinDatagrams = 256      // datagrams of a direction that a tap may be behind; older ones are taken to be lost
-	twinShards    = 1 << 6   // of the registry
-	twinHomes     = 4        // for each processor, so that lanes seldom wait for each other
-	twinKept      = 32 << 20 // bytes of unfinished messages of all twins; then they are inspected raw
+	twinWait      = 2e9     // ns that a tap is waited for; then it is taken not to see the conversation
+	twinBehind    = 1 << 16 // pieces of a direction that a tap may be behind; then it inspects by itself
+	twinMost      = 1 << 20 // pieces of all twins together, 16 bytes each; then no tap may be behind
+	twinDatagrams = 256     // datagrams of a direction that a tap may be behind; older ones are taken to be lost
+	twinShards    = 1 << 6  // of the registry
+	twinHomes     = 4       // for each processor, so that lanes seldom wait for each other
+	twinKeptFree  = 512     // bytes of the least room for an unfinished message
+	twinPart      = 64      // of what may be open, the pieces are this part at most
+	twinPieceSize = 16      // bytes
 )
 
 // twins finds the twin that another tap has begun. Only those that wait for their second tap are in it.
@@ -95,13 +102,31 @@ type twins struct {
 	}
 	homes  []twinHome
 	pieces atomic.Int64 // written down
-	kept   atomic.Int64 // bytes
+	most   int64        // of them
+	turn   atomic.Uint32
 }
 
-func newTwins(limits dissect.Limits) *twins {
+// quiet lets go of what one home after the other keeps for no reason, now that a tap has nothing else to do.
+func (x *twins) quiet(l *Lane) {
+	h := &x.homes[int(x.turn.Add(1))%len(x.homes)]
+	if !h.mu.TryLock() {
+		return
+	}
+	defer h.mu.Unlock()
+	defer l.survive()
+	h.env.Scratch = &l.scratch
+	l.sweep(&h.opens, sweepTick, 0)
+	h.opens.bytes.Settle()
+	h.env.Scratch = nil
+}
+
+func newTwins(limits dissect.Limits, open *budget.Budget) *twins {
 	t := &twins{seed: maphash.MakeSeed(), homes: make([]twinHome, twinHomes*runtime.GOMAXPROCS(0))}
+	t.most = min(twinMost, open.Total()/twinPart/twinPieceSize)
 	for i := range t.homes {
-		t.homes[i].env.Limits = limits
+		h := &t.homes[i]
+		h.opens.share(open)
+		h.env.Limits, h.env.Share = limits, h.opens.bytes
 	}
 	for i := range t.shards {
 		t.shards[i].at = map[wire.Key]*twin{}
@@ -120,7 +145,7 @@ func (x *twins) meet(t *Tap, fl *flow.Flow[conn], fresh func() *app) *twin {
 		return tw
 	}
 	tw := &twin{home: &x.homes[hash/twinShards%uint64(len(x.homes))], key: fl.Key, id: fl.ID, app: fresh(), aFirst: fl.AInitiates, since: t.now}
-	tw.fl[0], tw.tap[0] = fl, t
+	tw.fl[0], tw.tap[0], tw.app.twin = fl, t, tw
 	s.at[fl.Key] = tw
 	return tw
 }
@@ -242,7 +267,7 @@ func (x *twins) write(tw *twin, side int8, c *flow.Chunk, now int64) {
 		return
 	}
 	b := &tw.dirs[c.Dir].brought[side]
-	if !tw.met && now-tw.since > twinWait || len(b.left()) >= twinBehind || x.pieces.Load() >= twinMost {
+	if !tw.met && now-tw.since > twinWait || len(b.left()) >= twinBehind || x.pieces.Load() >= x.most {
 		tw.apart = true // whoever comes behind finds nothing to follow
 		if !tw.met {
 			x.clear(tw)
@@ -275,15 +300,6 @@ func (x *twins) leave(tw *twin, fl *flow.Flow[conn], why flow.Reason) (over bool
 	return over
 }
 
-// free drops all that a twin holds which both taps have left.
-func (x *twins) free(tw *twin) {
-	x.clear(tw)
-	for dir := range tw.kept {
-		x.kept.Add(-int64(cap(tw.kept[dir])))
-		tw.kept[dir], tw.keptLen[dir] = nil, 0
-	}
-}
-
 // trails reports whether the other tap has brought bytes that this one has not.
 func (tw *twin) trails(side int8) bool {
 	for i := range tw.dirs {
@@ -305,13 +321,12 @@ func (x *twins) clear(tw *twin) {
 	}
 }
 
-// keep holds bytes for the next chunk of dir, as flow.Table does for a flow by itself.
-func (x *twins) keep(tw *twin, dir wire.Dir, rest []byte) bool {
+// keep holds bytes for the next chunk of dir, as flow.Table does for a flow by itself. They are counted with what is open.
+func (tw *twin) keep(dir wire.Dir, rest []byte) bool {
 	b := tw.kept[dir]
 	if len(rest) > cap(b) {
-		size := max(2*len(rest), 512)
-		if x.kept.Add(int64(size-cap(b))) > twinKept {
-			x.kept.Add(int64(cap(b) - size))
+		size := max(2*len(rest), twinKeptFree)
+		if !tw.home.opens.bytes.Fits(int64(size - cap(b))) {
 			return false
 		}
 		b = make([]byte, 0, size)
@@ -323,7 +338,7 @@ func (x *twins) keep(tw *twin, dir wire.Dir, rest []byte) bool {
 }
 
 // join returns what is held of dir, followed by data; nothing is held any more then.
-func (x *twins) joinKept(tw *twin, dir wire.Dir, data []byte) []byte {
+func (tw *twin) joinKept(dir wire.Dir, data []byte) []byte {
 	n := tw.keptLen[dir]
 	if n == 0 {
 		return data
@@ -337,6 +352,21 @@ func (x *twins) joinKept(tw *twin, dir wire.Dir, data []byte) []byte {
 	return b
 }
 
+// size returns the bytes that are open in tw beside its app's.
+func (tw *twin) size() int { return cap(tw.kept[0]) + cap(tw.kept[1]) }
+
+// rest lets go of what is needed only while something is open.
+func (tw *twin) rest() {
+	tw.kept, tw.keptLen = [2][]byte{}, [2]int{}
+	for i := range tw.dirs {
+		for k := range tw.dirs[i].brought {
+			if b := &tw.dirs[i].brought[k]; len(b.left()) == 0 {
+				*b = brought{}
+			}
+		}
+	}
+}
+
 // begin gives a flow that carries its first bytes what layer 7 needs: its own, or what it has in common with the other
 // tap that sees the same conversation.
 func (l *Lane) begin(fl *flow.Flow[conn]) {
@@ -344,8 +374,7 @@ func (l *Lane) begin(fl *flow.Flow[conn]) {
 		fl.S.app = l.newApp()
 		return
 	}
-	fl.S.twin = l.e.twins.meet(l.t, fl, l.newApp)
-	fl.S.app = fl.S.twin.app
+	fl.S.app = l.e.twins.meet(l.t, fl, l.newApp).app
 }
 
 // local reports whether both ends were workloads at a time, so that two taps see what they say to each other.
@@ -361,7 +390,7 @@ func (e *Engine) local(k *wire.Key, at int64) bool {
 // twinChunk deals with a chunk of a conversation that two taps see. A panic costs the conversation its inspection.
 func (l *Lane) twinChunk(tw *twin, c *flow.Chunk) {
 	l.twinTake(tw, c)
-	if l.fl.S.twin == nil { // it went apart
+	if l.fl.S.twin() == nil { // it went apart
 		l.e.twins.forget(tw)
 	}
 }
@@ -369,6 +398,13 @@ func (l *Lane) twinChunk(tw *twin, c *flow.Chunk) {
 func (l *Lane) twinTake(tw *twin, c *flow.Chunk) {
 	defer tw.home.lock(l)()
 	defer l.survive()
+	if h := tw.home; l.t.now-h.settled > moveAfter {
+		h.settled = l.t.now
+		h.opens.bytes.Settle()
+	}
+	if tw.home.opens.short() {
+		l.makeRoomAmongTwins(tw.home)
+	}
 	l.a = tw.app
 	switch l.e.twins.stand(tw, tw.side(l.fl), c, l.t.now) {
 	case ahead:
@@ -379,6 +415,7 @@ func (l *Lane) twinTake(tw *twin, c *flow.Chunk) {
 		l.goApart(tw)
 		l.take(c)
 	}
+	l.settle(l.a)
 }
 
 // goApart takes the present flow out of tw, whose lock is held: from here on its bytes are inspected by themselves.
@@ -391,13 +428,15 @@ func (l *Lane) goApart(tw *twin) {
 	if tw.fl[0] == nil && tw.fl[1] == nil {
 		if !tw.done { // the other tap left before it saw all
 			tw.done = true
-			l.finishApp(tw.app)
+			if tw.app.work != nil {
+				l.finishApp(tw.app)
+			}
 		}
-		x.free(tw)
+		l.freeApp(tw.app)
 	}
 	a := l.newApp()
 	a.at = [2]place{unknown, unknown}
-	fl.S.twin, fl.S.app, l.a = nil, a, a
+	fl.S.app, l.a = a, a
 }
 
 // endTwin ends a flow that belongs to tw.
@@ -408,23 +447,23 @@ func (l *Lane) endTwin(tw *twin, fl *flow.Flow[conn], why flow.Reason) {
 		l.endFlow(fl, why)
 	}
 	if tw.fl[0] == nil && tw.fl[1] == nil {
+		l.e.twins.clear(tw)
 		l.freeApp(tw.app)
-		l.e.twins.free(tw)
 	}
 }
 
 // lockTwin locks what the present flow shares with another tap, and returns how to unlock it.
 func (l *Lane) lockTwin() (unlock func()) {
-	if l.fl == nil || l.fl.S.twin == nil {
+	if l.fl == nil || l.fl.S.twin() == nil {
 		return func() {}
 	}
-	return l.fl.S.twin.home.lock(l)
+	return l.fl.S.twin().home.lock(l)
 }
 
 // env is what the present flow's dissectors share.
 func (l *Lane) env() *dissect.Env {
-	if l.fl != nil && l.fl.S.twin != nil {
-		return &l.fl.S.twin.home.env
+	if l.fl != nil && l.fl.S.twin() != nil {
+		return &l.fl.S.twin().home.env
 	}
 	return &l.t.env
 }

@@ -163,8 +163,10 @@ func (p *pair) want(t *testing.T, what string, want map[string]int) {
 	if n := p.e.twins.pieces.Load(); n != 0 {
 		t.Errorf("%s: %d pieces are still written down", what, n)
 	}
-	if n := p.e.twins.kept.Load(); n != 0 {
-		t.Errorf("%s: %d bytes are still kept", what, n)
+	for i := range p.e.twins.homes {
+		if o := &p.e.twins.homes[i].opens; o.bytes.Used() != 0 || o.oldest != nil {
+			t.Errorf("%s: %d bytes are still open", what, o.bytes.Used())
+		}
 	}
 	for i := range p.e.twins.shards {
 		if n := len(p.e.twins.shards[i].at); n > 0 {

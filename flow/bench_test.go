@@ -11,14 +11,14 @@ import (
 
 // streams are flows that send in order for ever. They share one packet, so that what is measured is the table's memory.
 type streams struct {
-	table *Table[[64]byte]
+	table *Table[[16]byte]
 	p, q  wire.Packet // to the server, and its ACK
 	seq   []wire.Seq
 	frame wire.Frame
 }
 
 func newStreams(n int) *streams {
-	s := &streams{table: New[[64]byte](DefaultLimits, Linux, ChecksumAuto), seq: make([]wire.Seq, n), frame: wire.Frame{Len: 1514}}
+	s := &streams{table: New[[16]byte](DefaultLimits, Linux, ChecksumAuto), seq: make([]wire.Seq, n), frame: wire.Frame{Len: 1514}}
 	s.p = wire.Packet{IP: 4, FromA: true, Frame: &s.frame, Key: wire.Key{BPort: 80, Proto: wire.ProtoTCP}}
 	s.p.Key.A[15], s.p.Key.B[15] = 1, 2
 	s.p.TCP = wire.TCP{Flags: wire.SYN, Window: 65535, HasWScale: true, WScale: 14, HasTS: true}
@@ -123,7 +123,7 @@ func TestMillionFlows(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	table := New[[64]byte](DefaultLimits, Linux, ChecksumIgnore)
+	table := New[[16]byte](DefaultLimits, Linux, ChecksumIgnore)
 	frame := &wire.Frame{}
 	for i := range 1_000_000 {
 		table.Push(udp(i, frame, nil))

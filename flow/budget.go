@@ -35,7 +35,7 @@ func (h *hold) doubted() int {
 
 // over reports whether more is held than the limits allow. The hole before the first piece counts, too.
 func (c *core) over(f *Info, h *hold) bool {
-	return f.x.held > c.limits.HeldPerFlow || c.pool.held > c.limits.HeldPerTable || (h.holes >= c.limits.Holes || len(h.pieces)-h.head > maxPieces) && h.head < len(h.pieces)
+	return f.x.held > c.limits.HeldPerFlow || !c.pool.fits(0) || (h.holes >= c.limits.Holes || len(h.pieces)-h.head > maxPieces) && h.head < len(h.pieces)
 }
 
 func (c *core) overBudget(f *Info) { f.note(BudgetReached) }

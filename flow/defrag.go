@@ -1,6 +1,9 @@
 package flow
 
-import "weir/wire"
+import (
+	"weir/budget"
+	"weir/wire"
+)
 
 // FragAnomaly is a set of oddities of IP fragments.
 type FragAnomaly uint16
@@ -56,7 +59,8 @@ type DefragCounters struct {
 type Defrag struct {
 	Counters DefragCounters
 
-	limit     int // bytes
+	limit     int           // bytes
+	share     *budget.Share // of bytes, beside limit
 	policy    Overlap
 	held      int // bytes
 	datagrams map[fragKey]*datagram
@@ -80,8 +84,12 @@ type fragKey struct {
 
 // NewDefrag returns a Defrag that holds limitBytes at most, but always one datagram's worth while it works on it.
 func NewDefrag(limitBytes int, overlap Overlap) *Defrag {
-	return &Defrag{limit: limitBytes, policy: overlap, datagrams: map[fragKey]*datagram{}}
+	return &Defrag{limit: limitBytes, share: budget.Alone(int64(limitBytes)), policy: overlap, datagrams: map[fragKey]*datagram{}}
 }
+
+// Within makes d share a budget of bytes with others, beside its own limit. It is called before the first Push; the share remains its
+// owner's to close.
+func (d *Defrag) Within(share *budget.Share) { d.share = share }
 
 // Held returns the bytes held now for incomplete datagrams.
 func (d *Defrag) Held() int { return d.held }
@@ -125,6 +133,10 @@ func (d *Defrag) Push(p *wire.Packet) (whole []byte, told FragAnomaly) {
 
 // Tick drops what is older than FragmentAge at now, in ns since the epoch. Push does so itself.
 func (d *Defrag) Tick(now int64) {
+	for d.oldest != nil && d.share.Over() {
+		d.drop(d.oldest)
+		d.Counters.Dropped++
+	}
 	for d.oldest != nil && now-d.oldest.born > int64(FragmentAge) {
 		d.drop(d.oldest)
 		d.Counters.Expired++
@@ -240,7 +252,7 @@ func (d *Defrag) settle(g *datagram) FragAnomaly {
 		d.Counters.Dropped++
 		told = FragBudget
 	}
-	for d.held > d.limit && d.oldest != nil {
+	for d.oldest != nil && (d.held > d.limit || d.share.Over()) {
 		d.drop(d.oldest)
 		d.Counters.Dropped++
 		told = FragBudget
@@ -251,6 +263,7 @@ func (d *Defrag) settle(g *datagram) FragAnomaly {
 func (d *Defrag) charge(g *datagram) {
 	cost := g.size() + datagramCost
 	d.held += cost - g.cost
+	d.share.Use(int64(cost - g.cost))
 	g.cost = cost
 }
 
@@ -268,6 +281,7 @@ func (d *Defrag) drop(g *datagram) {
 		d.newest = g.older
 	}
 	d.held -= g.cost
+	d.share.Use(int64(-g.cost))
 	g.older, g.newer = nil, nil
 	if len(d.spare) < maxSpare && g.size() <= maxSpareBytes {
 		g.reset()

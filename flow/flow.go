@@ -35,7 +35,7 @@ const (
 
 // Limits bound a Table. At a limit the stated thing happens, and is counted.
 type Limits struct {
-	Flows        int // flows in the table; the flow idle longest is evicted
+	Flows        int // flows in the table; then one is evicted, see Evicted
 	HeldPerFlow  int // bytes held for one flow, out of order or unfinished, with what it costs to hold them; then the oldest hole is told as a gap
 	HeldPerTable int // bytes held in all; then holes are told as gaps at once
 	Holes        int // holes per direction; then the oldest is told as a gap
@@ -56,8 +56,7 @@ const (
 	IdleTCP     = 30 * time.Minute // established; evicted earlier only under pressure
 	IdleOpening = 60 * time.Second // no answer to SYN yet
 	IdleClosing = 10 * time.Second // both FINs or a valid RST seen; late segments still belong to it
-	IdleUDP     = 60 * time.Second
-	IdleOther   = 60 * time.Second
+	IdleOther   = 60 * time.Second // UDP and all else
 	FragmentAge = 30 * time.Second // Linux ipfrag_time
 )
 
@@ -67,7 +66,7 @@ type Reason uint8
 const (
 	Ended   Reason = iota // closed by its ends
 	Idle                  // timed out
-	Evicted               // the table was full
+	Evicted               // the table was full: of the least valuable kind that fills more than a part of it, the one idle longest
 	Drained               // the table was closed
 )
 
@@ -116,21 +115,23 @@ const (
 // Info is what is known of a flow, apart from what its owner keeps with it. Its owner only reads it, but for Fresh. Directions are
 // counted from the initiator: the sender of the SYN; without one, the end with the higher port (for UDP and SCTP: only if
 // the other's is well known, below 1024); else the first sender.
+//
+// A table may hold a million of them: with 16 bytes of S a Flow fills one of the allocator's classes.
 type Info struct {
 	Key         wire.Key
+	AInitiates  bool // the initiator is (Key.A, Key.APort)
+	State       State
+	NVLAN       uint8  // VLAN tags of the first packet, outer first
+	class       class  // where place is
 	ID          uint64 // made from key, first packet and a counter: never 0, below 2^53, the same in a replay
 	Start, Last int64  // ns since the epoch: first and latest packet
 	Dirs        [2]Direction
-	AInitiates  bool // the initiator is (Key.A, Key.APort)
-	State       State
-	NVLAN       uint8     // VLAN tags of the first packet, outer first
-	class       class     // where place is
+	x           *extra    // nil unless something is held or in doubt
 	VLAN        [2]uint16 // identifiers
 	Anomalies   Anomaly   // all seen so far
 	Fresh       Anomaly   // of these, not told yet: the owner clears it
 
 	side  [2]side
-	x     *extra // nil unless something is held or in doubt
 	place place
 }
 

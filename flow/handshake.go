@@ -151,7 +151,7 @@ func (c *core) offer(f *Info, d wire.Dir, p *wire.Packet) {
 	a := offer{tcp: p.TCP, dir: d}
 	if n := len(p.Payload); n > 0 && n <= maxWindow {
 		_, size := sizeClass(n)
-		if cost := size + pieceCost; x.held+cost <= c.limits.HeldPerFlow && c.pool.held+cost <= c.limits.HeldPerTable {
+		if cost := size + pieceCost; x.held+cost <= c.limits.HeldPerFlow && c.pool.fits(cost) {
 			a.data, a.n = c.hold(f, p.Payload), n
 		} else {
 			f.note(BudgetReached)

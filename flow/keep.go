@@ -58,7 +58,7 @@ func (c *core) keep(f *Info, d wire.Dir, rest []byte) bool {
 	} else {
 		_, size := sizeClass(len(rest))
 		free := len(h.kept)
-		if f.x.held-free+size <= c.limits.HeldPerFlow && c.pool.held-free+size <= c.limits.HeldPerTable {
+		if f.x.held-free+size <= c.limits.HeldPerFlow && c.pool.fits(size-free) {
 			b := c.pool.take(f, len(rest))
 			copy(b, rest)
 			c.unkeep(f, d)
@@ -67,7 +67,7 @@ func (c *core) keep(f *Info, d wire.Dir, rest []byte) bool {
 		}
 		c.unkeep(f, d)
 	}
-	if h.kept == nil || f.x.held > c.limits.HeldPerFlow || c.pool.held > c.limits.HeldPerTable {
+	if h.kept == nil || f.x.held > c.limits.HeldPerFlow || !c.pool.fits(0) {
 		c.unkeep(f, d)
 		f.note(BudgetReached)
 		return false

@@ -152,6 +152,14 @@ func (c *core) finishAll(f *Info) {
 
 // flush tells what is held of direction d, with the holes in it as gaps. What is in doubt is told only if the other end was silent since.
 func (c *core) flush(f *Info, d wire.Dir) {
+	pr := c.deliverHeld(f, d)
+	if s := &f.side[d]; pr.n+pr.lone >= proofs && s.next.Before(pr.last()) && !s.has(finished) {
+		c.gap(f, d, pr.last().Sub(s.next)) // the tail was not captured
+	}
+}
+
+// deliverHeld is flush without what was never seen behind the last hole. It returns what proof of that there was.
+func (c *core) deliverHeld(f *Info, d wire.Dir) proof {
 	h := &f.x.hold[d]
 	if h.doubt > 0 {
 		if h.peer == f.Dirs[d.Other()].Packets {
@@ -165,7 +173,5 @@ func (c *core) flush(f *Info, d wire.Dir) {
 	for h.head < len(h.pieces) {
 		c.giveUp(f, d)
 	}
-	if s := &f.side[d]; pr.n+pr.lone >= proofs && s.next.Before(pr.last()) && !s.has(finished) {
-		c.gap(f, d, pr.last().Sub(s.next)) // the tail was not captured
-	}
+	return pr
 }

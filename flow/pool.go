@@ -3,6 +3,7 @@ package flow
 import (
 	"math/bits"
 
+	"weir/budget"
 	"weir/wire"
 )
 
@@ -11,30 +12,61 @@ const (
 	blockMin   = 64      // bytes, the smallest block
 	blockMax   = 1 << 20 // bytes; larger ones are made when needed and left to the collector
 	blockSteps = 4       // block sizes per doubling: a block is at most a quarter larger than asked for
-	classes    = 14*blockSteps + 1
-	poolShare  = 16   // free blocks are kept up to this fraction of Limits.HeldPerTable
-	freeExtras = 4096 // free extras kept
-	extraCost  = 512  // bytes that a flow with an extra is charged for it
-	pieceCost  = 64   // bytes that a held piece is charged beside its block
+	blockKinds = 14*blockSteps + 1
+	pooledMost = 1 << 20   // bytes of free blocks that are kept
+	pooledPart = 16        // and this part of what may be held at most
+	freeExtras = 64        // free extras kept
+	extraCost  = 512       // bytes that a flow with an extra is charged for it
+	pieceCost  = 64        // bytes that a held piece is charged beside its block
+	spareMost  = 256 << 10 // bytes that Short wants to be left, for what a packet may bring
+	sparePart  = 8         // but not more than this part of all
 )
 
-// pool keeps blocks in size classes. What it hands out is counted in held, against the table's budget.
+// pool keeps blocks in size classes. What it hands out is counted in held, and with what is free in the table's share of the budget.
 type pool struct {
-	free   [classes][][]byte
-	pooled int      // bytes in free
+	free   [blockKinds][][]byte
+	pooled int // bytes in free
+	held   int // bytes handed out, with their costs
+	share  *budget.Share
 	most   int      // of pooled
-	held   int      // bytes handed out, with their costs
+	spare  int      // bytes that Short wants to be left
 	later  [][]byte // given back, but chunks may still point into them
-	extras []*extra
+	extras []*extra // free
+	oldest *extra   // in use, in the order in which flows began to need one
+	newest *extra
 }
 
-// sizeClass returns the smallest class that holds n bytes, and its block size; classes if none does.
+// within makes the pool hold no more than share allows, which is total at most.
+func (p *pool) within(share *budget.Share, total int) {
+	p.share = share
+	p.most, p.spare = min(pooledMost, total/pooledPart), min(spareMost, total/sparePart)
+}
+
+// fits reports whether n bytes more may be held.
+func (p *pool) fits(n int) bool {
+	if p.share.Fits(int64(n)) {
+		return true
+	}
+	if p.pooled == 0 {
+		return false
+	}
+	p.empty()
+	return p.share.Fits(int64(n))
+}
+
+// empty lets go of what is kept for reuse.
+func (p *pool) empty() {
+	p.share.Use(-int64(p.pooled))
+	p.free, p.pooled, p.extras = [blockKinds][][]byte{}, 0, nil
+}
+
+// sizeClass returns the smallest class that holds n bytes, and its block size; blockKinds if none does.
 func sizeClass(n int) (class, size int) {
 	if n <= blockMin {
 		return 0, blockMin
 	}
 	if n > blockMax {
-		return classes, n
+		return blockKinds, n
 	}
 	shift := bits.Len(uint(n-1)) - 3
 	q := (n - 1) >> shift // 4..7: the leading three bits
@@ -45,11 +77,12 @@ func sizeClass(n int) (class, size int) {
 func (p *pool) take(f *Info, n int) []byte {
 	c, size := sizeClass(n)
 	p.charge(f, size)
-	if c < classes {
+	if c < blockKinds {
 		if l := p.free[c]; len(l) > 0 {
 			b := l[len(l)-1]
 			p.free[c] = l[:len(l)-1]
 			p.pooled -= size
+			p.share.Use(-int64(size))
 			return b
 		}
 	}
@@ -65,14 +98,16 @@ func (p *pool) give(f *Info, b []byte) {
 func (p *pool) charge(f *Info, n int) {
 	p.held += n
 	f.x.held += n
+	p.share.Use(int64(n))
 }
 
 // recycle makes blocks that were given back usable again.
 func (p *pool) recycle() {
 	for i, b := range p.later {
-		if c, size := sizeClass(len(b)); c < classes && size == len(b) && p.pooled+size <= p.most {
+		if c, size := sizeClass(len(b)); c < blockKinds && size == len(b) && p.pooled+size <= p.most && p.share.Room() >= int64(size) {
 			p.free[c] = append(p.free[c], b)
 			p.pooled += size
+			p.share.Use(int64(size))
 		}
 		p.later[i] = nil
 	}
@@ -84,6 +119,33 @@ type extra struct {
 	held int // bytes charged to the flow, its extra included
 	hold [2]hold
 	alts []offer // other handshakes seen, see handshake.go
+
+	flow         *Info  // whose it is
+	older, newer *extra // in the pool's order
+}
+
+// enlist puts x at the end of the pool's order.
+func (p *pool) enlist(x *extra) {
+	x.older, x.newer = p.newest, nil
+	if p.newest != nil {
+		p.newest.newer = x
+	} else {
+		p.oldest = x
+	}
+	p.newest = x
+}
+
+func (p *pool) delist(x *extra) {
+	if x.older != nil {
+		x.older.newer = x.newer
+	} else {
+		p.oldest = x.newer
+	}
+	if x.newer != nil {
+		x.newer.older = x.older
+	} else {
+		p.newest = x.older
+	}
 }
 
 // hold is what is held of one direction.
@@ -115,15 +177,17 @@ func (c *core) need(f *Info) *extra {
 	if f.x != nil {
 		return f.x
 	}
-	if c.pool.held+extraCost > c.limits.HeldPerTable {
+	p := &c.pool
+	if !p.fits(extraCost) {
 		return nil
 	}
-	p := &c.pool
 	if n := len(p.extras); n > 0 {
 		f.x, p.extras = p.extras[n-1], p.extras[:n-1]
 	} else {
 		f.x = new(extra)
 	}
+	f.x.flow = f
+	p.enlist(f.x)
 	p.charge(f, extraCost)
 	return f.x
 }
@@ -142,6 +206,7 @@ func (c *core) drop(f *Info) {
 		c.forget(f, &x.alts[i])
 	}
 	c.pool.charge(f, -extraCost)
+	c.pool.delist(x)
 	f.x = nil
 	if len(c.pool.extras) < freeExtras {
 		for d := range x.hold {

@@ -115,7 +115,7 @@ func (p *player) push(pkt *wire.Packet, csum wire.Csum) {
 	mode := p.table.c.mode
 	if csum == wire.CsumBad {
 		pkt = badChecksum(p.t, pkt)
-	} else if f := p.table.find(&pkt.Key, p.table.hash(&pkt.Key)); f != nil {
+	} else if f := p.table.Find(&pkt.Key); f != nil {
 		f.side[f.Dir(pkt)].bits |= validCsum
 	}
 	f, chunks := p.table.Push(pkt)

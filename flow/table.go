@@ -2,13 +2,18 @@ package flow
 
 import (
 	"hash/maphash"
-	"time"
 
+	"weir/budget"
 	"weir/wire"
 )
 
 // Ours.
-const slab = 128 // flows that are made at once: more than 32 KiB, so that the allocator rounds up to pages and not to its classes
+const (
+	spareFlows = 64   // flows that have ended whose memory is kept for others
+	fewFlows   = 4096 // places for flows that a table keeps whatever it needs
+	muchRoom   = 8    // times as many places as flows: then there are made fewer
+	evictMost  = 4096 // flows that Tick evicts at most, since others wait meanwhile
+)
 
 // Table holds the flows of one tap. It belongs to one goroutine. S is what its owner keeps with each flow; a new flow's
 // is zero.
@@ -16,9 +21,11 @@ type Table[S any] struct {
 	c     core
 	index index
 	seed  maphash.Seed
-	slabs []*[slab]Flow[S]
-	free  []uint32
-	queue [timeouts]queue
+	flows []*Flow[S] // by number less 1; nil: the number is free
+	free  []uint32   // numbers
+	spare []*Flow[S] // memory of flows that have ended
+	share *budget.Share
+	queue [classes]queue
 	made  uint64
 	onEnd func(f *Flow[S], last []Chunk, why Reason)
 }
@@ -27,8 +34,15 @@ type Table[S any] struct {
 func New[S any](limits Limits, overlap Overlap, mode ChecksumMode) *Table[S] {
 	t := &Table[S]{seed: maphash.MakeSeed()}
 	t.c = core{limits: limits, overlap: overlap, mode: mode, now: noTime}
-	t.c.pool.most = limits.HeldPerTable / poolShare
+	t.Within(budget.Alone(int64(limits.Flows)), budget.Alone(int64(limits.HeldPerTable)))
 	return t
+}
+
+// Within makes t share two budgets with other tables, that of flows and that of bytes held, in place of having Flows and HeldPerTable
+// of its limits for itself, which hold beside them. It is called before the first Push; the shares remain their owner's to close.
+func (t *Table[S]) Within(flows, held *budget.Share) {
+	t.share = flows
+	t.c.pool.within(held, t.c.limits.HeldPerTable)
 }
 
 // OnEnd sets what is called when a flow ends, by Push, Tick or Close: once per flow, before its memory is used again.
@@ -47,28 +61,31 @@ func (t *Table[S]) Push(p *wire.Packet) (*Flow[S], []Chunk) {
 	now := p.Frame.Time
 	c.begin(now)
 	hash := t.hash(&p.Key)
-	f := t.find(&p.Key, hash)
-	if f == nil {
-		f = t.open(p, hash)
-	} else if _, after := f.timeout(); time.Duration(now-f.Last) > after {
-		t.end(f, f.idle())
-		f = t.open(p, hash)
+	n := t.find(&p.Key, hash)
+	if n == 0 {
+		n = t.open(p, hash)
+	} else if f := t.at(n); now-f.Last > int64(IdleClosing) && now-f.Last > int64(timeout[f.kind()]) { // none is shorter
+		t.end(n, f.idle())
+		n = t.open(p, hash)
 	}
+	f := t.at(n)
 	d := f.Dir(p)
 	f.count(d, p)
 	switch o := c.packet(&f.Info, d, p); o {
 	case beginning, reopened:
 		f.uncount(d, p)
-		f = t.again(f, p, hash, o)
+		n = t.again(n, p, hash, o)
+		f = t.at(n)
 	}
 	f.Last = max(f.Last, now)
-	t.touch(f)
+	t.touch(f, n)
 	return f, c.out
 }
 
-// again ends f and begins another flow between the same ends with p; if the handshake was seen already, with that.
-func (t *Table[S]) again(f *Flow[S], p *wire.Packet, hash uint32, o outcome) *Flow[S] {
+// again ends flow n and begins another one between the same ends with p; if the handshake was seen already, with that.
+func (t *Table[S]) again(n uint32, p *wire.Packet, hash uint32, o outcome) uint32 {
 	c := &t.c
+	f := t.at(n)
 	d := f.Dir(p)
 	var shake [2]offer
 	if o == reopened {
@@ -78,8 +95,9 @@ func (t *Table[S]) again(f *Flow[S], p *wire.Packet, hash uint32, o outcome) *Fl
 			shake[1] = x.alts[i]
 		}
 	}
-	t.end(f, Ended)
-	f = t.open(p, hash)
+	t.end(n, Ended)
+	n = t.open(p, hash)
+	f = t.at(n)
 	if o == reopened {
 		f.AInitiates = p.FromA == (shake[0].tcp.Flags&wire.ACK == 0)
 		d = f.Dir(p)
@@ -91,11 +109,11 @@ func (t *Table[S]) again(f *Flow[S], p *wire.Packet, hash uint32, o outcome) *Fl
 	}
 	f.count(d, p)
 	c.packet(&f.Info, d, p)
-	return f
+	return n
 }
 
 // Tick ends the flows whose time is over at now, ns since the epoch. It costs nothing when none is due. A flow ends at
-// most a sixteenth of its timeout late.
+// most a sixteenth of its timeout late. If other tables need what t has beyond its part of a budget, it ends flows for that too.
 func (t *Table[S]) Tick(now int64) {
 	t.c.begin(now)
 	now = t.c.now
@@ -104,14 +122,51 @@ func (t *Table[S]) Tick(now int64) {
 		after := timeout[i] + timeout[i]/early
 		for q.head != 0 {
 			f := t.at(q.head)
-			if time.Duration(now-f.place.queued) <= after {
+			if f.place.queued.since(now) <= after {
 				break
 			}
-			t.end(f, f.idle())
+			t.end(q.head, f.idle())
 		}
 	}
-	if t.c.n.Active == 0 && len(t.slabs) > 1 {
-		t.slabs, t.free, t.index = nil, nil, index{}
+	t.c.pool.share.Settle()
+	t.share.Settle()
+	for n := 0; t.share.Over() && n < evictMost && t.evict(); {
+		n++
+	}
+	if len(t.flows) > fewFlows && t.c.n.Active < len(t.flows)/muchRoom {
+		t.renumber()
+	}
+}
+
+// Trim lets go of memory that is kept for reuse: packets are few.
+func (t *Table[S]) Trim() {
+	t.c.pool.empty()
+	t.spare = nil
+}
+
+// renumber gives the flows the lowest numbers, so that many places that a flood has needed need not be kept.
+func (t *Table[S]) renumber() {
+	old := t.flows
+	t.flows = make([]*Flow[S], 0, t.c.n.Active+fewFlows)
+	t.free, t.index = nil, index{}
+	for i := range t.queue {
+		q := &t.queue[i]
+		n, prev := q.head, uint32(0)
+		for q.head = 0; n != 0; {
+			f := old[n-1]
+			n = f.place.next
+			t.flows = append(t.flows, f)
+			self := uint32(len(t.flows))
+			f.place.prev, f.place.next = prev, 0
+			if prev != 0 {
+				t.at(prev).place.next = self
+			} else {
+				q.head = self
+			}
+			t.index.add(t.hash(&f.Key), self)
+			prev = self
+		}
+		q.tail = prev
 	}
 }
 
@@ -120,11 +175,12 @@ func (t *Table[S]) Close() {
 	t.c.begin(t.c.now)
 	for i := range t.queue {
 		for t.queue[i].head != 0 {
-			t.end(t.at(t.queue[i].head), Drained)
+			t.end(t.queue[i].head, Drained)
 		}
 	}
 	t.c.begin(t.c.now)
-	t.slabs, t.free, t.index = nil, nil, index{}
+	t.flows, t.free, t.spare, t.index = nil, nil, nil, index{}
+	t.c.pool.empty()
 }
 
 // Counters returns the table's counters; they change with every call of its methods.
@@ -148,67 +204,72 @@ func (t *Table[S]) Range(yield func(*Flow[S]) bool) {
 }
 
 // Find returns the flow with a key, nil if there is none.
-func (t *Table[S]) Find(k *wire.Key) *Flow[S] { return t.find(k, t.hash(k)) }
+func (t *Table[S]) Find(k *wire.Key) *Flow[S] {
+	if n := t.find(k, t.hash(k)); n != 0 {
+		return t.at(n)
+	}
+	return nil
+}
 
 func (t *Table[S]) hash(k *wire.Key) uint32 { return uint32(maphash.Comparable(t.seed, *k)) }
 
-func (t *Table[S]) at(n uint32) *Flow[S] { return &t.slabs[(n-1)/slab][(n-1)%slab] }
+func (t *Table[S]) at(n uint32) *Flow[S] { return t.flows[n-1] }
 
-func (t *Table[S]) find(k *wire.Key, hash uint32) *Flow[S] {
+// find returns the number of the flow with a key, 0 if there is none.
+func (t *Table[S]) find(k *wire.Key, hash uint32) uint32 {
 	x := &t.index
 	if len(x.slots) == 0 {
-		return nil
+		return 0
 	}
 	for i := x.first(hash); ; i = x.next(i) {
 		s := x.slots[i]
-		if s.flow == 0 {
-			return nil
-		}
-		if s.hash == hash {
-			if f := t.at(s.flow); f.Key == *k {
-				return f
-			}
+		if s.flow == 0 || s.hash == hash && t.at(s.flow).Key == *k {
+			return s.flow
 		}
 	}
 }
 
-// open makes a flow that begins with p.
-func (t *Table[S]) open(p *wire.Packet, hash uint32) *Flow[S] {
-	if t.c.n.Active >= t.c.limits.Flows {
-		t.evict()
+// open makes a flow that begins with p, and returns its number.
+func (t *Table[S]) open(p *wire.Packet, hash uint32) uint32 {
+	for t.c.n.Active >= t.c.limits.Flows || !t.share.Fits(1) {
+		if !t.evict() {
+			break
+		}
 	}
-	n := t.slot()
-	f := t.at(n)
+	f, n := t.make()
 	t.made++
-	*f = Flow[S]{Info: Info{
+	f.Info = Info{
 		Key: p.Key, ID: identify(&p.Key, p.Frame.Time, t.made), Start: p.Frame.Time, Last: p.Frame.Time,
 		AInitiates: p.FromA == initiates(p), NVLAN: p.NVLAN, VLAN: p.VLAN,
-		place: place{self: n, hash: hash},
-	}}
+	}
 	t.index.add(hash, n)
+	t.share.Use(1)
 	t.c.n.Flows++
 	t.c.n.Active++
-	t.enqueue(f)
-	return f
-}
-
-// slot returns the number of an unused flow.
-func (t *Table[S]) slot() uint32 {
-	if len(t.free) == 0 {
-		base := uint32(len(t.slabs) * slab)
-		t.slabs = append(t.slabs, new([slab]Flow[S]))
-		for i := uint32(slab); i > 0; i-- {
-			t.free = append(t.free, base+i)
-		}
-	}
-	n := t.free[len(t.free)-1]
-	t.free = t.free[:len(t.free)-1]
+	t.enqueue(f, n)
 	return n
 }
 
-// end ends f.
-func (t *Table[S]) end(f *Flow[S], why Reason) {
+// make returns a flow and its number.
+func (t *Table[S]) make() (f *Flow[S], number uint32) {
+	if n := len(t.spare); n > 0 {
+		f, t.spare = t.spare[n-1], t.spare[:n-1]
+	} else {
+		f = new(Flow[S])
+	}
+	if n := len(t.free); n > 0 {
+		number, t.free = t.free[n-1], t.free[:n-1]
+		t.flows[number-1] = f
+		return f, number
+	}
+	t.flows = append(t.flows, f)
+	return f, uint32(len(t.flows))
+}
+
+// end ends flow n.
+func (t *Table[S]) end(n uint32, why Reason) {
 	c := &t.c
+	f := t.at(n)
 	if why == Evicted {
 		c.n.Evicted++
 	}
@@ -222,8 +283,13 @@ func (t *Table[S]) end(f *Flow[S], why Reason) {
 	clear(c.out)
 	c.last, c.out = c.out, out
 	t.dequeue(f)
-	t.index.remove(f.place.hash, f.place.self)
-	t.free = append(t.free, f.place.self)
+	t.index.remove(t.hash(&f.Key), n)
+	t.flows[n-1] = nil
+	t.free = append(t.free, n)
+	t.share.Use(-1)
 	c.n.Active--
 	*f = Flow[S]{}
+	if len(t.spare) < spareFlows {
+		t.spare = append(t.spare, f)
+	}
 }

@@ -191,7 +191,7 @@ func TestKeepGrows(t *testing.T) {
 }
 
 func TestFlowSize(t *testing.T) {
-	const most = 256 // bytes beside S: a million flows with 64 bytes of S fit 320 MB with their index
+	const most = 240 // bytes beside S
 	if n := reflect.TypeFor[Info]().Size(); n > most {
 		t.Errorf("Info has %d bytes, want at most %d", n, most)
 	}

@@ -1,10 +1,6 @@
 package flow
 
-import (
-	"time"
-
-	"weir/wire"
-)
+import "weir/wire"
 
 // From the specification.
 const (
@@ -330,21 +326,4 @@ func (f *Info) offered(d wire.Dir, p *wire.Packet) int {
 		return n << s.shift
 	}
 	return n << maxShift // the handshake was not seen: generous
-}
-
-// class says which timeout f is under.
-func (f *Info) timeout() (class, time.Duration) {
-	if f.Key.Proto == wire.ProtoTCP {
-		switch {
-		case f.State == StateNew:
-			return opening, IdleOpening
-		case f.State == StateClosed, (f.side[0].bits|f.side[1].bits)&reset != 0:
-			return closing, IdleClosing
-		}
-		return open, IdleTCP
-	}
-	if f.Key.Proto == wire.ProtoUDP {
-		return datagrams, IdleUDP
-	}
-	return others, IdleOther
 }

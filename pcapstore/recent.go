@@ -49,6 +49,9 @@ type Recent struct {
 	marks   [recentMarks]mark
 	segment uint64 // of the ring that head stands in, each 1/recentMarks of it
 	tooBig  uint64
+
+	begin      uint64 // where head stood when the ring was made
+	tooBigThen uint64 // what tooBig was then
 }
 
 type mark struct {
@@ -64,6 +67,7 @@ func NewRecent(bytes int) *Recent {
 	return &Recent{
 		buf:     make([]byte, bytes),
 		head:    uint64(bytes), // so that 0 is no record's position
+		begin:   uint64(bytes),
 		last:    make([]uint64, 1<<n),
 		shift:   uint(64 - n),
 		seed:    rand.Uint64() | 1,

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"weir/wire"
@@ -171,5 +172,43 @@ func TestNilRecentKeepsNothing(t *testing.T) {
 	r.Flow(1, func(*wire.Frame) { t.Error("a nil Recent has a frame") })
 	if r.Oldest() != 0 || r.Size() != 0 || r.TooBig() != 0 {
 		t.Error("a nil Recent holds something")
+	}
+}
+
+// TestRecentResize: what fits stays, in its order, whatever the sizes.
+func TestRecentResize(t *testing.T) {
+	r := NewRecent(64 << 10)
+	next, before, sizes := 0, 64<<10, []int{64 << 10, 256 << 10, 1 << 20, 128 << 10, 64 << 10, 512 << 10}
+	for _, size := range sizes {
+		for range 300 {
+			data := bytes.Repeat([]byte{byte(next)}, 100+next*37%1400)
+			r.Add(&wire.Frame{Data: data, Time: int64(next), Len: uint32(len(data))}, uint64(next%3))
+			next++
+		}
+		r.Resize(size)
+		if r.Full() {
+			t.Errorf("%d bytes: full already", size)
+		}
+		var got []int64
+		held := 0
+		for flow := range uint64(3) {
+			last := int64(-1)
+			r.Flow(flow, func(f *wire.Frame) {
+				if f.Time <= last || int(f.Time)%3 != int(flow) || f.Data[0] != byte(f.Time) || len(f.Data) != 100+int(f.Time)*37%1400 {
+					t.Fatalf("%d bytes: frame %d of flow %d after %d", size, f.Time, flow, last)
+				}
+				last = f.Time
+				got = append(got, f.Time)
+				held += len(f.Data) + recordHead
+			})
+		}
+		slices.Sort(got)
+		if len(got) == 0 || got[len(got)-1] != int64(next-1) || int(got[len(got)-1]-got[0]) != len(got)-1 {
+			t.Errorf("%d bytes: not the newest frames without a hole: %d frames", size, len(got))
+		}
+		if held < min(size, before)*3/4 {
+			t.Errorf("%d bytes, of %d: only %d of frames are kept", size, before, held)
+		}
+		before = size
 	}
 }

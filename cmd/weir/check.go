@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -33,9 +34,13 @@ them, or a weir.toml. Nothing is started and nothing is changed.`,
 				}
 			}
 			for _, path := range args {
-				if filepath.Base(path) == "weir.toml" {
-					_, p := daemon.LoadConfig(path, true)
+				if isConfig(path) {
+					conf, p := daemon.LoadConfig(path, true)
 					problems = append(problems, p...)
+					if conf != nil {
+						files = append(files, conf.RulePaths()...)
+						builtin = builtin && conf.Rules.Builtin
+					}
 					continue
 				}
 				files = append(files, path)
@@ -49,7 +54,7 @@ them, or a weir.toml. Nothing is started and nothing is changed.`,
 				return usage(err)
 			}
 			text := fmt.Sprintf("ok: %d rules", len(set.Rules))
-			if len(args) > 0 {
+			if rules := slices.DeleteFunc(slices.Clone(args), isConfig); len(rules) > 0 {
 				text += fmt.Sprintf(", %d of them from what was named", countFrom(set, args))
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
@@ -59,6 +64,9 @@ them, or a weir.toml. Nothing is started and nothing is changed.`,
 	cmd.Flags().StringVar(&config, "config", daemon.DefaultConfigPath, "configuration file")
 	return cmd
 }
+
+// isConfig reports whether a path is taken for a configuration, not for rules.
+func isConfig(path string) bool { return filepath.Base(path) == "weir.toml" }
 
 // countFrom counts the rules that stand in files, or in files in folders, that were named: 0 of a folder is seldom what is meant.
 func countFrom(set *rules.Set, paths []string) (n int) {

@@ -86,6 +86,9 @@ and keeps the packets that prove it.`,
 	return root
 }
 
+// needsCommand is for commands that only hold others: alone they explain themselves, anything else is wrong usage.
+func needsCommand(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
 // ownExamples gives the commands that cobra adds an example too.
 func ownExamples(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
@@ -96,6 +99,7 @@ func ownExamples(root *cobra.Command) {
 			cmd.Example = "  weir help rules test"
 		case "completion":
 			cmd.Example = "  source <(weir completion bash)"
+			cmd.Args, cmd.RunE = cobra.NoArgs, needsCommand
 			for _, shell := range cmd.Commands() {
 				shell.Example = "  weir completion " + shell.Name()
 			}

@@ -24,6 +24,8 @@ A TIME is 10m ago (s, m, h, d, w), 2026-01-31, 2026-01-31T15:04 or 2026-01-31T15
 func pcapCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pcap",
+		Args:  cobra.NoArgs,
+		RunE:  needsCommand,
 		Short: "The packets of alerts: pull, list, pin and remove them",
 		Long: `Every alert keeps the packets of its flow, from before it to some seconds after it: a slice. These commands read the
 folder of slices; no daemon needs to run. A slice holds packets as they were, unmasked.

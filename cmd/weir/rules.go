@@ -14,6 +14,8 @@ import (
 func rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "rules",
+		Args:    cobra.NoArgs,
+		RunE:    needsCommand,
 		Short:   "List, explain and test rules",
 		Example: "  weir rules list\n  weir rules explain pci.pan\n  weir rules test my-rules.toml",
 	}

@@ -54,7 +54,7 @@ func order(addr string) error {
 	var body bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&body, gzip.NoCompression)
 	number := "4929" + "1234" + "5678" + "9015"
-	fmt.Fprintf(z, `{"item":"tea","name":"A. Customer","card":"%s","cvv":"***"}`, number)
+	fmt.Fprintf(z, `{"item":"tea","name":"A. Customer","card":"%s","cvv":"737"}`, number)
 	z.Close()
 	text := fmt.Sprintf("POST /orders HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s",
 		body.Len(), body.String())
