@@ -11,13 +11,14 @@ import (
 
 // ours
 const (
-	ringMost    = 8 << 20 // bytes of one ring, where there is room
-	ringLeast   = 1 << 20 // bytes of one ring, where there are many
-	ringOfCut   = 2 << 20 // bytes of one ring whose blocks have to be longer, for frames were cut
-	opensMost   = 64      // rings that are opened at once: each waits for the kernel, not for a processor
-	changesMost = 16      // rings that change their size at once
-	growsMost   = 4       // of these, those that grow
-	rushMore    = 4       // interfaces that are expected for each that came just now: whose rings are small need not shrink at once
+	ringMost    = 8 << 20  // bytes of one ring, where there is room
+	ringLossy   = 64 << 20 // bytes of one that loses frames, where there is much: it bridges what takes Weir longer
+	ringLeast   = 1 << 20  // bytes of one ring, where there are many
+	ringOfCut   = 2 << 20  // bytes of one ring whose blocks have to be longer, for frames were cut
+	opensMost   = 64       // rings that are opened at once: each waits for the kernel, not for a processor
+	changesMost = 16       // rings that change their size at once
+	growsMost   = 4        // of these, those that grow
+	rushMore    = 4        // interfaces that are expected for each that came just now: whose rings are small need not shrink at once
 	growAfter   = 10 * time.Second
 	retryAfter  = time.Second // after a ring could not be opened
 )
@@ -186,6 +187,9 @@ func (d *Daemon) grow(now time.Time) {
 	changes := 0
 	for _, t := range d.taps {
 		want := max(size, t.least())
+		if before, _ := t.watch.since(now); t.watch.last().drops > before.drops {
+			want = max(want, min(2*t.bytes, ringLossy))
+		}
 		if t.changing || t.fixed || t.reading != 1 || t.bytes >= want || want > room || changes >= growsMost || now.Before(t.next) {
 			continue
 		}
