@@ -17,6 +17,9 @@ type relief struct {
 	until  int64 // ns: when they are let in
 	period time.Duration
 	ended  int64 // ns: when they were let in last
+
+	losing int64 // ns: since when frames have been lost again and again
+	lost   int64 // ns: when some were last
 }
 
 // ours
@@ -25,6 +28,7 @@ const (
 	reliefLeast  = time.Second            // for which flows are left out
 	reliefMost   = 16 * time.Second       //
 	reliefSettle = 300 * time.Millisecond // after which what the ring had lost before has been read
+	reliefAfter  = 500 * time.Millisecond // that frames must have been lost for: a burst is over sooner, and costs less than leaving flows out
 )
 
 // relieve leaves flows out of a ring that loses frames, or lets them in again, after a block or a tick at now.
@@ -45,7 +49,14 @@ func (r *relief) step(now int64, lost bool, shed func(n int) []wire.Key) (change
 		r.out, r.ended = nil, now
 		return true
 	}
-	if !lost || len(r.out) > 0 && now-r.since < reliefSettle.Nanoseconds() {
+	if !lost {
+		return false
+	}
+	if now-r.lost > reliefAfter.Nanoseconds() {
+		r.losing = now
+	}
+	r.lost = now
+	if now-r.losing < reliefAfter.Nanoseconds() || len(r.out) > 0 && now-r.since < reliefSettle.Nanoseconds() {
 		return false
 	}
 	keys := shed(capture.MaxBypass - len(r.out))
