@@ -164,11 +164,12 @@ func TestLiveTwin(t *testing.T) {
 				}
 			}
 			for typ, n := range c.want {
-				if got[typ] != n {
+				// An address that two workloads have is nobody's: then both taps may tell what they see, but for the alert.
+				if got[typ] != n && !(c.spoof && typ != "alert" && got[typ] == 2*n) {
 					t.Errorf("%d events %s, want %d: %v", got[typ], typ, n, got)
 				}
 			}
-			if len(ids) != 1 {
+			if len(ids) != 1 && !c.spoof {
 				t.Errorf("%d flow ids, want one", len(ids))
 			}
 		})
