@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -24,9 +25,11 @@ func ownNetwork(t *testing.T) bool {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes network namespaces and captures in them")
 	}
-	args := []string{"-test.run", "^" + t.Name() + "$", "-test.v", "-test.timeout", "5m"}
+	args := []string{"-test.run", "^" + t.Name() + "$", "-test.v", "-test.timeout", "3m"}
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), mark+"=1")
+	runtime.LockOSThread() // the death of the thread is what the child hears of
+	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -20,7 +20,8 @@ const (
 	growsMost   = 4        // of these, those that grow
 	rushMore    = 4        // interfaces that are expected for each that came just now: whose rings are small need not shrink at once
 	growAfter   = 10 * time.Second
-	retryAfter  = time.Second // after a ring could not be opened
+	retryAfter  = time.Second // after a ring could not be opened; then twice as long each time
+	retryMost   = 5           // but so often only
 )
 
 // ringSize returns what each of n rings gets of a budget: 8 MiB, then halves of it down to 1 MiB. Until then some of the budget is kept
@@ -241,7 +242,7 @@ func (d *Daemon) settle() {
 		return
 	}
 	for _, t := range d.waiting {
-		if !t.told {
+		if !t.told && t.tries == 0 {
 			return
 		}
 	}

@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +117,29 @@ func TestRingShares(t *testing.T) {
 	expect("2 interfaces again", 2, 0, 2<<20, budget)
 	r.with(func() { r.moved = time.Time{} }) // long ago
 	expect("larger rings", 2, 0, 8<<20, 8<<20)
+	for range 20 { // some are gone before their ring stands
+		addVeths(t, 20, 24)
+		deleteVeths(t, 20, 24)
+	}
+	expect("2 interfaces after others came and went", 2, 0, 2<<20, budget)
+	rename := func(from, to string) {
+		l, err := netlink.LinkByName(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(netlink.LinkSetDown(l), netlink.LinkSetName(l, to), netlink.LinkSetUp(l)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	named := func(name string) bool {
+		return slices.ContainsFunc(r.interfaces(), func(t *tap) bool { return t.iface.Name == name })
+	}
+	rename("veth18", "other18")
+	until(t, "an interface to leave by its name", func() bool { return !named("veth18") && len(r.interfaces()) == 1 })
+	rename("other18", "veth18")
+	rename("veth18", "veth30")
+	until(t, "an interface to go by another name", func() bool { return named("veth30") && !named("veth18") })
+	expect("2 interfaces, one by another name", 2, 0, 2<<20, budget)
 	if maps, fds := mappedRings(t); maps != 2 || fds != 2 {
 		t.Errorf("2 interfaces: %d rings are mapped, %d sockets open", maps, fds)
 	}

@@ -37,6 +37,7 @@ type tap struct {
 	reading int       // rings that are read
 	leaving bool      // the interface is gone, or is not to be watched any more
 	told    bool      // that it is not watched
+	tries   int       // to open a ring
 	failed  error     // why a ring could not be read on
 	over    bool      // it ends
 }
@@ -90,7 +91,7 @@ func (s *ringSet) rest() []*engine.Tap {
 func (d *Daemon) arrive(i workload.Interface) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, known := d.taps[i.Index]; known || slices.ContainsFunc(d.waiting, func(t *tap) bool { return t.iface.Index == i.Index }) {
+	if _, known := d.taps[i.Index]; known || slices.ContainsFunc(d.waiting, func(t *tap) bool { return t.iface.Index == i.Index && !t.leaving }) {
 		return
 	}
 	if d.memory.refuses() {
@@ -107,23 +108,35 @@ func (d *Daemon) arrive(i workload.Interface) {
 
 // openRing opens the ring of an interface that waits, and begins to read it.
 func (d *Daemon) openRing(t *tap, size int) {
-	ring, err := capture.OpenRing(capture.RingConfig{Interface: t.iface.Index, Name: t.iface.Name, Bytes: size})
+	open := func(size int) (*capture.Ring, error) {
+		return capture.OpenRing(capture.RingConfig{Interface: t.iface.Index, Name: t.iface.Name, Bytes: size})
+	}
+	ring, err := open(size)
+	if size > ringLeast && errors.Is(err, unix.ENOMEM) { // the kernel has no memory in large pieces
+		ring, err = open(ringLeast)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	defer func() { d.arrange(time.Now()) }()
 	t.extra = 0
 	leave := t.leaving || d.closing
-	if err != nil {
-		if !leave && !t.told && attachReason(err) != goneReason { // that it is gone is about to be told
+	if leave || err == nil {
+		d.waiting = slices.DeleteFunc(d.waiting, func(w *tap) bool { return w == t })
+	}
+	switch {
+	case leave && err == nil:
+		d.wg.Go(func() { d.slowly(func() { ring.Close() }) })
+		return
+	case leave:
+		return
+	case err != nil:
+		t.tries++
+		t.next = time.Now().Add(retryAfter << min(t.tries-1, retryMost))
+		gone := attachReason(err) == goneReason && t.tries < retryMost // then that is about to be told
+		if !t.told && !gone {
 			t.told = true
 			d.notWatched(t.iface.Name, err)
 		}
-		t.next = time.Now().Add(retryAfter)
-		return
-	}
-	d.waiting = slices.DeleteFunc(d.waiting, func(w *tap) bool { return w == t })
-	if leave {
-		d.wg.Go(func() { d.slowly(func() { ring.Close() }) })
 		return
 	}
 	t.ring, t.bytes, t.list = ring, ring.Bytes(), ring.Interfaces()
