@@ -4,22 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"weir/alert"
 	"weir/daemon"
-	"weir/dissect"
 )
 
 // docRows returns the rows of all tables in a document whose first cell is names in backquotes: the other cells by name.
@@ -44,127 +39,6 @@ func docRows(t *testing.T, file string) map[string][]string {
 		}
 	}
 	return rows
-}
-
-// eventPath is where a field stands in its protocol's event.
-func eventPath(p *dissect.Protocol, f *dissect.FieldSpec) string {
-	if f.EVE == "" {
-		return "–"
-	}
-	path := f.EVE
-	if list, key, ok := strings.Cut(path, "."); ok {
-		path = list + "[]." + key
-	}
-	return "`" + p.EventType() + "." + strings.ReplaceAll(path, "/", ".") + "`"
-}
-
-// TestDocsFields holds docs/protocols.md to the table of protocols.
-func TestDocsFields(t *testing.T) {
-	rows := docRows(t, "docs/protocols.md")
-	seen := map[string]bool{}
-	for _, p := range append([]*dissect.Protocol{&dissect.Raw}, dissect.Protocols...) {
-		for i := range p.Fields {
-			f := &p.Fields[i]
-			if seen[f.Name] {
-				continue // told with the protocol that had it first
-			}
-			seen[f.Name] = true
-			derived := ""
-			if f.Derived {
-				derived = "yes"
-			}
-			row := rows[f.Name]
-			if len(row) != 3 || row[0] == "" {
-				t.Errorf("docs/protocols.md: no row for field %s: | `%[1]s` | what it holds | %s | %s |", f.Name, derived, eventPath(p, f))
-				continue
-			}
-			if want := eventPath(p, f); row[1] != derived || row[2] != want {
-				t.Errorf("docs/protocols.md: %s: got derived %q, event %s, want %q, %s", f.Name, row[1], row[2], derived, want)
-			}
-		}
-	}
-	for name, row := range rows {
-		if !seen[name] && len(row) == 3 {
-			t.Errorf("docs/protocols.md: there is no field %s", name)
-		}
-	}
-}
-
-// notesOf reads the tables of notes from the source of package dissect: code, alert, detail, by protocol.
-func notesOf(t *testing.T) map[string][][3]string {
-	t.Helper()
-	files, err := filepath.Glob("dissect/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string][][3]string{}
-	for _, name := range files {
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		ast.Inspect(f, func(n ast.Node) bool {
-			lit, ok := n.(*ast.CompositeLit)
-			if !ok || len(lit.Elts) != 3 {
-				return true
-			}
-			var cells [3]string
-			for i, e := range lit.Elts {
-				switch e := e.(type) {
-				case *ast.BasicLit:
-					cells[i], _ = strconv.Unquote(e.Value)
-				case *ast.Ident:
-					cells[i] = e.Name
-				}
-			}
-			if protocol, _, ok := strings.Cut(cells[0], "."); ok && (cells[1] == "true" || cells[1] == "false") && cells[2] != "" {
-				out[protocol] = append(out[protocol], cells)
-			}
-			return true
-		})
-	}
-	return out
-}
-
-// TestDocsNotes holds the tables of notes in docs/protocols.md to the source; -update writes them.
-func TestDocsNotes(t *testing.T) {
-	const file = "docs/protocols.md"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := string(text)
-	for protocol, notes := range notesOf(t) {
-		slices.SortFunc(notes, func(a, b [3]string) int { return strings.Compare(a[0], b[0]) })
-		b := "| code | alert | what it says |\n|---|---|---|\n"
-		for _, n := range notes {
-			raises := ""
-			if n[1] == "true" {
-				raises = "alert "
-			}
-			b += fmt.Sprintf("| `%s` | %s| %s |\n", n[0], raises, n[2])
-		}
-		begin := "<!-- notes of " + protocol + " -->\n"
-		before, rest, found := strings.Cut(want, begin)
-		_, after, ended := strings.Cut(rest, "<!-- end -->\n")
-		if !found || !ended {
-			t.Errorf("%s: no place for the notes of %s: %s<!-- end -->", file, protocol, begin)
-			continue
-		}
-		want = before + begin + b + "<!-- end -->\n" + after
-	}
-	switch {
-	case want == string(text):
-	case *update:
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	default:
-		t.Errorf("%s: the notes have changed: go test -run TestDocsNotes . -update", file)
-	}
 }
 
 // TestDocsConfiguration holds docs/configuration.md to the keys of weir.toml and their defaults.

@@ -4,7 +4,8 @@
 // It neither matches rules nor writes events.
 //
 // To add a protocol: write NAME.go with one Protocol value, add it to Protocols in table.go,
-// and put cases into testdata/cases/NAME-*.txtar. No test code is needed.
+// and put cases into testdata/cases/NAME-*.txtar. No test code is needed: TestCases plays those in every way that there is,
+// FuzzDissectors takes every protocol of the table, and `go test -run TestDocs . -update` writes docs/protocols.md.
 package dissect
 
 import (
@@ -26,7 +27,10 @@ type Carrier uint8
 
 const (
 	Stream   Carrier = 1 << iota // TCP: Feed sees a byte stream
-	Datagram                     // UDP and what else has message boundaries: Feed sees whole datagrams
+	Datagram                     // UDP: Feed sees whole datagrams
+	ICMP                         // ICMP and ICMPv6: Feed sees what follows the fixed header of 8 bytes
+
+	Carriers = 1 << iota // every set is below it
 )
 
 // Field is an index into the Fields of a message's Protocol.
@@ -35,6 +39,7 @@ type Field uint8
 // FieldSpec says what a field is called and where its values go.
 type FieldSpec struct {
 	Name    string // as rules and policy name it: "http.request.body"
+	Doc     string // what it holds, for docs/protocols.md; "" if an earlier protocol has told of a field of that name
 	EVE     string // key in the protocol's EVE event: "key", "object/key", "list[]" of strings, "list.key" in the Value'th object of a list; "" is in none
 	Number  bool   // written as a JSON number in the event
 	Bool    bool   // written as a JSON boolean in the event; its value is "true" or "false"
@@ -44,12 +49,15 @@ type FieldSpec struct {
 // Protocol is one entry of Protocols.
 type Protocol struct {
 	Name    string // neutral name, the value of app_proto
+	About   string // what it is, by which specification, and what is understood of it, for docs/protocols.md
 	Event   string // event_type, and the name of the event's object; "": Name
 	Carrier Carrier
 	Ports   []uint16                              // a hint for the order of probes, never proof
 	Probe   func(dir wire.Dir, head []byte) Guess // pure; head is all that one direction has sent so far, up to MaxProbe bytes
 	Fields  []FieldSpec
-	New     func(p *Protocol, env *Env) Dissector // p is the entry itself: an initialiser cannot name its own variable
+	// New makes a Dissector of a flow; p is the entry itself: an initialiser cannot name its own variable. nil: the protocol is
+	// only named, its bytes are inspected raw.
+	New func(p *Protocol, env *Env) Dissector
 	// Resume makes a Dissector that goes on from where Rest left one; nil: Rest never says that one may be left.
 	Resume func(p *Protocol, env *Env, r Rest) Dissector
 	// PerMessage says that each message has an event of its own, its sender the source; else an exchange has one.
@@ -172,6 +180,7 @@ type Scratch struct {
 	http2 *http2Scratch
 	dns   *dnsParser
 	tls   *tlsScratch
+	tell  *teller
 }
 
 // Trim lets go of memory that is kept for reuse.
@@ -206,7 +215,7 @@ func (e *Env) give(n int) {
 // Forget drops what dissectors of e have collected for messages that they did not emit: one of them has panicked.
 func (e *Env) Forget() {
 	s := e.scratch()
-	s.dns, s.tls = nil, nil
+	s.dns, s.tls, s.tell = nil, nil, nil
 	if x := s.http; x != nil {
 		x.msg, x.parts, x.notes = Message{}, x.parts[:0], x.notes[:0]
 		x.reset()

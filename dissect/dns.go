@@ -12,33 +12,38 @@ import (
 //
 // An answer that repeats its query's question byte for byte tells it as dns.question: the same bytes are not found
 // twice. A query without answer ends its exchange when it is the oldest of too many, or when the flow ends.
-var DNS = Protocol{Name: "dns", Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, PerMessage: true, New: newDNS, Resume: resumeDNS}
+var DNS = Protocol{
+	Name: "dns",
+	About: "DNS over UDP and TCP (RFC 1035, RFC 7766), mDNS and LLMNR. Each message has an event `dns` of its own, its sender as the " +
+		"source; `dns.type` in it says request or response.",
+	Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, PerMessage: true, New: newDNS, Resume: resumeDNS,
+}
 
 // DNSTCP is the Domain Name System over TCP, RFC 1035 section 4.2.2 and RFC 7766.
 var DNSTCP = Protocol{Name: "dns", Carrier: Stream, Ports: []uint16{53}, Probe: probeDNSTCP, Fields: dnsFields, PerMessage: true, New: newDNSTCP, Resume: resumeDNSTCP}
 
 // dnsFields are the fields of a DNS message. All fields of one question or record have the same Value.
 var dnsFields = []FieldSpec{
-	dnsID:             {Name: "dns.id", EVE: "id", Number: true, Derived: true},
-	dnsFlags:          {Name: "dns.flags", EVE: "flags", Derived: true},
-	dnsOpcode:         {Name: "dns.opcode", EVE: "opcode", Number: true, Derived: true},
-	dnsRcode:          {Name: "dns.rcode", EVE: "rcode", Derived: true},
-	dnsQuery:          {Name: "dns.query", EVE: "queries.rrname"},
-	dnsType:           {Name: "dns.type", EVE: "queries.rrtype", Derived: true},
-	dnsAnswerName:     {Name: "dns.answer.name", EVE: "answers.rrname"},
-	dnsAnswerType:     {Name: "dns.answer.type", EVE: "answers.rrtype", Derived: true},
-	dnsAnswerTTL:      {Name: "dns.answer.ttl", EVE: "answers.ttl", Number: true, Derived: true},
-	dnsAnswer:         {Name: "dns.answer", EVE: "answers.rdata"},
-	dnsAuthorityName:  {Name: "dns.authority.name", EVE: "authorities.rrname"},
-	dnsAuthorityType:  {Name: "dns.authority.type", EVE: "authorities.rrtype", Derived: true},
-	dnsAuthorityTTL:   {Name: "dns.authority.ttl", EVE: "authorities.ttl", Number: true, Derived: true},
-	dnsAuthority:      {Name: "dns.authority", EVE: "authorities.rdata"},
-	dnsAdditionalName: {Name: "dns.additional.name", EVE: "additionals.rrname"},
-	dnsAdditionalType: {Name: "dns.additional.type", EVE: "additionals.rrtype", Derived: true},
-	dnsAdditionalTTL:  {Name: "dns.additional.ttl", EVE: "additionals.ttl", Number: true, Derived: true},
-	dnsAdditional:     {Name: "dns.additional", EVE: "additionals.rdata"},
-	dnsRdata:          {Name: "dns.rdata"},
-	dnsQuestion:       {Name: "dns.question", EVE: "queries.rrname", Derived: true},
+	dnsID:             {Name: "dns.id", Doc: "number of the query", EVE: "id", Number: true, Derived: true},
+	dnsFlags:          {Name: "dns.flags", Doc: "second 16 bits of the header, hex, as `8180`", EVE: "flags", Derived: true},
+	dnsOpcode:         {Name: "dns.opcode", Doc: "kind of the query, digits", EVE: "opcode", Number: true, Derived: true},
+	dnsRcode:          {Name: "dns.rcode", Doc: "outcome, as `NXDOMAIN`", EVE: "rcode", Derived: true},
+	dnsQuery:          {Name: "dns.query", Doc: "name that is asked for", EVE: "queries.rrname"},
+	dnsType:           {Name: "dns.type", Doc: "type that is asked for, as `AAAA`", EVE: "queries.rrtype", Derived: true},
+	dnsAnswerName:     {Name: "dns.answer.name", Doc: "name of a record in the answer section", EVE: "answers.rrname"},
+	dnsAnswerType:     {Name: "dns.answer.type", Doc: "its type", EVE: "answers.rrtype", Derived: true},
+	dnsAnswerTTL:      {Name: "dns.answer.ttl", Doc: "its time to live, s", EVE: "answers.ttl", Number: true, Derived: true},
+	dnsAnswer:         {Name: "dns.answer", Doc: "what it says, as text: an address, a name, text", EVE: "answers.rdata"},
+	dnsAuthorityName:  {Name: "dns.authority.name", Doc: "name of a record in the authority section", EVE: "authorities.rrname"},
+	dnsAuthorityType:  {Name: "dns.authority.type", Doc: "its type", EVE: "authorities.rrtype", Derived: true},
+	dnsAuthorityTTL:   {Name: "dns.authority.ttl", Doc: "its time to live, s", EVE: "authorities.ttl", Number: true, Derived: true},
+	dnsAuthority:      {Name: "dns.authority", Doc: "what it says, as text", EVE: "authorities.rdata"},
+	dnsAdditionalName: {Name: "dns.additional.name", Doc: "name of a record in the additional section", EVE: "additionals.rrname"},
+	dnsAdditionalType: {Name: "dns.additional.type", Doc: "its type", EVE: "additionals.rrtype", Derived: true},
+	dnsAdditionalTTL:  {Name: "dns.additional.ttl", Doc: "its time to live, s", EVE: "additionals.ttl", Number: true, Derived: true},
+	dnsAdditional:     {Name: "dns.additional", Doc: "what it says, as text", EVE: "additionals.rdata"},
+	dnsRdata:          {Name: "dns.rdata", Doc: "what no text stands for, as it came: NULL, DNSSEC, unknown and malformed records, EDNS options, bytes behind the last record"},
+	dnsQuestion:       {Name: "dns.question", Doc: "name of an answer's question where it is just the query's, so that it is not found twice", EVE: "queries.rrname", Derived: true},
 }
 
 // Fields of DNS, in the order of dnsFields. Those of the sections answer, authority and additional follow each other in

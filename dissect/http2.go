@@ -13,7 +13,10 @@ import (
 //
 // A header block whose beginnings were never seen is read as far as it goes: see hpackTable.
 var HTTP2 = Protocol{
-	Name:    "http2",
+	Name: "http2",
+	About: "HTTP/2 over cleartext (RFC 9113): with prior knowledge, after an upgrade, or picked up midway. A stream is an exchange, and " +
+		"its event is an `http` event. The fields are all those of `http`, under the same names and with the same meaning (`http.host` " +
+		"is no derived field here), and two more. A body that is a DNS message (RFC 8484) is told as `dns` too.",
 	Event:   "http",
 	Carrier: Stream,
 	Ports:   []uint16{50051},
@@ -32,8 +35,8 @@ func http2Fields() []FieldSpec {
 	fs := slices.Clone(HTTP.Fields)
 	fs[httpHost].Derived = false // the header block has no :authority
 	return append(fs,
-		FieldSpec{Name: "http2.stream_id", EVE: "http2/stream_id", Number: true, Derived: true},
-		FieldSpec{Name: "http2.payload"})
+		FieldSpec{Name: "http2.stream_id", Doc: "number of the stream", EVE: "http2/stream_id", Number: true, Derived: true},
+		FieldSpec{Name: "http2.payload", Doc: "what HTTP/1 has no place for: debug data, unknown frames, padding in use, frames that cannot be waited for"})
 }
 
 // From the specification (RFC 9113).

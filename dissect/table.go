@@ -1,21 +1,42 @@
 package dissect
 
 // Protocols is the table of all protocols, in the order in which probes are asked when no port
-// hints at another. The order is visible here on purpose.
+// hints at another. The order is visible here on purpose: a protocol whose probe is sure of little comes last.
 var Protocols = number([]*Protocol{
+	// web
 	&HTTP,
 	&HTTP2,
+
+	// encryption and tunnels
 	&TLS,
+
+	// databases
+
+	// messaging
+
+	// mail, files, directories and remote access
+
+	// names, addresses and time
 	&DNS,
 	&DNSTCP,
+
+	// management and routing
+
+	// voice and video
+
+	// industry
+
+	// everything else
 })
 
 // Raw is the protocol of flows that nobody recognises: their bytes are one endless message for each direction. It
 // has no probe and is not in Protocols.
 var Raw = Protocol{
-	Name:    "unknown",
+	Name: "unknown",
+	About: "Bytes of flows that nobody understands, in order, each direction as one endless value; a datagram is a value of its own. " +
+		"`app_proto` is `failed` in the flow's event.",
 	Carrier: Stream | Datagram,
-	Fields:  []FieldSpec{{Name: "raw"}},
+	Fields:  []FieldSpec{{Name: "raw", Doc: "the bytes"}},
 }
 
 // RawBytes is Raw's only field.

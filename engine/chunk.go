@@ -90,8 +90,9 @@ const maxUpgrades = 16 // changes of protocol within one chunk
 // probe asks what a direction's first bytes are. It returns what is to be dealt with anew, now that more is known.
 func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 	fl := l.fl
-	if a.alive == 0 {
+	if a.alive.empty() {
 		a.alive = candidates(dissect.Stream)
+		a.alive.without(&a.tried)
 	}
 	head := l.join(dir, data)
 	if a.proto != nil && a.d != nil { // the other direction has told
@@ -102,8 +103,12 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 		a.at[dir] = parsed
 		return head
 	}
-	p, maybe := identify(&a.alive, dir, head, fl.Key.APort, fl.Key.BPort)
+	p, maybe := identify(&a.alive, dissect.Stream, dir, head, fl.Key.APort, fl.Key.BPort)
 	switch {
+	case p != nil && p.New == nil:
+		l.named(a, p)
+		l.flush(a, dir.Other())
+		return head
 	case p != nil:
 		l.start(a, p)
 		other := dir.Other()
@@ -125,7 +130,7 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 		return nil
 	}
 	a.at[dir] = unknown
-	if a.alive == 0 || a.at[dir.Other()] != fresh {
+	if a.alive.empty() || a.at[dir.Other()] != fresh {
 		a.at[dir.Other()] = unknown
 		l.flush(a, dir.Other())
 	}
@@ -151,12 +156,18 @@ func (l *Lane) flush(a *app, dir wire.Dir) {
 	l.stream(a, dir, held)
 }
 
+// named makes p, which has no parser, the protocol of the flow: its bytes are inspected raw.
+func (l *Lane) named(a *app, p *dissect.Protocol) {
+	a.proto, a.alive, a.reprobes = p, protocols{}, maxReprobes
+	a.at = [2]place{unknown, unknown}
+}
+
 // start makes p the protocol of the flow.
 func (l *Lane) start(a *app, p *dissect.Protocol) {
 	a.proto = p
 	a.d = p.New(p, l.env())
 	a.idBase, a.txBase = a.lastID, a.lastTx
-	a.need, a.alive = [2]int{}, 0
+	a.need, a.alive = [2]int{}, protocols{}
 }
 
 // feed gives the dissector what it left over and data. It returns bytes that turned out to be another protocol's.
@@ -170,7 +181,11 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	if pr.Opaque > 0 {
 		a.skip(pr.Opaque, "encrypted")
 	}
+	a.taken = a.taken || pr.Used > 0
 	switch {
+	case err != nil && pr.Used == 0 && !a.taken:
+		l.mistaken(a)
+		return rest
 	case err != nil:
 		l.anomaly("applayer", a.proto.Name+".malformed", "these bytes are not valid for the protocol: inspected as raw bytes from here on")
 		l.t.count.malformed++
@@ -219,6 +234,16 @@ func (l *Lane) join(dir wire.Dir, data []byte) []byte {
 
 const maxHeld = 1 << 20 // bytes of one unfinished message that are held for a dissector
 
+// mistaken begins anew with a flow whose dissector took none of its bytes: the probe was wrong.
+func (l *Lane) mistaken(a *app) {
+	for dir := range wire.Dir(2) {
+		a.d.Close(dir, func(*dissect.Message) {})
+	}
+	a.tried.add(index(a.proto))
+	a.d, a.proto, a.need = nil, nil, [2]int{}
+	a.at = [2]place{fresh, fresh}
+}
+
 // overBudget gives up understanding a direction whose unfinished message cannot be held; its bytes are inspected raw.
 func (l *Lane) overBudget(a *app, dir wire.Dir, rest []byte) []byte {
 	l.anomaly("applayer", a.proto.Name+".over_budget", "an unfinished message is larger than what may be held: inspected as raw bytes from here on")
@@ -242,7 +267,7 @@ func (l *Lane) upgraded(a *app) {
 	a.d.Close(wire.ToServer, l.emit)
 	a.d.Close(wire.ToClient, l.emit)
 	l.scanEnd(a)
-	a.d, a.alive, a.reprobes = nil, 0, 0
+	a.d, a.alive, a.tried, a.taken, a.reprobes = nil, protocols{}, protocols{}, false, 0
 	a.at = [2]place{fresh, fresh}
 }
 
@@ -254,6 +279,10 @@ func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
 	for a.reprobes < maxReprobes {
 		p, maybe := l.again(a, dir, head)
 		if p != nil {
+			if p.New == nil {
+				l.named(a, p)
+				break
+			}
 			if a.d == nil {
 				l.start(a, p)
 			}
@@ -279,7 +308,8 @@ func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
 func (l *Lane) again(a *app, dir wire.Dir, data []byte) (p *dissect.Protocol, maybe bool) {
 	if a.d == nil {
 		alive := candidates(dissect.Stream)
-		return identify(&alive, dir, data, l.fl.Key.APort, l.fl.Key.BPort)
+		alive.without(&a.tried)
+		return identify(&alive, dissect.Stream, dir, data, l.fl.Key.APort, l.fl.Key.BPort)
 	}
 	switch a.proto.Probe(dir, data[:min(len(data), dissect.MaxProbe)]) {
 	case dissect.Yes:
@@ -308,7 +338,7 @@ func (l *Lane) gap(a *app, dir wire.Dir, n int) {
 			l.raw(a, dir, rest, true)
 		}
 		if a.at[dir] == fresh {
-			a.alive = 0
+			a.alive = protocols{}
 		}
 		a.raw[dir] += uint64(n)
 	}
@@ -351,23 +381,46 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 	if len(c.Data) == 0 {
 		return
 	}
-	if a.d == nil && a.datagrams < maxDatagrams && l.fl.Key.Proto == wire.ProtoUDP {
-		a.datagrams++
-		alive := candidates(dissect.Datagram)
-		if p, _ := identify(&alive, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort); p != nil {
-			l.start(a, p)
+	for {
+		if a.d == nil && (a.proto == nil || a.proto.New != nil) && a.datagrams < maxDatagrams {
+			l.probeDatagram(a, c)
 		}
-	}
-	if a.d != nil {
+		if a.d == nil {
+			break
+		}
 		pr, err := a.d.Feed(c.Dir, c.Data, l.emit)
 		if err == nil && pr.Used > 0 {
+			a.taken = true
 			return
 		}
-		l.anomaly("applayer", a.proto.Name+".malformed", "a datagram is not valid for the protocol: inspected as raw bytes")
-		l.t.count.malformed++
+		if err == nil || a.taken {
+			l.anomaly("applayer", a.proto.Name+".malformed", "a datagram is not valid for the protocol: inspected as raw bytes")
+			l.t.count.malformed++
+			break
+		}
+		l.mistaken(a)
 	}
 	a.raw[c.Dir]++
 	l.rawMessage(c.Dir, rawID|a.raw[c.Dir]<<1|uint64(c.Dir), 0, c.Data, true)
+}
+
+// probeDatagram asks what a datagram is.
+func (l *Lane) probeDatagram(a *app, c *flow.Chunk) {
+	carrier := carrierOf(l.fl.Key.Proto)
+	if carrier == 0 {
+		a.datagrams = maxDatagrams
+		return
+	}
+	a.datagrams++
+	alive := candidates(carrier)
+	alive.without(&a.tried)
+	switch p, _ := identify(&alive, carrier, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort); {
+	case p == nil:
+	case p.New == nil:
+		a.proto = p
+	default:
+		l.start(a, p)
+	}
 }
 
 // raw inspects bytes of a direction's endless raw message. more is false if no byte can follow directly.

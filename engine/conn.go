@@ -5,7 +5,6 @@ import (
 
 	"weir/dissect"
 	"weir/dlp"
-	"weir/wire"
 )
 
 // conn is what the engine keeps with each flow. It is small: most flows of a scan never carry a byte.
@@ -71,8 +70,10 @@ type count struct {
 // work is the part of an app that is there while a message is under way, a protocol is not known yet, or a match is open.
 type work struct {
 	d       dissect.Dissector
-	alive   uint64 // candidates: bit i stands for dissect.Protocols[i]; 0: not asked yet, or decided
-	need    [2]int // bytes that the dissector waits for
+	alive   protocols // candidates; empty: not asked yet, or decided
+	tried   protocols // that it turned out not to be
+	taken   bool      // the dissector has used bytes
+	need    [2]int    // bytes that the dissector waits for
 	upgrade bool
 	idBase  uint64 // added to the message IDs of the present dissector
 	txBase  uint64 // and to its exchanges
@@ -162,57 +163,4 @@ func (a *app) found(rule string) {
 	if len(r.counts) < maxCounted {
 		r.counts = append(r.counts, count{rule, 1})
 	}
-}
-
-// candidates are the protocols that a flow over carrier may be, as a bit set.
-func candidates(c dissect.Carrier) uint64 {
-	if c == dissect.Stream {
-		return streamCandidates
-	}
-	return datagramCandidates
-}
-
-var (
-	streamCandidates   = carried(dissect.Stream)
-	datagramCandidates = carried(dissect.Datagram)
-)
-
-func carried(c dissect.Carrier) (set uint64) {
-	for i, p := range dissect.Protocols {
-		if p.Carrier&c != 0 {
-			set |= 1 << i
-		}
-	}
-	return set
-}
-
-// identify asks the probes of the protocols still alive what head is, those first that use one of the ports. It returns
-// the protocol whose probe says Yes, or nil and whether any still may.
-func identify(alive *uint64, dir wire.Dir, head []byte, a, b uint16) (found *dissect.Protocol, maybe bool) {
-	if len(head) > dissect.MaxProbe {
-		head = head[:dissect.MaxProbe]
-	}
-	var asked uint64
-	for _, hinted := range [2]bool{true, false} {
-		for i, p := range dissect.Protocols {
-			bit := uint64(1) << i
-			if *alive&bit == 0 || asked&bit != 0 || hinted && !uses(p, a, b) {
-				continue
-			}
-			asked |= bit
-			switch p.Probe(dir, head) {
-			case dissect.Yes:
-				return p, false
-			case dissect.No:
-				*alive &^= bit
-			case dissect.Maybe:
-				maybe = true
-			}
-		}
-	}
-	return nil, maybe && len(head) < dissect.MaxProbe
-}
-
-func uses(p *dissect.Protocol, a, b uint16) bool {
-	return slices.Contains(p.Ports, a) || slices.Contains(p.Ports, b)
 }

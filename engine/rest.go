@@ -142,7 +142,7 @@ func (l *Lane) sweep(o *opens, n, keep int) {
 // rests reports whether nothing of the present flow is open. Its dissector is given back then.
 func (l *Lane) rests(a *app) bool {
 	w := a.work
-	if w.alive != 0 || len(w.records) > 0 || w.need != [2]int{} || !w.dlp.Empty() {
+	if !w.alive.empty() || len(w.records) > 0 || w.need != [2]int{} || !w.dlp.Empty() {
 		return false
 	}
 	if w.d == nil {

@@ -109,7 +109,7 @@ func (l *Lane) giveUpApp(a *app) {
 		l.tellRecord(a.records[0])
 		l.dropRecord(0)
 	}
-	a.alive, a.need = 0, [2]int{}
+	a.alive, a.need = protocols{}, [2]int{}
 	for dir := range a.at {
 		switch {
 		case was && a.at[dir] == parsed:
