@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -189,6 +190,9 @@ type MetricsServer struct {
 }
 
 // ServeMetrics listens on an address, HOST:PORT. snapshot and healthy are called from any goroutine; healthy returns
+// liveHeap is what the last garbage collection left: go_gc_heap_live_bytes.
+var liveHeap = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/gc/heap/live:bytes$")}
+
 // why not, else nil.
 func ServeMetrics(listen string, snapshot func() Snapshot, healthy func() error) (*MetricsServer, error) {
 	l, err := net.Listen("tcp", listen)
@@ -216,7 +220,7 @@ func metricsHandler(snapshot func() Snapshot, healthy func() error) http.Handler
 		Name: "weir_build_info", Help: "Always 1; the label tells the version.", ConstLabels: prometheus.Labels{"version": release},
 	})
 	info.Set(1)
-	registry.MustRegister(newCollector(snapshot), info, collectors.NewGoCollector(),
+	registry.MustRegister(newCollector(snapshot), info, collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: metricsInFlight}))
