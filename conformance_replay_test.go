@@ -149,3 +149,12 @@ func (r *played) play(path string, p playing, db *dlp.Database) {
 	}
 	lane.Close(tap)
 }
+
+// everyName are the names of all protocols that Weir knows.
+func everyName() map[string]bool {
+	all := map[string]bool{}
+	for _, p := range dissect.Protocols {
+		all[p.Name] = true
+	}
+	return all
+}
