@@ -80,7 +80,7 @@ func probeRDP(dir wire.Dir, head []byte) Guess {
 func probeRDPUDP(_ wire.Dir, head []byte) Guess {
 	c := wire.Cut(head)
 	ack, window, flags := c.U32(), c.U16(), c.U16()
-	if c.Short() || len(head) < 1100 || flags&1 == 0 || window == 0 || ack != 0xffffffff && flags&4 == 0 || flags > 0x7ff {
+	if c.Short() || len(head) < 1100 || flags&1 == 0 || window == 0 || ack != 0xffffffff && flags&4 == 0 || flags > 0x1fff {
 		return No
 	}
 	c.Skip(4)
