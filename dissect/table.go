@@ -11,6 +11,7 @@ var Protocols = number([]*Protocol{
 	&TLS,
 
 	// databases
+	&PostgreSQL,
 
 	// messaging
 

@@ -27,6 +27,7 @@ type teller struct {
 	parts []Part
 	notes []Note
 	text  []byte // bytes of the parts collected that are no part of the input
+	spare []byte // text before the last flush: a value may have been written before it and be added behind it
 }
 
 // maxTold is how many parts are collected before they are emitted.
@@ -117,5 +118,5 @@ func (t *teller) send() {
 	if cap(t.text) > maxScratch {
 		t.text = nil
 	}
-	t.text = t.text[:0]
+	t.text, t.spare = t.spare[:0], t.text
 }
