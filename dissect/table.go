@@ -9,6 +9,8 @@ var Protocols = number([]*Protocol{
 
 	// encryption and tunnels
 	&TLS,
+	&QUIC,
+	&DTLS,
 
 	// databases
 	&PostgreSQL,

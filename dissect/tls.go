@@ -131,20 +131,22 @@ type tls struct {
 	emit    func(*Message) // during a call
 	side    [2]tlsSide
 	lastID  uint64
-	tx      uint64   // the exchange: there is one
-	names   uint32   // hash of the names in the ClientHello
-	version uint16   // negotiated; 0: not known yet
-	offer   uint16   // the highest version that the client offered
-	dir     wire.Dir // during a call
-	hello   bool     // a ClientHello was told
-	retry   bool     // a HelloRetryRequest was seen
-	answer  bool     // a ServerHello was told
-	cert    bool     // a Certificate was seen
-	done    bool     // TxEnd was told
-	sealed  bool     // all records from here on are ciphertext, both ways
+	tx      uint64         // the exchange: there is one
+	names   uint32         // hash of the names in the ClientHello
+	version uint16         // negotiated; 0: not known yet
+	offer   uint16         // the highest version that the client offered
+	dir     wire.Dir       // during a call
+	hello   bool           // a ClientHello was told
+	retry   bool           // a HelloRetryRequest was seen
+	answer  bool           // a ServerHello was told
+	cert    bool           // a Certificate was seen
+	done    bool           // TxEnd was told
+	sealed  bool           // all records from here on are ciphertext, both ways
+	letter  byte           // JA4's for what carries it
+	first   func(*tlsSide) // tells what comes before a ClientHello's values; nil: nothing
 }
 
-func newTLS(p *Protocol, env *Env) Dissector { return &tls{p: p, env: env, tx: 1} }
+func newTLS(p *Protocol, env *Env) Dissector { return &tls{p: p, env: env, tx: 1, letter: 't'} }
 
 // Feed implements Dissector.
 func (d *tls) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
@@ -329,4 +331,4 @@ func tlsRecord(b []byte) (typ uint8, size int, ok bool) {
 }
 
 // tls13 reports whether a version is TLS 1.3 or one of its drafts.
-func tls13(v uint16) bool { return v == 0x0304 || v>>8 == 0x7f || v>>8 == 0xfb }
+func tls13(v uint16) bool { return v == 0x0304 || v>>8 == 0x7f || v>>8 == 0xfb || v == dtls13 }

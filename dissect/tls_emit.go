@@ -10,6 +10,7 @@ type tlsScratch struct {
 	sorted []uint16
 	hexed  []byte
 	hello  tlsHello
+	plain  []byte // a packet that was decrypted
 }
 
 func (e *Env) tlsScratch() *tlsScratch {

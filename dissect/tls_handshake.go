@@ -126,7 +126,7 @@ func (d *tls) message(s *tlsSide, typ uint8, m []byte) {
 func (d *tls) clientHello(s *tlsSide, b []byte) {
 	x := d.env.tlsScratch()
 	h := &x.hello
-	good := h.parseClient(b)
+	good := h.parseClient(b, d.letter == 'd')
 	again, names := d.hello, hash(h.names)
 	if again && (d.answer || names == d.names) {
 		return
@@ -140,6 +140,9 @@ func (d *tls) clientHello(s *tlsSide, b []byte) {
 		return
 	}
 	d.hello, d.offer = true, h.highest()
+	if d.first != nil {
+		d.first(s)
+	}
 	d.tellNames(s, h)
 	d.tellClient(s, x)
 	if !good {
@@ -186,7 +189,7 @@ func (d *tls) tellClient(s *tlsSide, x *tlsScratch) {
 		d.add(s, tlsJA3String, text)
 	}
 	if d.wants(tlsJA4) {
-		d.add(s, tlsJA4, x.keep(func(b []byte) []byte { return x.appendJA4(b) }))
+		d.add(s, tlsJA4, x.keep(func(b []byte) []byte { return x.appendJA4(b, d.letter) }))
 	}
 }
 
@@ -208,7 +211,7 @@ func (d *tls) serverHello(s *tlsSide, b []byte) {
 	if !good {
 		x.note(s, noteTLSHello)
 	}
-	if d.version > 0 && d.version < 0x0303 {
+	if d.version > 0 && d.version < 0x0303 || d.version == dtls10 {
 		x.note(s, noteTLSOld)
 	}
 	if name := cipherNames[h.cipher]; strings.Contains(name, "NULL") || name == "SHA256_SHA256" || name == "SHA384_SHA384" {

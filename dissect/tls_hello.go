@@ -40,14 +40,18 @@ var retryRandom = [32]byte{
 	0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 }
 
-// parseClient takes a ClientHello apart. It reports whether it is well formed; what came before a fault is there all
+// parseClient takes a ClientHello apart; cookie says that it has one, as in DTLS. It reports whether it is well formed; what came before a fault is there all
 // the same.
-func (h *tlsHello) parseClient(b []byte) bool {
+func (h *tlsHello) parseClient(b []byte, cookie bool) bool {
 	*h = tlsHello{}
 	c := wire.Cut(b)
 	h.version = c.U16()
 	c.Skip(32)
-	session, ciphers := c.Vec8(), c.Vec16()
+	session := c.Vec8()
+	if cookie {
+		c.Vec8()
+	}
+	ciphers := c.Vec16()
 	compression := c.Vec8()
 	h.session, h.ciphers = session.Rest(), ciphers.Rest()
 	ok := !c.Short() && len(h.session) <= 32 && len(h.ciphers) >= 2 && len(h.ciphers)%2 == 0 && compression.Len() > 0
@@ -177,6 +181,8 @@ func tlsRank(v uint16) int {
 		return 1 << 20
 	case tls13(v):
 		return 1<<16 + int(v)
+	case v>>8 == 0xfe: // DTLS counts down
+		return 1<<10 + int(0xff-v&0xff)
 	}
 	return int(v)
 }
@@ -199,6 +205,12 @@ func appendTLSVersion(b []byte, v uint16) []byte {
 		return append(b, "TLS 1.3 draft-<16"...)
 	case v>>8 == 0x7f:
 		return strconv.AppendUint(append(b, "TLS 1.3 draft-"...), uint64(v&0xff), 10)
+	case v == dtls10:
+		return append(b, "DTLS 1.0"...)
+	case v == 0xfefd:
+		return append(b, "DTLS 1.2"...)
+	case v == dtls13:
+		return append(b, "DTLS 1.3"...)
 	case v>>8 == 0xfb:
 		return append(b, "TLS 1.3 draft-fb"...)
 	}

@@ -69,10 +69,10 @@ func appendMD5(b, text []byte) []byte {
 	return hex.AppendEncode(b, sum[:])
 }
 
-// appendJA4 writes the JA4 of the ClientHello in x.
-func (x *tlsScratch) appendJA4(b []byte) []byte {
+// appendJA4 writes the JA4 of the ClientHello in x; letter says what carries it: t is TCP, q QUIC, d DTLS.
+func (x *tlsScratch) appendJA4(b []byte, letter byte) []byte {
 	h := &x.hello
-	b = append(b, 't')
+	b = append(b, letter)
 	b = append(b, ja4Version(h.highest())...)
 	if h.hasName {
 		b = append(b, 'd')
@@ -110,6 +110,12 @@ func ja4Version(v uint16) string {
 		return "s3"
 	case 0x0002:
 		return "s2"
+	case 0xfefc:
+		return "d3"
+	case 0xfefd:
+		return "d2"
+	case 0xfeff:
+		return "d1"
 	}
 	return "00"
 }

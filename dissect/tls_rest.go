@@ -44,7 +44,7 @@ func bit(b bool) uint64 {
 
 func resumeTLS(p *Protocol, env *Env, r Rest) Dissector {
 	d := &tls{
-		p: p, env: env, lastID: r.ID, tx: r.Tx,
+		p: p, env: env, lastID: r.ID, tx: r.Tx, letter: 't',
 		hello: r.State&tlsBitHello != 0, retry: r.State&tlsBitRetry != 0, answer: r.State&tlsBitAnswer != 0,
 		cert: r.State&tlsBitCert != 0, done: r.State&tlsBitDone != 0, sealed: r.State&tlsBitSealed != 0,
 	}

@@ -389,6 +389,9 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 			break
 		}
 		pr, err := a.d.Feed(c.Dir, c.Data, l.emit)
+		if pr.Opaque > 0 {
+			a.skip(pr.Opaque, "encrypted")
+		}
 		if err == nil && pr.Used > 0 {
 			a.taken = true
 			return
