@@ -90,7 +90,7 @@ func carriersOf(p *dissect.Protocol) string {
 	for _, c := range []struct {
 		is   dissect.Carrier
 		name string
-	}{{dissect.Stream, "TCP"}, {dissect.Datagram, "UDP"}, {dissect.ICMP, "ICMP"}} {
+	}{{dissect.Stream, "TCP"}, {dissect.Datagram, "UDP"}, {dissect.ICMPv4, "ICMP"}, {dissect.ICMP6, "ICMPv6"}} {
 		if p.Carrier&c.is != 0 {
 			out = append(out, c.name)
 		}

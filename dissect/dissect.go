@@ -28,7 +28,8 @@ type Carrier uint8
 const (
 	Stream   Carrier = 1 << iota // TCP: Feed sees a byte stream
 	Datagram                     // UDP: Feed sees whole datagrams
-	ICMP                         // ICMP and ICMPv6: Feed sees what follows the fixed header of 8 bytes
+	ICMPv4                       // Feed sees whole messages, from their type on
+	ICMP6                        // likewise ICMPv6
 
 	Carriers = 1 << iota // every set is below it
 )

@@ -51,6 +51,8 @@ var Protocols = number([]*Protocol{
 	&Finger,
 
 	// names, addresses and time
+	&DHCP,
+	&NTP,
 	&DNS,
 	&DNSTCP,
 
@@ -61,6 +63,8 @@ var Protocols = number([]*Protocol{
 	// industry
 
 	// everything else
+	&ICMP,
+	&ICMPv6,
 })
 
 // Raw is the protocol of flows that nobody recognises: their bytes are one endless message for each direction. It

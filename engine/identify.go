@@ -53,8 +53,10 @@ func carrierOf(proto uint8) dissect.Carrier {
 		return dissect.Stream
 	case wire.ProtoUDP:
 		return dissect.Datagram
-	case wire.ProtoICMP, wire.ProtoICMPv6:
-		return dissect.ICMP
+	case wire.ProtoICMP:
+		return dissect.ICMPv4
+	case wire.ProtoICMPv6:
+		return dissect.ICMP6
 	}
 	return 0
 }

@@ -7,7 +7,6 @@ const (
 	tcpLen  = 20 // bytes, without options
 	udpLen  = 8  // bytes
 	sctpLen = 12 // bytes, the common header
-	icmpLen = 8  // bytes
 
 	// TCP options, RFC 9293 section 3.2, RFC 7323.
 	optEnd       = 0
@@ -131,7 +130,7 @@ func (p *Packet) sctp(b []byte) Result {
 	return OK
 }
 
-// icmp decodes an ICMP or ICMPv6 header (RFC 792, RFC 4443). Payload is what follows its first 8 bytes.
+// icmp decodes an ICMP or ICMPv6 header (RFC 792, RFC 4443). Payload is all of the message: what its header is, is a matter of its type.
 func (p *Packet) icmp(b []byte, proto uint8) Result {
 	p.Key.Proto = proto
 	if len(b) < 4 {
@@ -143,6 +142,6 @@ func (p *Packet) icmp(b []byte, proto uint8) Result {
 		other = p.Code
 	}
 	p.setPorts(uint16(p.Type), uint16(other), proto)
-	p.Payload, p.segment = b[min(icmpLen, len(b)):], b
+	p.Payload, p.segment = b, b
 	return OK
 }
