@@ -60,10 +60,10 @@ func isNTP(b []byte) bool {
 	case ntpControl:
 		n := int(b[10])<<8 | int(b[11])
 		rest := len(b) - ntpControlLen - n
-		return b[0]>>6 == 0 && version >= 2 && b[1]&31 > 0 && b[8]|b[9] == 0 && rest >= 0 && (rest < 4 || rest == (4-n%4)%4+20)
+		return b[0]>>6 == 0 && version >= 2 && b[1]&31 > 0 && b[8]|b[9] == 0 && rest >= 0 && rest < 4 && (n > 0 || rest == 0)
 	case ntpPrivate:
 		n, size := int(b[4]&15)<<8|int(b[5]), int(b[6]&15)<<8|int(b[7])
-		return version >= 2 && b[6]&0xf0 == 0 && b[2] <= 3 && b[3] <= 45 && (len(b) == 8+n*size || b[0]&0x80 == 0 && len(b) >= 40 && len(b) <= 240 && len(b) >= 8+n*size)
+		return version >= 2 && b[6]&0xf0 == 0 && b[2] >= 2 && b[2] <= 3 && b[3] <= 45 && (len(b) == 8+n*size || b[0]&0x80 == 0 && len(b) >= 40 && len(b) <= 240 && len(b) >= 8+n*size)
 	}
 	if rest := len(b) - ntpLen; rest < 0 || rest > 0 && (rest < 4 || rest%4 != 0) {
 		return false

@@ -52,9 +52,9 @@ var Protocols = number([]*Protocol{
 
 	// names, addresses and time
 	&DHCP,
-	&NTP,
 	&DNS,
 	&DNSTCP,
+	&NTP,
 
 	// management and routing
 
