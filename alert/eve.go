@@ -10,8 +10,7 @@ import (
 
 // From the specification: Suricata's EVE JSON.
 const (
-	eveTime    = "2006-01-02T15:04:05.000000+0000" // always UTC
-	dnsVersion = 3                                 // of the members of the object "dns"
+	eveTime = "2006-01-02T15:04:05.000000+0000" // always UTC
 )
 
 // IP protocols with a name in EVE (IANA, as /etc/protocols writes them); others are told by number.
@@ -161,34 +160,10 @@ func (o *object) app(a *App) {
 	o.b = append(o.b, '{')
 	if a.Name == "dns" {
 		o.dns(a.Fields)
+	} else {
+		o.members(a.Fields)
 	}
-	o.members(a.Fields)
 	o.close()
-}
-
-// dns writes the members that EVE's dns events have before those of the message.
-func (o *object) dns(fields []KV) {
-	version, typ, answer := false, false, false
-	for i := range fields {
-		switch fields[i].Key {
-		case "version":
-			version = true
-		case "type":
-			typ = true
-		case "rcode", "answers":
-			answer = true
-		}
-	}
-	if !version {
-		o.uint("version", dnsVersion)
-	}
-	switch {
-	case typ:
-	case answer:
-		o.str("type", "response")
-	default:
-		o.str("type", "request")
-	}
 }
 
 // members writes the members of one object. Those whose keys have a part before a slash in common, as "ja3/hash" and

@@ -277,3 +277,26 @@ func FuzzParseEVE(f *testing.F) {
 		}
 	})
 }
+
+// TestDNSTwice looks at what EVE tells twice of a DNS message, and that a line that was read again tells it no third time.
+func TestDNSTwice(t *testing.T) {
+	row := func(typ, rdata string) []KV { return []KV{{"rrtype", typ}, {"rdata", rdata}} }
+	e := &Event{Type: "dns", App: &App{Name: "dns", Fields: []KV{{"flags", "8580"}, {"rcode", "NOERROR"},
+		{"answers", [][]KV{row("TXT", "a"), row("A", "192.0.2.1"), row("TXT", "")}},
+		{"authorities", [][]KV{row("SOA", "m.example r.example 1 2 3 4 5"), row("SOA", "[masked]")}},
+		{"additionals", [][]KV{row("SRV", "1 2 443 s.example")}}}}}
+	got, err := AppendEVE(nil, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `"dns":{"type":"response","flags":"8580","qr":true,"aa":true,"rd":true,"ra":true,"rcode":"NOERROR",` +
+		`"answers":[{"rrtype":"TXT","rdata":"a"},{"rrtype":"A","rdata":"192.0.2.1"},{"rrtype":"TXT","rdata":""}],` +
+		`"authorities":[{"rrtype":"SOA","rdata":"m.example r.example 1 2 3 4 5","soa":{"mname":"m.example","rname":"r.example","serial":1,` +
+		`"refresh":2,"retry":3,"expire":4,"minimum":5}},{"rrtype":"SOA","rdata":"[masked]"}],` +
+		`"additionals":[{"rrtype":"SRV","rdata":"1 2 443 s.example","srv":{"priority":1,"weight":2,"port":443,"name":"s.example"}}],` +
+		`"grouped":{"TXT":["a",""],"A":["192.0.2.1"]}}`
+	if !strings.Contains(strings.Replace(string(got), `"version":3,`, "", 1), want) {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	again(t, got)
+}

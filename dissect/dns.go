@@ -15,7 +15,9 @@ import (
 var DNS = Protocol{
 	Name: "dns",
 	About: "DNS over UDP and TCP (RFC 1035, RFC 7766), mDNS and LLMNR. Each message has an event `dns` of its own, its sender as the " +
-		"source; `dns.type` in it says request or response.",
+		"source; `dns.type` in it says request or response. As in EVE the event tells some things twice: the flags that are set one by one " +
+		"(`qr`, `aa`, `tc`, `rd`, `ra`, `z`), what SOA and SRV records say member by member (`soa`, `srv`), and answers by their type " +
+		"(`grouped`). Each string of a TXT record is an answer of its own there; rules see the record's strings joined.",
 	Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, PerMessage: true, New: newDNS, Resume: resumeDNS,
 }
 
@@ -33,15 +35,15 @@ var dnsFields = []FieldSpec{
 	dnsAnswerName:     {Name: "dns.answer.name", Doc: "name of a record in the answer section", EVE: "answers.rrname"},
 	dnsAnswerType:     {Name: "dns.answer.type", Doc: "its type", EVE: "answers.rrtype", Derived: true},
 	dnsAnswerTTL:      {Name: "dns.answer.ttl", Doc: "its time to live, s", EVE: "answers.ttl", Number: true, Derived: true},
-	dnsAnswer:         {Name: "dns.answer", Doc: "what it says, as text: an address, a name, text", EVE: "answers.rdata"},
+	dnsAnswer:         {Name: "dns.answer", Doc: "what it says, as text: an address, a name, text", EVE: "answers.rdata", Pieces: true},
 	dnsAuthorityName:  {Name: "dns.authority.name", Doc: "name of a record in the authority section", EVE: "authorities.rrname"},
 	dnsAuthorityType:  {Name: "dns.authority.type", Doc: "its type", EVE: "authorities.rrtype", Derived: true},
 	dnsAuthorityTTL:   {Name: "dns.authority.ttl", Doc: "its time to live, s", EVE: "authorities.ttl", Number: true, Derived: true},
-	dnsAuthority:      {Name: "dns.authority", Doc: "what it says, as text", EVE: "authorities.rdata"},
+	dnsAuthority:      {Name: "dns.authority", Doc: "what it says, as text", EVE: "authorities.rdata", Pieces: true},
 	dnsAdditionalName: {Name: "dns.additional.name", Doc: "name of a record in the additional section", EVE: "additionals.rrname"},
 	dnsAdditionalType: {Name: "dns.additional.type", Doc: "its type", EVE: "additionals.rrtype", Derived: true},
 	dnsAdditionalTTL:  {Name: "dns.additional.ttl", Doc: "its time to live, s", EVE: "additionals.ttl", Number: true, Derived: true},
-	dnsAdditional:     {Name: "dns.additional", Doc: "what it says, as text", EVE: "additionals.rdata"},
+	dnsAdditional:     {Name: "dns.additional", Doc: "what it says, as text", EVE: "additionals.rdata", Pieces: true},
 	dnsRdata:          {Name: "dns.rdata", Doc: "what no text stands for, as it came: NULL, DNSSEC, unknown and malformed records, EDNS options, bytes behind the last record"},
 	dnsQuestion:       {Name: "dns.question", Doc: "name of an answer's question where it is just the query's, so that it is not found twice", EVE: "queries.rrname", Derived: true},
 }
@@ -85,6 +87,7 @@ const (
 	dnsMaxRecords = 512      // questions and records of a message that are told apart; the rest is told as bytes
 	dnsMaxText    = 64 << 10 // bytes that the names of a message may expand to; then as above
 	dnsMaxJumps   = 32       // compression pointers in one name
+	dnsMaxStrings = 8        // strings of a record that are told apart; more are told as one
 	dnsMaxBad     = 4        // messages of a stream in a row that are none; then it is given up as raw
 )
 

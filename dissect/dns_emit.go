@@ -67,7 +67,7 @@ func (x *dnsParser) add(f Field, b []byte) {
 	}
 	x.parts = x.parts[:n+1]
 	p := &x.parts[n] // what else it has is never set
-	p.Field, p.Value, p.Bytes = f, x.value, b
+	p.Field, p.Value, p.Bytes, p.Off, p.More = f, x.value, b, 0, false
 }
 
 // number collects a number.

@@ -20,8 +20,7 @@ func (x *dnsParser) rdata(b []byte, end int, typ, class uint16, f Field) {
 		x.raw(b)
 		return
 	}
-	if b[0] > 0 && int(b[0]) == len(b)-1 && (typ == typeTXT || typ == typeSPF) {
-		x.add(f, b[1:]) // one string, the usual case: nothing to join
+	if (typ == typeTXT || typ == typeSPF) && x.pieces(b, f) {
 		return
 	}
 	at := len(x.text)
@@ -37,6 +36,28 @@ func (x *dnsParser) rdata(b []byte, end int, typ, class uint16, f Field) {
 	if !whole {
 		x.raw(b)
 	}
+}
+
+// pieces tells the character-strings that fill b as parts of one value: as one text that was cut into pieces of 255 bytes is meant. It
+// reports false if there are too many of them, or b is not filled.
+func (x *dnsParser) pieces(b []byte, f Field) bool {
+	n := 0
+	for c := wire.Cut(b); c.Len() > 0; n++ {
+		if c.Vec8(); c.Short() || n == dnsMaxStrings {
+			return false
+		}
+	}
+	off := int64(0)
+	for c := wire.Cut(b); n > 0; n-- {
+		v := c.Vec8()
+		x.add(f, v.Rest())
+		if len(x.parts) > 0 && x.wants(f) {
+			p := &x.parts[len(x.parts)-1]
+			p.Off, p.More = off, n > 1
+		}
+		off += int64(len(v.Rest()))
+	}
+	return true
 }
 
 // rdataText appends the text of rdata that stands for all of it (whole) or for what comes first. known is false if

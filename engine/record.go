@@ -46,11 +46,12 @@ func (l *Lane) record(m *dissect.Message) {
 	r := l.recordOf(m)
 	for i := range m.Parts {
 		part := &m.Parts[i]
-		if part.View != dissect.ViewPlain || m.Protocol.Fields[part.Field].EVE == "" {
+		spec := &m.Protocol.Fields[part.Field]
+		if part.View != dissect.ViewPlain || spec.EVE == "" {
 			continue
 		}
 		b := part.Bytes
-		if n := len(r.items); part.Off > 0 && n > 0 && r.items[n-1].field == part.Field && r.items[n-1].value == part.Value {
+		if n := len(r.items); part.Off > 0 && !spec.Pieces && n > 0 && r.items[n-1].field == part.Field && r.items[n-1].value == part.Value {
 			last := &r.items[n-1]
 			b = b[:min(len(b), maxValueSize-int(last.end-last.at))]
 			r.buf = append(r.buf, b...)
@@ -173,7 +174,7 @@ func (r *record) app() *alert.App {
 		if list, ok := strings.CutSuffix(spec.EVE, "[]"); ok {
 			b.member(list, v)
 		} else if list, key, ok := strings.Cut(spec.EVE, "."); ok {
-			b.row(row{list, it.reply, it.value}, key, v)
+			b.row(row{list, it.reply, it.value}, key, v, spec.Pieces)
 		} else {
 			b.set(spec.EVE, v)
 		}
@@ -214,8 +215,8 @@ func (b *appBuilder) member(list string, v any) {
 	*at = append(have, fmt.Sprint(v))
 }
 
-// row sets a member of an object in a list.
-func (b *appBuilder) row(r row, key string, v any) {
+// row sets a member of an object in a list. A further piece of a value has an object of its own.
+func (b *appBuilder) row(r row, key string, v any, pieces bool) {
 	at := b.at(r.list)
 	have, _ := (*at).([][]alert.KV)
 	i, ok := b.rows[r]
@@ -224,6 +225,13 @@ func (b *appBuilder) row(r row, key string, v any) {
 		b.rows[r] = i
 		have = append(have, nil)
 	}
-	have[i] = append(have[i], alert.KV{Key: key, Value: v})
+	if k := slices.IndexFunc(have[i], func(kv alert.KV) bool { return kv.Key == key }); pieces && k >= 0 {
+		have = append(have, slices.Clone(have[i]))
+		i = len(have) - 1
+		b.rows[r] = i
+		have[i][k].Value = v
+	} else {
+		have[i] = append(have[i], alert.KV{Key: key, Value: v})
+	}
 	*at = have
 }
