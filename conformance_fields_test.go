@@ -44,8 +44,10 @@ func seenFlows(t *testing.T, events []*alert.Event) (list []*seenFlow) {
 			list = append(list, f)
 		}
 		o["time"] = float64(ev.Time)
-		if ev.AppProto != "" && !slices.Contains(f.names, ev.AppProto) {
-			f.names = append(f.names, ev.AppProto)
+		for _, name := range []string{ev.AppProto, ev.AppProtoOrig} {
+			if name != "" && !slices.Contains(f.names, name) {
+				f.names = append(f.names, name)
+			}
 		}
 		if ev.Type == "flow" {
 			f.flow = o

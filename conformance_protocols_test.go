@@ -249,8 +249,10 @@ func newNamedFlows(events []*alert.Event, p playing) *namedFlows {
 			ends := newFlowEnds(ev.Proto, ev.Src, ev.Dst)
 			n.flows[ends] = append(n.flows[ends], f)
 		}
-		if name := ev.AppProto; name != "" && name != "failed" && !slices.Contains(f.names, name) {
-			f.names = append(f.names, name)
+		for _, name := range []string{ev.AppProto, ev.AppProtoOrig} {
+			if name != "" && name != "failed" && !slices.Contains(f.names, name) {
+				f.names = append(f.names, name)
+			}
 		}
 	}
 	return n

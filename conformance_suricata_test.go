@@ -34,7 +34,6 @@ var suricataNone = map[string]string{
 	"dns.version":     "of the format",
 	"dns.tx_id":       "each message is a transaction of its own there",
 	"fileinfo.tx_id":  "numbered from 0 there",
-	"app_proto_orig":  "what it was before an upgrade: Weir tells it by the events of before",
 	"fileinfo.stored": "whether Suricata stored the file",
 }
 
@@ -46,9 +45,10 @@ var suricataNames = map[string]string{
 
 // suricataValues are values that are called otherwise, by field.
 var suricataValues = map[string]map[string]any{
-	"dns.type":  {"query": "request", "answer": "response"},
-	"app_proto": {"krb5": "kerberos", "pgsql": "postgresql", "doh2": "http2", "rfb": "vnc", "bittorrent-dht": "bittorrent"},
-	"tcp.state": {"last_ack": "closed", "time_wait": "closed", "fin_wait1": "closed", "fin_wait2": "closed", "close_wait": "closed", "closing": "closed"},
+	"dns.type":       {"query": "request", "answer": "response"},
+	"app_proto_orig": {"krb5": "kerberos", "pgsql": "postgresql"},
+	"app_proto":      {"krb5": "kerberos", "pgsql": "postgresql", "doh2": "http2", "rfb": "vnc", "bittorrent-dht": "bittorrent"},
+	"tcp.state":      {"last_ack": "closed", "time_wait": "closed", "fin_wait1": "closed", "fin_wait2": "closed", "close_wait": "closed", "closing": "closed"},
 	"anomaly.event": {
 		"REQUEST_LINE_MISSING_PROTOCOL": "http.version_0_9",
 		"invalid_opcode":                "dns.reserved_bit",

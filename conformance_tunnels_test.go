@@ -93,13 +93,11 @@ func alertsAndNames(events []*alert.Event) (alerts, names []string) {
 		if ev.Type == "alert" {
 			alerts = append(alerts, ev.Weir.Engine+" "+ev.Weir.Rule)
 		}
-		if ev.AppProto != "" {
-			names = append(names, ev.AppProto)
-		}
+		names = append(names, ev.AppProto, ev.AppProtoOrig)
 	}
 	slices.Sort(alerts)
 	slices.Sort(names)
-	return slices.Compact(alerts), slices.Compact(names)
+	return slices.Compact(alerts), slices.DeleteFunc(slices.Compact(names), func(n string) bool { return n == "" })
 }
 
 // carrierNamed reports whether one of the names is right for a row.

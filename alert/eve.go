@@ -77,6 +77,7 @@ func (o *object) head(e *Event) {
 	}
 	o.ends(e)
 	o.filled("app_proto", e.AppProto)
+	o.filled("app_proto_orig", e.AppProtoOrig)
 	o.filled("community_id", e.CommunityID)
 	if e.App != nil || e.Alert != nil {
 		o.uint("tx_id", e.TxID)

@@ -11,17 +11,19 @@ import (
 // Event is one event in the terms of Suricata's EVE JSON, with what EVE has no name for under
 // "weir".
 type Event struct {
-	Time        int64  // ns since the epoch, of the packet that caused it
-	Type        string // event_type: alert, info, flow, anomaly, drop, stats, or a protocol's name
-	FlowID      uint64 // 0: the event belongs to no flow
-	Iface       string
-	Src, Dst    netip.AddrPort // the initiator's end first; ports of ICMP are type and code
-	Proto       uint8          // IP protocol
-	AppProto    string
-	CommunityID string
-	VLAN        []uint16
-	TxID        uint64 // valid iff App != nil or Alert != nil
-	PcapCnt     uint64 // number of the frame in a file; 0 live
+	Time     int64  // ns since the epoch, of the packet that caused it
+	Type     string // event_type: alert, info, flow, anomaly, drop, stats, or a protocol's name
+	FlowID   uint64 // 0: the event belongs to no flow
+	Iface    string
+	Src, Dst netip.AddrPort // the initiator's end first; ports of ICMP are type and code
+	Proto    uint8          // IP protocol
+	AppProto string
+
+	AppProtoOrig string // flow: the first protocol, where the flow carried another one later
+	CommunityID  string
+	VLAN         []uint16
+	TxID         uint64 // valid iff App != nil or Alert != nil
+	PcapCnt      uint64 // number of the frame in a file; 0 live
 
 	Alert   *Alert
 	App     *App // the protocol's own object: http, dns, tls ...

@@ -29,6 +29,7 @@ type eveLine struct {
 	ICMPType    uint16         `json:"icmp_type"`
 	ICMPCode    uint16         `json:"icmp_code"`
 	AppProto    string         `json:"app_proto"`
+	AppOrig     string         `json:"app_proto_orig"`
 	CommunityID string         `json:"community_id"`
 	TxID        uint64         `json:"tx_id"`
 	PcapCnt     uint64         `json:"pcap_cnt"`
@@ -131,7 +132,7 @@ func ParseEVE(line []byte) (*Event, error) {
 	if in.Type == "" {
 		return nil, errors.New("alert: not an EVE line: no event_type")
 	}
-	e := &Event{Time: now, Type: in.Type, FlowID: in.FlowID, Iface: in.Iface, Proto: protoNumber(in.Proto), AppProto: in.AppProto,
+	e := &Event{Time: now, Type: in.Type, FlowID: in.FlowID, Iface: in.Iface, Proto: protoNumber(in.Proto), AppProto: in.AppProto, AppProtoOrig: in.AppOrig,
 		CommunityID: in.CommunityID, VLAN: in.VLAN, TxID: in.TxID, PcapCnt: in.PcapCnt, Stats: in.Stats}
 	if e.Proto == protoICMP || e.Proto == protoICMPv6 {
 		in.SrcPort, in.DestPort = in.ICMPType, in.ICMPCode

@@ -158,13 +158,14 @@ func (l *Lane) flush(a *app, dir wire.Dir) {
 
 // named makes p, which has no parser, the protocol of the flow: its bytes are inspected raw.
 func (l *Lane) named(a *app, p *dissect.Protocol) {
-	a.proto, a.alive, a.reprobes = p, protocols{}, maxReprobes
+	a.be(p)
+	a.alive, a.reprobes = protocols{}, 0
 	a.at = [2]place{unknown, unknown}
 }
 
 // start makes p the protocol of the flow.
 func (l *Lane) start(a *app, p *dissect.Protocol) {
-	a.proto = p
+	a.be(p)
 	a.d = p.New(p, l.env())
 	a.idBase, a.txBase = a.lastID, a.lastTx
 	a.need, a.alive = [2]int{}, protocols{}
@@ -308,6 +309,10 @@ func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
 func (l *Lane) again(a *app, dir wire.Dir, data []byte) (p *dissect.Protocol, maybe bool) {
 	if a.d == nil {
 		alive := candidates(dissect.Stream)
+		if a.proto != nil && a.proto.New == nil { // only named: it may still begin TLS, as by STARTTLS
+			alive = protocols{}
+			alive.add(index(&dissect.TLS))
+		}
 		alive.without(&a.tried)
 		return identify(&alive, dissect.Stream, dir, data, l.fl.Key.APort, l.fl.Key.BPort)
 	}
@@ -420,7 +425,7 @@ func (l *Lane) probeDatagram(a *app, c *flow.Chunk) {
 	switch p, _ := identify(&alive, carrier, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort); {
 	case p == nil:
 	case p.New == nil:
-		a.proto = p
+		a.be(p)
 	default:
 		l.start(a, p)
 	}

@@ -57,8 +57,9 @@ type app struct {
 
 // rare is what is remembered of a flow of which there is something to tell.
 type rare struct {
-	told   []code  // that found no room in app
-	counts []count // findings per rule
+	orig   *dissect.Protocol // what it was before it carried another protocol; nil: nothing else
+	told   []code            // that found no room in app
+	counts []count           // findings per rule
 }
 
 // count is how often a rule found something.
@@ -83,6 +84,14 @@ type work struct {
 }
 
 func (a *app) reset() { *a = app{} }
+
+// be makes p the protocol of the flow. What it was first is remembered.
+func (a *app) be(p *dissect.Protocol) {
+	if a.proto != nil && a.proto.Name != p.Name && a.more().orig == nil {
+		a.rare.orig = a.proto
+	}
+	a.proto = p
+}
 
 func (a *app) more() *rare {
 	if a.rare == nil {

@@ -393,6 +393,9 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 	ev.Weir.Gaps = s.Lost + c.Lost
 	if a := fl.S.app; a != nil {
 		ev.Flow.Alerted, ev.Flow.TxCount = a.alerted, a.txs
+		if a.rare != nil && a.rare.orig != nil {
+			ev.AppProtoOrig = a.rare.orig.Name
+		}
 		if a.rare != nil && len(a.rare.counts) > 0 {
 			ev.Weir.Counts = make(map[string]int, len(a.rare.counts))
 			for _, c := range a.rare.counts {
