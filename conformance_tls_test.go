@@ -126,7 +126,7 @@ func tlsVersionText(v string) string {
 func TestConformanceTLS(t *testing.T) {
 	dir := corpus(t)
 	captures := map[string][]tlsSeen{}
-	met, all := 0, 0
+	met, all := map[string]int{}, map[string]int{}
 	missed := map[string]int{}
 	for _, row := range table(t, dir+"/tls/expected.csv") {
 		seen, ok := captures[row["pcap"]]
@@ -135,11 +135,12 @@ func TestConformanceTLS(t *testing.T) {
 			captures[row["pcap"]] = seen
 		}
 		n, of := tlsRow(t, row, seen, missed)
-		met += n
-		all += of
+		met[row["l4"]] += n
+		all[row["l4"]] += of
 	}
 	t.Log("missed by column:", missed)
-	score(t, "tls", met, all)
+	score(t, "tls", met["tcp"], all["tcp"])
+	score(t, "tls_datagrams", met["udp"], all["udp"]) // DTLS, QUIC
 }
 
 // tlsRow compares a row with the exchange of its flow that agrees best.
