@@ -82,7 +82,7 @@ func tomlOf(v any) string {
 func TestDocsAnomalies(t *testing.T) {
 	rows := docRows(t, "docs/events.md")
 	protocols := docRows(t, "docs/protocols.md")
-	code := regexp.MustCompile(`"(stream|fragment|decode|evidence|engine|dlp|capture|output)\.[a-z_]+"`)
+	code := regexp.MustCompile(`"(protocol|stream|fragment|decode|evidence|engine|dlp|capture|output)\.[a-z_]+"`)
 	ofProtocol := regexp.MustCompile(`\.Name\s*\+\s*"(\.[a-z_]+)"`)
 	seen := map[string]bool{}
 	for _, dir := range []string{"engine", "dlp", "daemon", "alert"} {

@@ -77,6 +77,8 @@ func (o *object) head(e *Event) {
 	}
 	o.ends(e)
 	o.filled("app_proto", e.AppProto)
+	o.filled("app_proto_ts", e.AppProtoTS)
+	o.filled("app_proto_tc", e.AppProtoTC)
 	o.filled("app_proto_orig", e.AppProtoOrig)
 	o.filled("community_id", e.CommunityID)
 	if e.App != nil || e.Alert != nil {
@@ -311,6 +313,8 @@ func (o *object) weir(e *Event) {
 		why = e.Anomaly.Detail
 	}
 	o.filled("why", why)
+	o.counted("score", uint64(w.Score))
+	o.filled("conversation", w.Conversation)
 	o.matches(w.Matches)
 	o.filled("slice", w.Slice)
 	o.counted("gaps", w.Gaps)

@@ -19,11 +19,12 @@ type Event struct {
 	Proto    uint8          // IP protocol
 	AppProto string
 
-	AppProtoOrig string // flow: the first protocol, where the flow carried another one later
-	CommunityID  string
-	VLAN         []uint16
-	TxID         uint64 // valid iff App != nil or Alert != nil
-	PcapCnt      uint64 // number of the frame in a file; 0 live
+	AppProtoTS, AppProtoTC string // what goes to the server and to the client, where they differ
+	AppProtoOrig           string // flow: the first protocol, where the flow carried another one later
+	CommunityID            string
+	VLAN                   []uint16
+	TxID                   uint64 // valid iff App != nil or Alert != nil
+	PcapCnt                uint64 // number of the frame in a file; 0 live
 
 	Alert   *Alert
 	App     *App // the protocol's own object: http, dns, tls ...
@@ -142,20 +143,22 @@ type Anomaly struct {
 
 // Weir is the object "weir"; empty members are left out.
 type Weir struct {
-	Src, Dst    *Workload
-	Rule        string // text id of the rule
-	Engine      string // dlp, waf, signature, protocol, policy, threat
-	Severity    string // info low medium high critical
-	Why         string // what to make of it, what to do next
-	Matches     []Match
-	Slice       string // id for `weir pcap pull --alert`
-	CaptureFile string // path of the slice
-	DropsBefore uint64 // frames that the interface lost before this event
-	Lost        uint64 // capture.drops: of them, since it was told last
-	Gaps        uint64 // bytes of the flow that were never seen
-	Uninspected *Uninspected
-	Counts      map[string]int // flow: findings per rule in the flow
-	HeldBack    uint64         // alerts of this rule and workload that a rate limit held back before this one
+	Src, Dst     *Workload
+	Rule         string // text id of the rule
+	Conversation string // of a flow: how sure its AppProto is: unknown, probable, certain, violated
+	Score        int    // of a tunnel, percent
+	Engine       string // dlp, waf, signature, protocol, policy, threat
+	Severity     string // info low medium high critical
+	Why          string // what to make of it, what to do next
+	Matches      []Match
+	Slice        string // id for `weir pcap pull --alert`
+	CaptureFile  string // path of the slice
+	DropsBefore  uint64 // frames that the interface lost before this event
+	Lost         uint64 // capture.drops: of them, since it was told last
+	Gaps         uint64 // bytes of the flow that were never seen
+	Uninspected  *Uninspected
+	Counts       map[string]int // flow: findings per rule in the flow
+	HeldBack     uint64         // alerts of this rule and workload that a rate limit held back before this one
 }
 
 // Workload names the container, pod or namespace at one end.

@@ -29,6 +29,8 @@ type eveLine struct {
 	ICMPType    uint16         `json:"icmp_type"`
 	ICMPCode    uint16         `json:"icmp_code"`
 	AppProto    string         `json:"app_proto"`
+	AppTS       string         `json:"app_proto_ts"`
+	AppTC       string         `json:"app_proto_tc"`
 	AppOrig     string         `json:"app_proto_orig"`
 	CommunityID string         `json:"community_id"`
 	TxID        uint64         `json:"tx_id"`
@@ -73,20 +75,22 @@ type eveAnomaly struct {
 }
 
 type eveWeir struct {
-	Src         *eveWorkload   `json:"src"`
-	Dst         *eveWorkload   `json:"dst"`
-	Rule        string         `json:"rule"`
-	Engine      string         `json:"engine"`
-	Severity    string         `json:"severity"`
-	Why         string         `json:"why"`
-	Matches     []eveMatch     `json:"matches"`
-	Slice       string         `json:"slice"`
-	Gaps        uint64         `json:"gaps"`
-	Uninspected *eveSkipped    `json:"uninspected"`
-	Counts      map[string]int `json:"counts"`
-	HeldBack    uint64         `json:"held_back"`
-	DropsBefore uint64         `json:"drops_before"`
-	Lost        uint64         `json:"lost"`
+	Src          *eveWorkload   `json:"src"`
+	Dst          *eveWorkload   `json:"dst"`
+	Rule         string         `json:"rule"`
+	Engine       string         `json:"engine"`
+	Severity     string         `json:"severity"`
+	Why          string         `json:"why"`
+	Score        int            `json:"score"`
+	Conversation string         `json:"conversation"`
+	Matches      []eveMatch     `json:"matches"`
+	Slice        string         `json:"slice"`
+	Gaps         uint64         `json:"gaps"`
+	Uninspected  *eveSkipped    `json:"uninspected"`
+	Counts       map[string]int `json:"counts"`
+	HeldBack     uint64         `json:"held_back"`
+	DropsBefore  uint64         `json:"drops_before"`
+	Lost         uint64         `json:"lost"`
 }
 
 type eveWorkload struct {
@@ -133,6 +137,7 @@ func ParseEVE(line []byte) (*Event, error) {
 		return nil, errors.New("alert: not an EVE line: no event_type")
 	}
 	e := &Event{Time: now, Type: in.Type, FlowID: in.FlowID, Iface: in.Iface, Proto: protoNumber(in.Proto), AppProto: in.AppProto, AppProtoOrig: in.AppOrig,
+		AppProtoTS: in.AppTS, AppProtoTC: in.AppTC,
 		CommunityID: in.CommunityID, VLAN: in.VLAN, TxID: in.TxID, PcapCnt: in.PcapCnt, Stats: in.Stats}
 	if e.Proto == protoICMP || e.Proto == protoICMPv6 {
 		in.SrcPort, in.DestPort = in.ICMPType, in.ICMPCode
@@ -179,7 +184,7 @@ func (f *eveFlow) flow() (*Flow, error) {
 }
 
 func (w *eveWeir) weir() Weir {
-	out := Weir{Src: (*Workload)(w.Src), Dst: (*Workload)(w.Dst), Rule: w.Rule, Engine: w.Engine, Severity: w.Severity, Why: w.Why,
+	out := Weir{Src: (*Workload)(w.Src), Dst: (*Workload)(w.Dst), Rule: w.Rule, Engine: w.Engine, Severity: w.Severity, Why: w.Why, Score: w.Score, Conversation: w.Conversation,
 		Slice: w.Slice, Gaps: w.Gaps, Uninspected: (*Uninspected)(w.Uninspected), Counts: w.Counts, HeldBack: w.HeldBack,
 		DropsBefore: w.DropsBefore, Lost: w.Lost}
 	for _, m := range w.Matches {

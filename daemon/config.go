@@ -10,10 +10,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"weir/engine"
 	"weir/rules"
 )
 
@@ -22,16 +24,17 @@ const DefaultConfigPath = "/etc/weir/weir.toml"
 
 // Config is weir.toml. It is immutable once loaded.
 type Config struct {
-	File    string        `toml:"-"` // where it was read; "": nowhere, all defaults
-	Paths   PathsConfig   `toml:"paths"`
-	Capture CaptureConfig `toml:"capture"`
-	Rules   RulesConfig   `toml:"rules"`
-	Flow    FlowConfig    `toml:"flow"`
-	Budget  BudgetConfig  `toml:"budget"`
-	Pcap    PcapConfig    `toml:"pcap"`
-	Metrics MetricsConfig `toml:"metrics"`
-	Alerts  AlertsConfig  `toml:"alerts"`
-	Events  EventsConfig  `toml:"events"`
+	File      string          `toml:"-"` // where it was read; "": nowhere, all defaults
+	Paths     PathsConfig     `toml:"paths"`
+	Capture   CaptureConfig   `toml:"capture"`
+	Rules     RulesConfig     `toml:"rules"`
+	Flow      FlowConfig      `toml:"flow"`
+	Protocols ProtocolsConfig `toml:"protocols"`
+	Budget    BudgetConfig    `toml:"budget"`
+	Pcap      PcapConfig      `toml:"pcap"`
+	Metrics   MetricsConfig   `toml:"metrics"`
+	Alerts    AlertsConfig    `toml:"alerts"`
+	Events    EventsConfig    `toml:"events"`
 }
 
 // PathsConfig is the table [paths].
@@ -69,6 +72,22 @@ type RulesConfig struct {
 // FlowConfig is the table [flow].
 type FlowConfig struct {
 	Overlap Overlap `toml:"overlap"` // which bytes count where segments or fragments overlap with different ones
+}
+
+// ProtocolsConfig is the table [protocols].
+type ProtocolsConfig struct {
+	UnknownBytes Size     `toml:"unknown_bytes"` // a conversation that nobody knows after so many bytes is told of; 0: never
+	UnknownTime  Duration `toml:"unknown_time"`  // likewise
+	Alerts       []string `toml:"alerts"`        // anomalies "protocol.*" that are alerts too
+}
+
+// validation returns it as the engine has it.
+func (p *ProtocolsConfig) validation() engine.Validation {
+	v := engine.Validation{UnknownBytes: uint64(p.UnknownBytes), UnknownTime: int64(p.UnknownTime), Alerts: map[string]bool{}}
+	for _, code := range p.Alerts {
+		v.Alerts[code] = true
+	}
+	return v
 }
 
 // BudgetConfig is the table [budget].
@@ -117,12 +136,13 @@ func DefaultConfig() *Config {
 			Loopback: true,
 			Ring:     256 << 20,
 		},
-		Rules:   RulesConfig{Builtin: true},
-		Budget:  BudgetConfig{Memory: 1 << 30, Flows: 1_000_000},
-		Pcap:    PcapConfig{Pre: 64 << 20, Post: Duration(5 * time.Second), Quota: 10 << 30},
-		Metrics: MetricsConfig{Listen: "127.0.0.1:9477"},
-		Alerts:  AlertsConfig{Burst: 100, PerSecond: 10},
-		Events:  EventsConfig{Stats: Duration(time.Minute)},
+		Rules:     RulesConfig{Builtin: true},
+		Protocols: ProtocolsConfig{UnknownBytes: 16 << 10, UnknownTime: Duration(30 * time.Second), Alerts: []string{}},
+		Budget:    BudgetConfig{Memory: 1 << 30, Flows: 1_000_000},
+		Pcap:      PcapConfig{Pre: 64 << 20, Post: Duration(5 * time.Second), Quota: 10 << 30},
+		Metrics:   MetricsConfig{Listen: "127.0.0.1:9477"},
+		Alerts:    AlertsConfig{Burst: 100, PerSecond: 10},
+		Events:    EventsConfig{Stats: Duration(time.Minute)},
 	}
 }
 
@@ -213,6 +233,11 @@ func (c *Config) validate(file string, data []byte) rules.Problems {
 			Hint: `traffic within a pod is not seen; write "auto" to say that this is known`})
 	}
 	c.validateSizes(wrong)
+	for _, code := range c.Protocols.Alerts {
+		if !slices.Contains(engine.ConversationAnomalies, code) {
+			wrong("protocols.alerts", fmt.Sprintf("%q is no anomaly of conversations", code), "known are "+strings.Join(engine.ConversationAnomalies, ", "))
+		}
+	}
 	if err := checkListen(c.Metrics.Listen); err != "" {
 		wrong("metrics.listen", err, `write HOST:PORT, as "127.0.0.1:9477", or "" for no metrics`)
 	}

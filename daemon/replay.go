@@ -75,7 +75,7 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 	queue, events := r.sink()
 	cfg := engine.Config{
 		Flow: div.limits(conf), Overlap: flow.Overlap(conf.Flow.Overlap), Checksum: r.Checksum, Dissect: dissect.DefaultLimits,
-		Events: events, Emit: queue.Put, Budgets: div.budgets(),
+		Events: events, Emit: queue.Put, Budgets: div.budgets(), Validation: conf.Protocols.validation(),
 	}
 	cfg.Budgets.RecentMost = recent // nobody waits
 	if r.Slices != "" {

@@ -167,6 +167,7 @@ func (d *Daemon) open() error {
 	d.engine = engine.New(engine.Config{
 		Flow: div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit, Full: d.queue.Full,
 		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter, Budgets: d.memory.budgets,
+		Validation: d.conf.Protocols.validation(),
 	})
 	d.engine.SetRules(d.db)
 	n := runtime.GOMAXPROCS(0)

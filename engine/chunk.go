@@ -96,11 +96,17 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 	}
 	head := l.join(dir, data)
 	if a.proto != nil && a.d != nil { // the other direction has told
-		if g := a.proto.Probe(dir, head[:min(len(head), dissect.MaxProbe)]); g == dissect.No {
-			a.at[dir] = unknown
-			return l.notIt(a, dir, head, data)
+		if a.proto.Probe(dir, head[:min(len(head), dissect.MaxProbe)]) == dissect.No {
+			other, maybe := l.contradicts(a, dir, head)
+			if other {
+				a.at[dir], a.alive = unknown, protocols{}
+				return l.notIt(a, dir, head, data)
+			}
+			if maybe && l.keep(dir, head) {
+				return nil
+			}
 		}
-		a.at[dir] = parsed
+		a.at[dir], a.alive = parsed, protocols{} // its parser knows best
 		return head
 	}
 	p, maybe := identify(&a.alive, dissect.Stream, dir, head, fl.Key.APort, fl.Key.BPort)
@@ -116,13 +122,12 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 		if a.at[other] != fresh {
 			return head
 		}
-		a.at[other] = parsed
 		if dir == wire.ToClient { // what the client said before comes first
 			l.flush(a, other)
 			return head
 		}
 		rest := l.feed(a, dir, head)
-		if a.at[other] == parsed {
+		if a.d != nil && a.at[other] == fresh {
 			l.flush(a, other)
 		}
 		return rest
@@ -158,6 +163,7 @@ func (l *Lane) flush(a *app, dir wire.Dir) {
 
 // named makes p, which has no parser, the protocol of the flow: its bytes are inspected raw.
 func (l *Lane) named(a *app, p *dissect.Protocol) {
+	l.recognised(a, p)
 	a.be(p)
 	a.alive, a.reprobes = protocols{}, 0
 	a.at = [2]place{unknown, unknown}
@@ -165,6 +171,7 @@ func (l *Lane) named(a *app, p *dissect.Protocol) {
 
 // start makes p the protocol of the flow.
 func (l *Lane) start(a *app, p *dissect.Protocol) {
+	l.recognised(a, p)
 	a.be(p)
 	a.d = p.New(p, l.env())
 	a.idBase, a.txBase = a.lastID, a.lastTx
@@ -190,6 +197,7 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	case err != nil:
 		l.anomaly("applayer", a.proto.Name+".malformed", "these bytes are not valid for the protocol: inspected as raw bytes from here on")
 		l.t.count.malformed++
+		a.broken()
 		l.lose(a, dir)
 		return rest
 	case a.upgrade:
@@ -243,6 +251,7 @@ func (l *Lane) mistaken(a *app) {
 	a.tried.add(index(a.proto))
 	a.d, a.proto, a.need = nil, nil, [2]int{}
 	a.at = [2]place{fresh, fresh}
+	a.unrecognise()
 }
 
 // overBudget gives up understanding a direction whose unfinished message cannot be held; its bytes are inspected raw.
@@ -264,12 +273,15 @@ func (l *Lane) lose(a *app, dir wire.Dir) {
 
 // upgraded begins anew: the flow carries another protocol from here on.
 func (l *Lane) upgraded(a *app) {
-	a.upgrade = false
+	a.upgrade, a.followed = false, true
 	a.d.Close(wire.ToServer, l.emit)
 	a.d.Close(wire.ToClient, l.emit)
 	l.scanEnd(a)
 	a.d, a.alive, a.tried, a.taken, a.reprobes = nil, protocols{}, protocols{}, false, 0
 	a.at = [2]place{fresh, fresh}
+	if a.sure < violated {
+		a.unrecognise()
+	}
 }
 
 // unknown inspects bytes that nobody understands. After a loss, an error or a mid-stream start the beginning of a
@@ -325,8 +337,17 @@ func (l *Lane) again(a *app, dir wire.Dir, data []byte) (p *dissect.Protocol, ma
 	return nil, false
 }
 
+// unheld waits no longer for what a direction says whose other one has told: its parser gets it.
+func (l *Lane) unheld(a *app, dir wire.Dir) {
+	if a.at[dir] == fresh && a.d != nil {
+		a.at[dir], a.alive = parsed, protocols{}
+		l.flush(a, dir)
+	}
+}
+
 // gap tells everything of dir that n bytes were lost.
 func (l *Lane) gap(a *app, dir wire.Dir, n int) {
+	l.unheld(a, dir)
 	switch a.at[dir] {
 	case parsed:
 		rest := l.join(dir, nil) // an unfinished head, say: inspected as it is, then dropped
@@ -355,6 +376,7 @@ func (l *Lane) end(a *app, dir wire.Dir) {
 		return
 	}
 	a.ended[dir] = true
+	l.unheld(a, dir)
 	if a.at[dir] != parsed {
 		a.at[dir] = unknown
 		a.reprobes = maxReprobes
@@ -409,6 +431,9 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 		l.mistaken(a)
 	}
 	a.raw[c.Dir]++
+	if a.sure == unrecognised {
+		l.stillUnknown(a)
+	}
 	l.rawMessage(c.Dir, rawID|a.raw[c.Dir]<<1|uint64(c.Dir), 0, c.Data, true)
 }
 
@@ -425,6 +450,7 @@ func (l *Lane) probeDatagram(a *app, c *flow.Chunk) {
 	switch p, _ := identify(&alive, carrier, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort); {
 	case p == nil:
 	case p.New == nil:
+		l.recognised(a, p)
 		a.be(p)
 	default:
 		l.start(a, p)
@@ -439,6 +465,9 @@ func (l *Lane) raw(a *app, dir wire.Dir, data []byte, more bool) {
 	}
 	l.rawMessage(dir, rawID|uint64(dir), int64(a.raw[dir]), data, !more)
 	a.raw[dir] += uint64(len(data))
+	if a.sure == unrecognised {
+		l.stillUnknown(a)
+	}
 }
 
 // rawEnd ends the raw message of a direction.

@@ -5,6 +5,7 @@ import (
 
 	"weir/dissect"
 	"weir/dlp"
+	"weir/wire"
 )
 
 // conn is what the engine keeps with each flow. It is small: most flows of a scan never carry a byte.
@@ -34,32 +35,39 @@ const (
 // app is what is remembered of the layer-7 side of a flow that carried bytes. A million flows that wait for their next message fit, if what
 // is needed only while something is under way is not kept here: see work. Lanes keep a free list of both.
 type app struct {
-	*work     // nil between messages
-	proto     *dissect.Protocol
-	twin      *twin // whose app it is; nil: one flow's alone
-	rare      *rare // nil for most flows
-	lastID    uint64
-	lastTx    uint64
-	rest      uint64    // what the dissector remembers between messages: dissect.Rest.State
-	raw       [2]uint64 // bytes of each direction that nobody understood; of what is no stream, datagrams
-	txs       uint64
-	skipped   uint64 // bytes that were not looked at
-	debt      int32  // what detection has overspent on the flow
-	told      [3]code
-	why       code // the first reason for skipped
-	at        [2]place
-	ended     [2]bool
-	reprobes  uint8
-	datagrams uint8
-	panicked  bool
-	alerted   bool
+	*work       // nil between messages
+	proto       *dissect.Protocol
+	twin        *twin // whose app it is; nil: one flow's alone
+	rare        *rare // nil for most flows
+	lastID      uint64
+	lastTx      uint64
+	rest        uint64    // what the dissector remembers between messages: dissect.Rest.State
+	raw         [2]uint64 // bytes of each direction that nobody understood; of what is no stream, datagrams
+	txs         uint64
+	skipped     uint64 // bytes that were not looked at
+	debt        int32  // what detection has overspent on the flow
+	told        [3]code
+	why         code // the first reason for skipped
+	at          [2]place
+	ended       [2]bool
+	reprobes    uint8
+	datagrams   uint8
+	panicked    bool
+	alerted     bool
+	sure        certainty
+	spoke       [2]uint8 // messages of each direction, up to enoughMessages
+	followed    bool     // an upgrade was agreed on, and nothing was recognised since
+	turning     bool     // it seems to have become another protocol without that
+	unknownTold bool
 }
 
 // rare is what is remembered of a flow of which there is something to tell.
 type rare struct {
-	orig   *dissect.Protocol // what it was before it carried another protocol; nil: nothing else
-	told   []code            // that found no room in app
-	counts []count           // findings per rule
+	orig     *dissect.Protocol // what it was before it carried another protocol; nil: nothing else
+	told     []code            // that found no room in app
+	counts   []count           // findings per rule
+	other    *dissect.Protocol // what one direction speaks that is not proto
+	otherDir wire.Dir          // which
 }
 
 // count is how often a rule found something.

@@ -33,6 +33,8 @@ type Config struct {
 	Post  time.Duration
 	// Budgets are what taps share; zero: DefaultBudgets of Flow.
 	Budgets Budgets
+	// Validation says when conversations are told of that are not what they should be.
+	Validation Validation
 	// Limiter holds back floods of equal alerts; nil: none is held back.
 	Limiter *alert.Limiter
 }

@@ -17,6 +17,9 @@ func (l *Lane) onMessage(m *dissect.Message) {
 	if len(m.Notes) > 0 {
 		l.notes(m)
 	}
+	if m.End && (a.sure == probable || a.turning) {
+		l.heard(a, m)
+	}
 	if m.Upgrade {
 		a.upgrade = true
 	}

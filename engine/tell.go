@@ -180,26 +180,42 @@ func (l *Lane) notes(m *dissect.Message) {
 		if !n.Alert || needsAll[n.Code] && l.fl.Anomalies&(flow.Midstream|flow.GapTold) != 0 {
 			continue
 		}
+		l.a.sure = violated
+		l.protocolAlert(m, "protocol."+n.Code, n.Detail)
+	}
+}
+
+// protocolAlert raises an alert of a protocol that was violated, in a message or (nil) in none.
+func (l *Lane) protocolAlert(m *dissect.Message, rule, detail string) {
+	if ev := l.ownAlert(m, rule, "protocol", "protocol violation", detail, rules.High); ev != nil {
+		l.raise(ev, rule)
+	}
+}
+
+// ownAlert makes an alert of a rule that is part of Weir; nil: nobody listens, or its limit is reached.
+func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail string, severity rules.Severity) *alert.Event {
+	if l.a != nil {
 		l.a.alerted = true
-		if !l.e.asked("alert") {
-			l.t.count.alerts++
-			continue
-		}
-		ev := l.event("alert")
-		rule := "protocol." + n.Code
-		if !l.allowed(ev, rule) {
-			continue
-		}
-		ev.Alert = &alert.Alert{Action: "allowed", GID: 1, SignatureID: rules.SIDOf(rule), Rev: 1,
-			Signature: n.Detail, Category: "protocol violation", Severity: eveSeverity[rules.High]}
-		ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = rule, "protocol", "high"
-		ev.Weir.Why = n.Detail
+	}
+	if !l.e.asked("alert") {
+		l.t.count.alerts++
+		return nil
+	}
+	ev := l.event("alert")
+	if !l.allowed(ev, rule) {
+		return nil
+	}
+	ev.Alert = &alert.Alert{Action: "allowed", GID: 1, SignatureID: rules.SIDOf(rule), Rev: 1,
+		Signature: detail, Category: category, Severity: eveSeverity[severity]}
+	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = rule, engine, severity.String()
+	ev.Weir.Why = detail
+	if m != nil {
 		ev.TxID = m.Tx
 		if rec := l.a.find(m.Tx); rec != nil {
 			ev.App = rec.app()
 		}
-		l.raise(ev, rule)
 	}
+	return ev
 }
 
 // needsAll are the violations that cannot be told where part of the conversation was not seen.
@@ -407,6 +423,14 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 		}
 		if ev.AppProto == "" {
 			ev.AppProto = "failed"
+		}
+		ev.Weir.Conversation = certainties[a.sure]
+		if a.rare != nil {
+			if other := a.rare.other; other != nil {
+				names := [2]string{ev.AppProto, ev.AppProto}
+				names[a.rare.otherDir] = other.Name
+				ev.AppProtoTS, ev.AppProtoTC = names[wire.ToServer], names[wire.ToClient]
+			}
 		}
 	}
 	if n := uint64(s.Refused) + uint64(c.Refused); n > 0 {

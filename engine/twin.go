@@ -435,7 +435,7 @@ func (l *Lane) goApart(tw *twin) {
 		l.freeApp(tw.app)
 	}
 	a := l.newApp()
-	a.at = [2]place{unknown, unknown}
+	a.at, a.sure = [2]place{unknown, unknown}, tw.app.sure // nobody is told that it is unknown
 	fl.S.app, l.a = a, a
 }
 
