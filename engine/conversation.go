@@ -155,10 +155,10 @@ func related(p, q *dissect.Protocol) bool {
 var (
 	web = []string{"http", "http2", "grpc", "websocket", "sse"}
 	// secured are protocols in which TLS may begin, as they have agreed.
-	secured = []string{"smtp", "imap", "pop3", "ftp", "ldap", "xmpp", "irc", "nntp", "postgresql", "mysql", "tds", "rdp", "amqp", "nats", "vnc", "socks", "socks4", "socks5",
+	secured = []string{"smtp", "imap", "pop3", "ftp", "ldap", "xmpp", "irc", "nntp", "postgresql", "mysql", "tds", "rdp", "amqp", "nats", "rfb", "socks",
 		"mqtt", "sip", "http", "stomp", "dcerpc", "proxy"}
 	// remote are protocols that let somebody in, or everything out: on ports that every firewall lets out they are no accident.
-	remote = []string{"ssh", "telnet", "rdp", "vnc", "socks", "socks4", "socks5", "irc", "bittorrent", "x11", "adb"}
+	remote = []string{"ssh", "telnet", "rdp", "rfb", "socks", "irc", "bittorrent", "x11", "adb"}
 	// plain are ports that carry no TLS, by convention.
 	plain = []uint16{22, 53, 80}
 	// outlets are ports that every firewall lets out.
