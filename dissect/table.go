@@ -14,6 +14,21 @@ var Protocols = number([]*Protocol{
 
 	// databases
 	&PostgreSQL,
+	&MySQL,
+	&MongoDB,
+	&Redis,
+	&Cassandra,
+	&CassandraNode,
+	&TDS,
+	&OracleTNS,
+	&ZooKeeper,
+	&Couchbase,
+	&Memcached,
+	&MemcachedUDP,
+	&Bolt,
+	&ClickHouse,
+	&DRDA,
+	&Aerospike,
 
 	// messaging
 

@@ -1,0 +1,57 @@
+package dissect
+
+import "weir/wire"
+
+// Aerospike is Aerospike's client protocol.
+var Aerospike = Protocol{Name: "aerospike", About: "Aerospike's client protocol.", Carrier: Stream, Ports: []uint16{3000}, Probe: probeAerospike}
+
+// from the specification
+const (
+	aerospikeHeader  = 8  // bytes of the outer header
+	aerospikeInner   = 22 // bytes of a message's header
+	aerospikeInfo    = 1
+	aerospikeAdmin   = 2
+	aerospikeMessage = 3
+	aerospikePacked  = 4
+)
+
+// probeAerospike says Yes to an outer header with what belongs behind it.
+func probeAerospike(_ wire.Dir, head []byte) Guess {
+	if g := starts(head, "\x02"); g != Yes || len(head) < 2 {
+		return min(g, Maybe)
+	}
+	if head[1] < aerospikeInfo || head[1] > aerospikePacked {
+		return No
+	}
+	if g := starts(head[2:], "\x00\x00"); g != Yes {
+		return g
+	}
+	if len(head) < aerospikeHeader+1 {
+		return Maybe
+	}
+	c := wire.Cut(head[4:])
+	size, first := c.U32(), head[aerospikeHeader]
+	switch head[1] {
+	case aerospikeInfo:
+		if size >= 1 && size < 1<<20 && first >= 'a' && first <= 'z' && printable(head[aerospikeHeader:min(len(head), aerospikeHeader+int(size))]) {
+			if len(head) < aerospikeHeader+4 && len(head) < aerospikeHeader+int(size) {
+				return Maybe
+			}
+			return Yes
+		}
+	case aerospikeMessage:
+		if size >= aerospikeInner && first == aerospikeInner {
+			return Yes
+		}
+	case aerospikeAdmin:
+		if size >= 16 && size < 1<<16 && first == 0 {
+			if len(head) < 11 {
+				return Maybe
+			}
+			if head[9] <= 100 && head[10] <= 100 {
+				return Yes
+			}
+		}
+	}
+	return No
+}
