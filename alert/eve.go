@@ -170,7 +170,7 @@ func (o *object) app(a *App) {
 }
 
 // members writes the members of one object. Those whose keys have a part before a slash in common, as "ja3/hash" and
-// "ja3/string", stand in an object of that name. Of two with the same key the first is written.
+// "ja3/string", stand in an object of that name, which may have such objects in it. Of two with the same key the first is written.
 func (o *object) members(fields []KV) {
 	for i := range fields {
 		name, _, nested := strings.Cut(fields[i].Key, "/")
@@ -181,14 +181,15 @@ func (o *object) members(fields []KV) {
 			o.member(name, fields[i].Value)
 			continue
 		}
-		o.anyKey(name)
-		o.b = append(o.b, '{')
+		var inner []KV
 		for j := i; j < len(fields); j++ {
-			outer, inner, ok := strings.Cut(fields[j].Key, "/")
-			if ok && outer == name && !has(fields[i:j], fields[j].Key) {
-				o.member(inner, fields[j].Value)
+			if outer, key, ok := strings.Cut(fields[j].Key, "/"); ok && outer == name && !has(fields[i:j], fields[j].Key) {
+				inner = append(inner, KV{key, fields[j].Value})
 			}
 		}
+		o.anyKey(name)
+		o.b = append(o.b, '{')
+		o.members(inner)
 		o.close()
 	}
 }

@@ -31,6 +31,10 @@ var Protocols = number([]*Protocol{
 	&Aerospike,
 
 	// messaging
+	&AMQP,
+	&MQTT,
+	&NATS,
+	&STOMP,
 
 	// mail, files, directories and remote access
 	&SSH,

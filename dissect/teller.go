@@ -70,6 +70,20 @@ func (t *teller) number(f Field, n int64) {
 	}
 }
 
+// row collects a member of the value v, as value has numbered it: an object of a list in the event.
+func (t *teller) row(f Field, v uint32, b []byte) {
+	if t.wants(f) {
+		t.part(Part{Field: f, Value: v, Bytes: b})
+	}
+}
+
+// rowNumber collects a number that is a member of the value v.
+func (t *teller) rowNumber(f Field, v uint32, n int64) {
+	if t.wants(f) {
+		t.row(f, v, t.write(func(b []byte) []byte { return strconv.AppendInt(b, n, 10) }))
+	}
+}
+
 // write returns what fn appends to the text; it is valid until the flush.
 func (t *teller) write(fn func([]byte) []byte) []byte {
 	at := len(t.text)
