@@ -25,8 +25,8 @@ var arkimeFields = map[string][]sameField{
 		{"destination.bytes", "flow.bytes_toclient", nil},
 		{"network.community_id", "community_id", nil},
 		{"network.vlan.id", "vlan", nil},
-		{"icmp.type", "icmp_type", nil},
-		{"icmp.code", "icmp_code", nil},
+		{"icmp.type", "icmp_type response_icmp_type", nil},
+		{"icmp.code", "icmp_code response_icmp_code", nil},
 	},
 	"http": {
 		{"http.host", "http.hostname", withoutPort},

@@ -44,7 +44,7 @@ func seenFlows(t *testing.T, events []*alert.Event) (list []*seenFlow) {
 			list = append(list, f)
 		}
 		o["time"] = float64(ev.Time)
-		for _, name := range []string{ev.AppProto, ev.AppProtoOrig} {
+		for _, name := range append([]string{ev.AppProto, ev.AppProtoOrig, ev.AppProtoTS, ev.AppProtoTC}, ev.Weir.Inside...) {
 			if name != "" && !slices.Contains(f.names, name) {
 				f.names = append(f.names, name)
 			}

@@ -249,7 +249,7 @@ func newNamedFlows(events []*alert.Event, p playing) *namedFlows {
 			ends := newFlowEnds(ev.Proto, ev.Src, ev.Dst)
 			n.flows[ends] = append(n.flows[ends], f)
 		}
-		for _, name := range []string{ev.AppProto, ev.AppProtoOrig} {
+		for _, name := range append([]string{ev.AppProto, ev.AppProtoOrig, ev.AppProtoTS, ev.AppProtoTC}, ev.Weir.Inside...) {
 			if name != "" && name != "failed" && !slices.Contains(f.names, name) {
 				f.names = append(f.names, name)
 			}

@@ -93,7 +93,7 @@ func alertsAndNames(events []*alert.Event) (alerts, names []string) {
 		if ev.Type == "alert" {
 			alerts = append(alerts, ev.Weir.Engine+" "+ev.Weir.Rule)
 		}
-		names = append(names, ev.AppProto, ev.AppProtoOrig)
+		names = append(append(names, ev.AppProto, ev.AppProtoOrig), ev.Weir.Inside...)
 	}
 	slices.Sort(alerts)
 	slices.Sort(names)

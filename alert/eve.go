@@ -119,6 +119,10 @@ func (o *object) ends(e *Event) {
 	if icmp {
 		o.uint("icmp_type", uint64(e.Src.Port()))
 		o.uint("icmp_code", uint64(e.Dst.Port()))
+		if f := e.Flow; f != nil && f.ICMP != nil {
+			o.uint("response_icmp_type", uint64(f.ICMP.Type))
+			o.uint("response_icmp_code", uint64(f.ICMP.Code))
+		}
 	}
 }
 
@@ -319,6 +323,10 @@ func (o *object) weir(e *Event) {
 	o.matches(w.Matches)
 	o.filled("slice", w.Slice)
 	o.counted("gaps", w.Gaps)
+	if len(w.Inside) > 0 {
+		o.key("inside")
+		o.strings(w.Inside)
+	}
 	if u := w.Uninspected; u != nil {
 		o.open("uninspected")
 		o.str("reason", u.Reason)

@@ -300,3 +300,19 @@ func TestDNSTwice(t *testing.T) {
 	}
 	again(t, got)
 }
+
+// TestFlowInside looks at what a flow inside a tunnel tells, and at the answers of ICMP.
+func TestFlowInside(t *testing.T) {
+	e := &Event{Type: "flow", Proto: protoICMP, Src: netip.MustParseAddrPort("192.0.2.1:8"), Dst: netip.MustParseAddrPort("192.0.2.2:0"),
+		Flow: &Flow{State: "established", Reason: "timeout", ICMP: &ICMP{Type: 0, Code: 0}}, Weir: Weir{Inside: []string{"vxlan", "gre"}}}
+	got, err := AppendEVE(nil, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"icmp_type":8,"icmp_code":0,"response_icmp_type":0,"response_icmp_code":0`, `"inside":["vxlan","gre"]`} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("got %s, want %s in it", got, want)
+		}
+	}
+	again(t, got)
+}

@@ -123,7 +123,8 @@ type Flow struct {
 	Reason                       string // shutdown, timeout, forced
 	Alerted                      bool
 	TxCount                      uint64
-	TCP                          *TCP // nil: another protocol
+	TCP                          *TCP  // nil: another protocol
+	ICMP                         *ICMP // nil: another protocol, or no answer was seen
 }
 
 // TCP is the object "tcp" of a flow: which flags were seen.
@@ -131,6 +132,9 @@ type TCP struct {
 	State              string // as Flow.State
 	ToServer, ToClient uint8  // flag bits, RFC 9293 section 3.1
 }
+
+// ICMP is what the answers of a flow are: members response_icmp_type and response_icmp_code.
+type ICMP struct{ Type, Code uint8 }
 
 // Anomaly is the object "anomaly".
 type Anomaly struct {
@@ -151,11 +155,12 @@ type Weir struct {
 	Severity     string // info low medium high critical
 	Why          string // what to make of it, what to do next
 	Matches      []Match
-	Slice        string // id for `weir pcap pull --alert`
-	CaptureFile  string // path of the slice
-	DropsBefore  uint64 // frames that the interface lost before this event
-	Lost         uint64 // capture.drops: of them, since it was told last
-	Gaps         uint64 // bytes of the flow that were never seen
+	Slice        string   // id for `weir pcap pull --alert`
+	CaptureFile  string   // path of the slice
+	DropsBefore  uint64   // frames that the interface lost before this event
+	Lost         uint64   // capture.drops: of them, since it was told last
+	Gaps         uint64   // bytes of the flow that were never seen
+	Inside       []string // flow: what its packets were taken out of: vxlan, gre ...
 	Uninspected  *Uninspected
 	Counts       map[string]int // flow: findings per rule in the flow
 	HeldBack     uint64         // alerts of this rule and workload that a rate limit held back before this one

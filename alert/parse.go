@@ -27,6 +27,8 @@ type eveLine struct {
 	DestPort    uint16         `json:"dest_port"`
 	Proto       string         `json:"proto"`
 	ICMPType    uint16         `json:"icmp_type"`
+	ReplyType   *uint8         `json:"response_icmp_type"`
+	ReplyCode   uint8          `json:"response_icmp_code"`
 	ICMPCode    uint16         `json:"icmp_code"`
 	AppProto    string         `json:"app_proto"`
 	AppTS       string         `json:"app_proto_ts"`
@@ -86,6 +88,7 @@ type eveWeir struct {
 	Matches      []eveMatch     `json:"matches"`
 	Slice        string         `json:"slice"`
 	Gaps         uint64         `json:"gaps"`
+	Inside       []string       `json:"inside"`
 	Uninspected  *eveSkipped    `json:"uninspected"`
 	Counts       map[string]int `json:"counts"`
 	HeldBack     uint64         `json:"held_back"`
@@ -151,6 +154,9 @@ func ParseEVE(line []byte) (*Event, error) {
 		if e.Flow, err = f.flow(); err != nil {
 			return nil, fmt.Errorf("alert: not an EVE line: %w", err)
 		}
+		if in.ReplyType != nil {
+			e.Flow.ICMP = &ICMP{*in.ReplyType, in.ReplyCode}
+		}
 	}
 	e.Weir = in.Weir.weir()
 	e.Weir.CaptureFile = in.CaptureFile
@@ -185,7 +191,7 @@ func (f *eveFlow) flow() (*Flow, error) {
 
 func (w *eveWeir) weir() Weir {
 	out := Weir{Src: (*Workload)(w.Src), Dst: (*Workload)(w.Dst), Rule: w.Rule, Engine: w.Engine, Severity: w.Severity, Why: w.Why, Score: w.Score, Conversation: w.Conversation,
-		Slice: w.Slice, Gaps: w.Gaps, Uninspected: (*Uninspected)(w.Uninspected), Counts: w.Counts, HeldBack: w.HeldBack,
+		Slice: w.Slice, Gaps: w.Gaps, Inside: w.Inside, Uninspected: (*Uninspected)(w.Uninspected), Counts: w.Counts, HeldBack: w.HeldBack,
 		DropsBefore: w.DropsBefore, Lost: w.Lost}
 	for _, m := range w.Matches {
 		out.Matches = append(out.Matches, Match(m))

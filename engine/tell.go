@@ -39,7 +39,9 @@ func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	}
 	if k.Proto == wire.ProtoICMP || k.Proto == wire.ProtoICMPv6 { // the key's ports are the type and its counterpart
 		code := uint16(0)
-		if !l.idle {
+		if _, paired := wire.Counterpart(k.Proto, uint8(a.Port())); !paired {
+			code = b.Port()
+		} else if !l.idle {
 			code = uint16(l.p.Code)
 		}
 		b = netip.AddrPortFrom(b.Addr(), code)
@@ -406,6 +408,12 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 	if fl.Key.Proto == wire.ProtoTCP {
 		ev.Flow.TCP = &alert.TCP{State: ev.Flow.State, ToServer: uint8(s.Flags), ToClient: uint8(c.Flags)}
 	}
+	if proto := fl.Key.Proto; c.Packets > 0 && (proto == wire.ProtoICMP || proto == wire.ProtoICMPv6) {
+		if reply, paired := wire.Counterpart(proto, uint8(ev.Src.Port())); paired {
+			ev.Flow.ICMP = &alert.ICMP{Type: reply}
+		}
+	}
+	ev.Weir.Inside = ((s.Encap | c.Encap) &^ wire.EncapVLAN).Names() // tags have a member of their own
 	ev.Weir.Gaps = s.Lost + c.Lost
 	if a := fl.S.app; a != nil {
 		ev.Flow.Alerted, ev.Flow.TxCount = a.alerted, a.txs

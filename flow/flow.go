@@ -164,5 +164,6 @@ type Direction struct {
 	Gaps           uint32
 	BadChecksums   uint32
 	Refused        uint32        // payload bytes not delivered because their receiver, as far as is known, did not take them; it stops at the top
+	Encap          wire.Encap    // all encapsulations that packets were taken out of
 	Flags          wire.TCPFlags // all TCP flags seen
 }

@@ -79,6 +79,7 @@ func (f *Info) count(d wire.Dir, p *wire.Packet) {
 	x := &f.Dirs[d]
 	x.Packets++
 	x.Bytes += uint64(p.Frame.Len)
+	x.Encap |= p.Encap
 	if p.Key.Proto == wire.ProtoTCP && !p.Fragmented {
 		x.Flags |= p.TCP.Flags
 	}

@@ -25,9 +25,9 @@ const (
 	icmp6HomeAgent, icmp6HomeAgentReply     = 144, 145
 )
 
-// counterpart returns the type that answers, or is answered by, an ICMP or ICMPv6 type; false if it has none, as
+// Counterpart returns the type that answers, or is answered by, an ICMP or ICMPv6 type; false if it has none, as
 // the Community ID specification takes them from Zeek.
-func counterpart(proto, typ uint8) (uint8, bool) {
+func Counterpart(proto, typ uint8) (uint8, bool) {
 	if proto == ProtoICMP {
 		switch typ {
 		case icmpEcho:

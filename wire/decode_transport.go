@@ -137,7 +137,7 @@ func (p *Packet) icmp(b []byte, proto uint8) Result {
 		return p.short()
 	}
 	p.Type, p.Code = b[0], b[1]
-	other, pair := counterpart(proto, p.Type)
+	other, pair := Counterpart(proto, p.Type)
 	if !pair {
 		other = p.Code
 	}

@@ -117,6 +117,18 @@ const (
 	EncapGTP
 )
 
+var encapNames = [...]string{"vlan", "vxlan", "geneve", "gre", "ipip", "pppoe", "mpls", "gtp"}
+
+// Names returns the names of the encapsulations of e.
+func (e Encap) Names() (names []string) {
+	for i, name := range encapNames {
+		if e&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Packet is a decoded frame. Decode resets it in place; every slice in it points into the
 // frame's Data (or into a reassembled datagram) and lives as long. A is the sender iff FromA.
 type Packet struct {
