@@ -9,6 +9,8 @@
 package dissect
 
 import (
+	"net/netip"
+
 	"weir/budget"
 	"weir/wire"
 )
@@ -56,7 +58,9 @@ type Protocol struct {
 	Carrier Carrier
 	Ports   []uint16                              // a hint for the order of probes, never proof
 	Probe   func(dir wire.Dir, head []byte) Guess // pure; head is all that one direction has sent so far, up to MaxProbe bytes
-	Fields  []FieldSpec
+	// Expected is asked in place of Probe about a flow that another one has announced: less will do then. nil: none is ever announced.
+	Expected func(dir wire.Dir, head []byte) Guess
+	Fields   []FieldSpec
 	// New makes a Dissector of a flow; p is the entry itself: an initialiser cannot name its own variable. nil: the protocol is
 	// only named, its bytes are inspected raw.
 	New func(p *Protocol, env *Env) Dissector
@@ -90,7 +94,8 @@ type Progress struct{ Used, Need, Opaque int }
 // that direction left over. What it emits borrows from data, or from the Dissector's own buffers, until emit
 // returns. An error means that these bytes cannot be this protocol: the Dissector is dropped and
 // the rest of the flow is inspected as raw. A violation that parsing survives is no error but a
-// Note on the message. For a Datagram, what is left over is dropped.
+// Note on the message. For a Datagram, what is left over is dropped;
+// one of which nothing is used, without an error, is not the protocol's or, while none was used yet, does not tell whether it is: it is inspected raw.
 //
 // Gap tells that n bytes of dir were lost after all that was fed (what was left over is gone too); it reports whether
 // parsing can go on, having found its place again by itself.
@@ -125,10 +130,19 @@ type Message struct {
 	Tx       uint64 // the exchange it belongs to: a request and its answer have the same
 	Dir      wire.Dir
 	Parts    []Part
-	Notes    []Note // violations seen in this call, at most one of each kind per message
-	End      bool   // the message is complete
-	TxEnd    bool   // the exchange is complete: its event can be written
-	Upgrade  bool   // the flow carries another protocol from here on, in both directions (CONNECT, Upgrade, STARTTLS): probe anew
+	Notes    []Note        // violations seen in this call, at most one of each kind per message
+	Expect   []Expectation // flows that it announces; borrowed until emit returns
+	End      bool          // the message is complete
+	TxEnd    bool          // the exchange is complete: its event can be written
+	Upgrade  bool          // the flow carries another protocol from here on, in both directions (CONNECT, Upgrade, STARTTLS): probe anew
+}
+
+// Expectation announces a flow of Protocol, any one with a certain end: Protocol.Expected is asked about it in place of Probe, for a minute.
+type Expectation struct {
+	Protocol *Protocol
+	Side     wire.Dir   // the end is that of who sends in this direction
+	Addr     netip.Addr // its address; invalid: the one that it has in the present flow
+	Port     uint16     // its port; 0: likewise
 }
 
 // Part is a piece of a value, or all of it. A value may come in several Parts with one Value number, also

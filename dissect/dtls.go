@@ -105,6 +105,9 @@ func (d *dtls) Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, e
 	if len(data) == 0 {
 		return pr, nil
 	}
+	if d.tls.hello && isSTUN(data) { // WebRTC's: RFC 7983
+		return Progress{}, nil
+	}
 	if data[0]&0xe0 == 0x20 { // ciphertext of DTLS 1.3, RFC 9147 section 4
 		pr.Opaque = len(data)
 		return pr, nil

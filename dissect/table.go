@@ -74,10 +74,15 @@ var Protocols = number([]*Protocol{
 	&DNS,
 	&DNSTCP,
 	&NTP,
+	&TFTP,
 
 	// management and routing
+	&SNMP,
+	&RADIUS,
 
 	// voice and video
+	&STUN,
+	&STUNTCP,
 
 	// industry
 

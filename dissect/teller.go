@@ -26,6 +26,7 @@ type teller struct {
 	msg   Message
 	parts []Part
 	notes []Note
+	flows []Expectation
 	text  []byte // bytes of the parts collected that are no part of the input
 	spare []byte // text before the last flush: a value may have been written before it and be added behind it
 }
@@ -108,18 +109,21 @@ func (t *teller) part(p Part) {
 // note collects a violation. A dissector tells each kind once per message.
 func (t *teller) note(n Note) { t.notes = append(t.notes, n) }
 
+// expect announces a flow.
+func (t *teller) expect(e Expectation) { t.flows = append(t.flows, e) }
+
 // flush emits what is collected; end says that the message is complete, tx that its exchange is.
 func (t *teller) flush(end, tx bool) {
-	if !end && !tx && len(t.parts) == 0 && len(t.notes) == 0 {
+	if !end && !tx && len(t.parts) == 0 && len(t.notes) == 0 && len(t.flows) == 0 {
 		return
 	}
-	t.msg = Message{Protocol: t.p, ID: t.u.id, Tx: t.u.tx, Dir: t.msg.Dir, Parts: t.parts, Notes: t.notes, End: end, TxEnd: tx}
+	t.msg = Message{Protocol: t.p, ID: t.u.id, Tx: t.u.tx, Dir: t.msg.Dir, Parts: t.parts, Notes: t.notes, Expect: t.flows, End: end, TxEnd: tx}
 	t.send()
 }
 
 // upgrade ends the message, behind which the flow carries another protocol.
 func (t *teller) upgrade(tx bool) {
-	t.msg = Message{Protocol: t.p, ID: t.u.id, Tx: t.u.tx, Dir: t.msg.Dir, Parts: t.parts, Notes: t.notes, End: true, TxEnd: tx, Upgrade: true}
+	t.msg = Message{Protocol: t.p, ID: t.u.id, Tx: t.u.tx, Dir: t.msg.Dir, Parts: t.parts, Notes: t.notes, Expect: t.flows, End: true, TxEnd: tx, Upgrade: true}
 	t.send()
 }
 
@@ -128,7 +132,7 @@ func (t *teller) send() {
 	t.emit(&t.msg)
 	t.msg = Message{Dir: dir}
 	clear(t.parts)
-	t.parts, t.notes = t.parts[:0], t.notes[:0]
+	t.parts, t.notes, t.flows = t.parts[:0], t.notes[:0], t.flows[:0]
 	if cap(t.text) > maxScratch {
 		t.text = nil
 	}

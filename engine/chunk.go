@@ -109,7 +109,10 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 		a.at[dir], a.alive = parsed, protocols{} // its parser knows best
 		return head
 	}
-	p, maybe := identify(&a.alive, dissect.Stream, dir, head, fl.Key.APort, fl.Key.BPort)
+	p, maybe := l.announced(a, dissect.Stream, dir, head), false
+	if p == nil {
+		p, maybe = identify(&a.alive, dissect.Stream, dir, head, fl.Key.APort, fl.Key.BPort)
+	}
 	switch {
 	case p != nil && p.New == nil:
 		l.named(a, p)
@@ -249,7 +252,7 @@ func (l *Lane) mistaken(a *app) {
 		a.d.Close(dir, func(*dissect.Message) {})
 	}
 	a.tried.add(index(a.proto))
-	a.d, a.proto, a.need = nil, nil, [2]int{}
+	a.d, a.proto, a.need, a.unsure = nil, nil, [2]int{}, false
 	a.at = [2]place{fresh, fresh}
 	a.unrecognise()
 }
@@ -419,16 +422,23 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 		if pr.Opaque > 0 {
 			a.skip(pr.Opaque, "encrypted")
 		}
-		if err == nil && pr.Used > 0 {
-			a.taken = true
+		switch {
+		case err == nil && pr.Used > 0:
+			a.taken, a.unsure = true, false
 			return
-		}
-		if err == nil || a.taken {
+		case err == nil: // it is not one of its own, or it cannot tell yet: then others may know
+			a.unsure = !a.taken
+			if a.unsure && l.surer(a, c) {
+				continue
+			}
+		case a.taken:
 			l.anomaly("applayer", a.proto.Name+".malformed", "a datagram is not valid for the protocol: inspected as raw bytes")
 			l.t.count.malformed++
-			break
+		default:
+			l.mistaken(a)
+			continue
 		}
-		l.mistaken(a)
+		break
 	}
 	a.raw[c.Dir]++
 	if a.sure == unrecognised {
@@ -445,9 +455,17 @@ func (l *Lane) probeDatagram(a *app, c *flow.Chunk) {
 		return
 	}
 	a.datagrams++
-	alive := candidates(carrier)
-	alive.without(&a.tried)
-	switch p, _ := identify(&alive, carrier, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort); {
+	p := l.announced(a, carrier, c.Dir, c.Data)
+	if p == nil {
+		alive := candidates(carrier)
+		alive.without(&a.tried)
+		p, _ = identify(&alive, carrier, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort)
+	}
+	l.startDatagrams(a, p)
+}
+
+func (l *Lane) startDatagrams(a *app, p *dissect.Protocol) {
+	switch {
 	case p == nil:
 	case p.New == nil:
 		l.recognised(a, p)
@@ -455,6 +473,21 @@ func (l *Lane) probeDatagram(a *app, c *flow.Chunk) {
 	default:
 		l.start(a, p)
 	}
+}
+
+// surer reports whether another protocol than the one that cannot tell yet is sure of a datagram: that one has it from now on.
+func (l *Lane) surer(a *app, c *flow.Chunk) bool {
+	i := index(a.proto)
+	alive := candidates(carrierOf(l.fl.Key.Proto))
+	alive.without(&a.tried)
+	alive.drop(i)
+	p, _ := identify(&alive, carrierOf(l.fl.Key.Proto), c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort)
+	if p == nil {
+		return false
+	}
+	l.mistaken(a)
+	l.startDatagrams(a, p)
+	return true
 }
 
 // raw inspects bytes of a direction's endless raw message. more is false if no byte can follow directly.

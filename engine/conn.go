@@ -59,6 +59,7 @@ type app struct {
 	followed    bool     // an upgrade was agreed on, and nothing was recognised since
 	turning     bool     // it seems to have become another protocol without that
 	unknownTold bool
+	unsure      bool // the dissector has taken none of the datagrams yet: proto is a guess that is not told
 }
 
 // rare is what is remembered of a flow of which there is something to tell.

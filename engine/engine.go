@@ -42,12 +42,13 @@ type Config struct {
 // Engine is what taps and lanes share. What may change while packets flow is immutable and swapped
 // whole: a lane loads it once per block.
 type Engine struct {
-	cfg     Config
-	budgets Budgets
-	rules   atomic.Pointer[ruleset]
-	where   atomic.Pointer[workload.Table]
-	twins   *twins
-	trims   atomic.Uint64
+	cfg      Config
+	budgets  Budgets
+	rules    atomic.Pointer[ruleset]
+	where    atomic.Pointer[workload.Table]
+	twins    *twins
+	expected expectations
+	trims    atomic.Uint64
 }
 
 // ruleset is one compiled set of rules, and the fields that it and the event writers ask for.

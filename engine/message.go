@@ -20,6 +20,9 @@ func (l *Lane) onMessage(m *dissect.Message) {
 	if m.End && (a.sure == probable || a.turning) {
 		l.heard(a, m)
 	}
+	if len(m.Expect) > 0 {
+		l.expect(m)
+	}
 	if m.Upgrade {
 		a.upgrade = true
 	}

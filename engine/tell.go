@@ -55,7 +55,7 @@ func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	for i := range fl.NVLAN {
 		ev.VLAN = append(ev.VLAN, fl.VLAN[i])
 	}
-	if app := fl.S.app; app != nil && app.proto != nil {
+	if app := fl.S.app; app != nil && app.proto != nil && !app.unsure {
 		ev.AppProto = app.proto.Name
 	}
 }

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"weir/dissect"
+	"weir/wire"
+)
+
+// ours
+const (
+	maxExpected  = 4096           // ends that flows are expected at; then the oldest is forgotten
+	expectedLife = 60_000_000_000 // ns that a flow is waited for
+)
+
+// expectations are ends of flows of which another flow has announced what they will be.
+type expectations struct {
+	n    atomic.Int32 // of at: mostly 0, and then nobody takes the lock
+	mu   sync.Mutex
+	at   map[end]expected
+	ring [maxExpected]end // in the order in which they were announced
+	next int
+}
+
+// end is an end that a flow is expected at.
+type end struct {
+	addr  [16]byte
+	port  uint16
+	proto uint8
+}
+
+type expected struct {
+	proto uint8 // index in dissect.Protocols
+	until int64
+	slot  int
+}
+
+// add notes that a flow with e as one of its ends will be p.
+func (x *expectations) add(e end, p *dissect.Protocol, now int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.at == nil {
+		x.at = map[end]expected{}
+	}
+	if old, ok := x.at[e]; ok { // its slot stays its own
+		x.at[e] = expected{index(p), now + expectedLife, old.slot}
+		return
+	}
+	if oldest := x.ring[x.next]; x.at[oldest].slot == x.next {
+		delete(x.at, oldest)
+	}
+	x.ring[x.next] = e
+	x.at[e] = expected{index(p), now + expectedLife, x.next}
+	x.next = (x.next + 1) % maxExpected
+	x.n.Store(int32(len(x.at)))
+}
+
+// of returns what was announced of a flow, nil if nothing was.
+func (x *expectations) of(k *wire.Key, now int64) *dissect.Protocol {
+	if x.n.Load() == 0 {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range [...]end{{k.A, k.APort, k.Proto}, {k.B, k.BPort, k.Proto}} {
+		if found, ok := x.at[e]; ok && now < found.until {
+			return dissect.Protocols[found.proto]
+		}
+	}
+	return nil
+}
+
+// expect notes what a message announces.
+func (l *Lane) expect(m *dissect.Message) {
+	for i := range m.Expect {
+		w := &m.Expect[i]
+		e := end{addr: l.fl.Key.A, port: l.fl.Key.APort, proto: wire.ProtoUDP}
+		if l.fl.AInitiates != (w.Side == wire.ToServer) {
+			e.addr, e.port = l.fl.Key.B, l.fl.Key.BPort
+		}
+		if w.Addr.IsValid() {
+			e.addr = w.Addr.As16()
+		}
+		if w.Port != 0 {
+			e.port = w.Port
+		}
+		if w.Protocol.Carrier&dissect.Stream != 0 {
+			e.proto = wire.ProtoTCP
+		}
+		l.e.expected.add(e, w.Protocol, l.t.now)
+	}
+}
+
+// announced returns the protocol that another flow has announced for the present one, if head does not speak against it.
+func (l *Lane) announced(a *app, c dissect.Carrier, dir wire.Dir, head []byte) *dissect.Protocol {
+	p := l.e.expected.of(&l.fl.Key, l.t.now)
+	if p == nil || p.Expected == nil || p.Carrier&c == 0 || a.tried.has(index(p)) {
+		return nil
+	}
+	if p.Expected(dir, head[:min(len(head), dissect.MaxProbe)]) != dissect.Yes {
+		return nil
+	}
+	return p
+}
