@@ -116,7 +116,7 @@ func (d *Decoder) udp(p *Packet, b []byte, left int) Result {
 	case portGTPU:
 		return d.gtp(p, left)
 	}
-	return OK
+	return d.anyPort(p, left)
 }
 
 // sctp decodes an SCTP common header (RFC 9260 section 3.1).

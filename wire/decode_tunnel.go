@@ -102,6 +102,39 @@ func (d *Decoder) gtp(p *Packet, left int) Result {
 	return d.tunnel(p, EncapGTP, 0, typ, c.Rest(), left)
 }
 
+// anyPort decodes a tunnel on another port than its own: only where a header that cannot be doubted is followed by a valid IP packet. So what
+// is inside is seen wherever it is sent to, and nobody's own datagrams are taken for it.
+func (d *Decoder) anyPort(p *Packet, left int) Result {
+	b := p.Payload
+	if len(b) < 8+ipv4Len || p.Cut {
+		return OK
+	}
+	first, second := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
+	const vni, reserved = 0x08000000, 0xff
+	vxlan := first == vni && second&reserved == 0
+	gtp := first>>27 == 0x30>>3 && first>>16&0xff == gtpGPDU
+	geneve := first>>30 == 0 && first>>16&0x3f == 0 && second&reserved == 0 && geneveType(uint16(first))
+	if !vxlan && !gtp && !geneve {
+		return OK
+	}
+	outer, opaque := *p, d.Opaque
+	switch {
+	case vxlan:
+		d.vxlan(p, false, left)
+	case gtp:
+		d.gtp(p, left)
+	default:
+		d.geneve(p, left)
+	}
+	if p.Key.Scope == outer.Key.Scope || p.csum == CsumBad {
+		*p, d.Opaque = outer, opaque
+	}
+	return OK
+}
+
+// geneveType reports whether Geneve carries what an EtherType announces.
+func geneveType(typ uint16) bool { return typ == typeTEB || typ == typeIPv4 || typ == typeIPv6 }
+
 // gre decodes a GRE header (RFC 2784, RFC 2890; version 1: RFC 2637). PPTP's call identifiers differ by direction: they
 // are no scope.
 func (d *Decoder) gre(p *Packet, b []byte, left int) Result {
