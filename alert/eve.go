@@ -168,33 +168,52 @@ func (o *object) app(a *App) {
 	if a.Name == "dns" {
 		o.dns(a.Fields)
 	} else {
-		o.members(a.Fields)
+		o.members(a.Fields, "", 0)
 	}
 	o.close()
+	o.beside(a.Fields)
 }
 
-// members writes the members of one object. Those whose keys have a part before a slash in common, as "ja3/hash" and
-// "ja3/string", stand in an object of that name, which may have such objects in it. Of two with the same key the first is written.
-func (o *object) members(fields []KV) {
+// besides are objects that stand beside the protocol's own in an event, as EVE has them: "email" of what carries mail.
+const besides = "email/"
+
+// members writes the members of one object: those whose keys begin with prefix, which ends in a slash unless it is empty. Those whose keys have
+// a part before a slash in common, as "ja3/hash" and "ja3/string", stand in an object of that name. Of two with the same key the first is written.
+func (o *object) members(fields []KV, prefix string, depth int) {
 	for i := range fields {
-		name, _, nested := strings.Cut(fields[i].Key, "/")
-		if named(fields[:i], name) {
+		key := fields[i].Key
+		if !strings.HasPrefix(key, prefix) || depth == 0 && strings.HasPrefix(key, besides) {
+			continue
+		}
+		name, _, nested := strings.Cut(key[len(prefix):], "/")
+		if depth == maxDepth {
+			name, nested = key[len(prefix):], false
+		}
+		whole := len(prefix) + len(name)
+		if named(fields[:i], key[:whole]) {
 			continue
 		}
 		if !nested {
 			o.member(name, fields[i].Value)
 			continue
 		}
-		var inner []KV
-		for j := i; j < len(fields); j++ {
-			if outer, key, ok := strings.Cut(fields[j].Key, "/"); ok && outer == name && !has(fields[i:j], fields[j].Key) {
-				inner = append(inner, KV{key, fields[j].Value})
-			}
-		}
 		o.anyKey(name)
 		o.b = append(o.b, '{')
-		o.members(inner)
+		o.members(fields[i:], key[:whole+1], depth+1)
 		o.close()
+	}
+}
+
+// beside writes what stands beside the protocol's own object.
+func (o *object) beside(fields []KV) {
+	for i := range fields {
+		if strings.HasPrefix(fields[i].Key, besides) {
+			o.anyKey(besides[:len(besides)-1])
+			o.b = append(o.b, '{')
+			o.members(fields[i:], besides, 1)
+			o.close()
+			return
+		}
 	}
 }
 
@@ -244,7 +263,7 @@ func (o *object) member(key string, v any) {
 		for _, fields := range v {
 			o.comma()
 			o.b = append(o.b, '{')
-			o.members(fields)
+			o.members(fields, "", 1)
 			o.close()
 		}
 		o.b = append(o.b, ']')

@@ -54,7 +54,7 @@ func (o *object) dns(fields []KV) {
 	if !grouped { // else it was read from a line that has it all
 		fields = dnsTwice(fields, flags)
 	}
-	o.members(fields)
+	o.members(fields, "", 0)
 }
 
 // dnsTwice returns fields with what EVE tells twice.

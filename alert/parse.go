@@ -200,7 +200,7 @@ func (w *eveWeir) weir() Weir {
 }
 
 // parseApp reads the object of the root that is none of the common ones; nil if there is none.
-func parseApp(line []byte) (*App, error) {
+func parseApp(line []byte) (app *App, err error) {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.UseNumber()
 	if _, err := d.Token(); err != nil {
@@ -219,14 +219,25 @@ func parseApp(line []byte) (*App, error) {
 		if common[name] || len(raw) == 0 || raw[0] != '{' {
 			continue
 		}
-		fields, err := parseMembers(raw, "", 0)
-		return &App{Name: name, Fields: fields}, err
+		prefix := ""
+		if app != nil && name+"/" == besides {
+			prefix = besides
+		} else if app != nil {
+			continue
+		}
+		fields, err := parseMembers(raw, prefix, 0)
+		if err != nil {
+			return nil, err
+		}
+		if app == nil {
+			app = &App{Name: name}
+		}
+		app.Fields = append(app.Fields, fields...)
 	}
-	return nil, nil
+	return app, nil
 }
 
-// maxDepth is the number of objects in objects that are read of a protocol's own; AppendEVE writes two. What is deeper
-// is left out.
+// maxDepth is the number of objects in objects of a protocol's own. What is deeper is left out.
 const maxDepth = 4
 
 // parseMembers reads an object's members in their order; those of objects in it get prefix and a slash before their

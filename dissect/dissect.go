@@ -143,6 +143,7 @@ type Expectation struct {
 	Side     wire.Dir   // the end is that of who sends in this direction
 	Addr     netip.Addr // its address; invalid: the one that it has in the present flow
 	Port     uint16     // its port; 0: likewise
+	Name     string     // what it will carry, as the protocols agree on it; owned, not borrowed
 }
 
 // Part is a piece of a value, or all of it. A value may come in several Parts with one Value number, also
@@ -167,6 +168,7 @@ const (
 	ViewPercent              // percent-decoded once, '+' as space
 	ViewDouble               // percent-decoded twice
 	ViewJSON                 // JSON escapes resolved
+	ViewWords                // encoded words of mail headers resolved
 )
 
 // Note is a violation of a protocol that parsing survived.
@@ -179,10 +181,11 @@ type Note struct {
 // Env is what the Dissectors of a tap share: which fields are asked for, buffers and budgets. It belongs to one
 // goroutine at a time.
 type Env struct {
-	Want   Wants
-	Limits Limits
-	Count  Counters
-	Share  *budget.Share // bytes that decoders may take beside what Limits say; nil: as those say
+	Want      Wants
+	Limits    Limits
+	Count     Counters
+	Announced string        // during New: Name of the Expectation of the flow; "": there was none
+	Share     *budget.Share // bytes that decoders may take beside what Limits say; nil: as those say
 
 	// Scratch is made on first use. It may be another one in each call of a Dissector, so that there need be only as many as there are
 	// processors, not as there are taps.

@@ -42,6 +42,7 @@ var Protocols = number([]*Protocol{
 	&IMAP,
 	&POP3,
 	&FTP,
+	&FTPData,
 	&SMB,
 	&LDAP,
 	&CLDAP,

@@ -106,6 +106,18 @@ func (t *teller) part(p Part) {
 	t.parts = append(t.parts, p)
 }
 
+// run collects the next piece of a value that comes in many: one that adjoins the last in memory makes that longer. off is its offset in the value.
+func (t *teller) run(f Field, value uint32, off int64, b []byte) {
+	if n := len(t.parts); n > 0 && len(b) > 0 {
+		last := &t.parts[n-1]
+		if k := len(last.Bytes); last.Field == f && last.Value == value && k > 0 && cap(last.Bytes) >= k+len(b) && &last.Bytes[:k+1][k] == &b[0] {
+			last.Bytes = last.Bytes[:k+len(b)]
+			return
+		}
+	}
+	t.part(Part{Field: f, Value: value, Off: off, Bytes: b, More: true})
+}
+
 // note collects a violation. A dissector tells each kind once per message.
 func (t *teller) note(n Note) { t.notes = append(t.notes, n) }
 

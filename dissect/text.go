@@ -172,3 +172,27 @@ func commandStart(line []byte, lists ...[]string) Guess {
 	}
 	return No
 }
+
+// cutLine takes the line at the front of b, with its end, or max bytes of one that is longer; whole says that its end is there. n is 0 if more
+// bytes are needed to tell. last says that no more will come.
+func cutLine(b []byte, max int, last bool) (n int, whole bool) {
+	if i := bytes.IndexByte(b[:min(len(b), max)], '\n'); i >= 0 {
+		return i + 1, true
+	}
+	switch {
+	case len(b) >= max:
+		return max, false
+	case last:
+		return len(b), true
+	}
+	return 0, false
+}
+
+// cutWord returns the word at the front of a line, and what follows the white space behind it.
+func cutWord(line []byte) (word, rest []byte) {
+	i := bytes.IndexAny(line, " \t")
+	if i < 0 {
+		return line, nil
+	}
+	return line[:i], bytes.TrimLeft(line[i:], " \t")
+}

@@ -176,7 +176,9 @@ func (l *Lane) named(a *app, p *dissect.Protocol) {
 func (l *Lane) start(a *app, p *dissect.Protocol) {
 	l.recognised(a, p)
 	a.be(p)
-	a.d = p.New(p, l.env())
+	env := l.env()
+	a.d = p.New(p, env)
+	env.Announced = ""
 	a.idBase, a.txBase = a.lastID, a.lastTx
 	a.need, a.alive = [2]int{}, protocols{}
 }

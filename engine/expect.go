@@ -31,44 +31,44 @@ type end struct {
 }
 
 type expected struct {
-	proto uint8 // index in dissect.Protocols
+	what  dissect.Expectation
 	until int64
 	slot  int
 }
 
-// add notes that a flow with e as one of its ends will be p.
-func (x *expectations) add(e end, p *dissect.Protocol, now int64) {
+// add notes that a flow with e as one of its ends will be what w says.
+func (x *expectations) add(e end, w *dissect.Expectation, now int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.at == nil {
 		x.at = map[end]expected{}
 	}
 	if old, ok := x.at[e]; ok { // its slot stays its own
-		x.at[e] = expected{index(p), now + expectedLife, old.slot}
+		x.at[e] = expected{*w, now + expectedLife, old.slot}
 		return
 	}
 	if oldest := x.ring[x.next]; x.at[oldest].slot == x.next {
 		delete(x.at, oldest)
 	}
 	x.ring[x.next] = e
-	x.at[e] = expected{index(p), now + expectedLife, x.next}
+	x.at[e] = expected{*w, now + expectedLife, x.next}
 	x.next = (x.next + 1) % maxExpected
 	x.n.Store(int32(len(x.at)))
 }
 
-// of returns what was announced of a flow, nil if nothing was.
-func (x *expectations) of(k *wire.Key, now int64) *dissect.Protocol {
+// of returns what was announced of a flow; its Protocol is nil if nothing was.
+func (x *expectations) of(k *wire.Key, now int64) (w dissect.Expectation) {
 	if x.n.Load() == 0 {
-		return nil
+		return w
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, e := range [...]end{{k.A, k.APort, k.Proto}, {k.B, k.BPort, k.Proto}} {
 		if found, ok := x.at[e]; ok && now < found.until {
-			return dissect.Protocols[found.proto]
+			return found.what
 		}
 	}
-	return nil
+	return w
 }
 
 // expect notes what a message announces.
@@ -88,18 +88,23 @@ func (l *Lane) expect(m *dissect.Message) {
 		if w.Protocol.Carrier&dissect.Stream != 0 {
 			e.proto = wire.ProtoTCP
 		}
-		l.e.expected.add(e, w.Protocol, l.t.now)
+		l.e.expected.add(e, w, l.t.now)
 	}
 }
 
-// announced returns the protocol that another flow has announced for the present one, if head does not speak against it.
+// announced returns the protocol that another flow has announced for the present one, if head does not speak against it. The name
+// that it goes by is in the Env then, for the dissector that is made next.
 func (l *Lane) announced(a *app, c dissect.Carrier, dir wire.Dir, head []byte) *dissect.Protocol {
-	p := l.e.expected.of(&l.fl.Key, l.t.now)
+	w := l.e.expected.of(&l.fl.Key, l.t.now)
+	p := w.Protocol
 	if p == nil || p.Expected == nil || p.Carrier&c == 0 || a.tried.has(index(p)) {
 		return nil
 	}
 	if p.Expected(dir, head[:min(len(head), dissect.MaxProbe)]) != dissect.Yes {
 		return nil
+	}
+	if w.Name != "" {
+		l.env().Announced = w.Name
 	}
 	return p
 }

@@ -1,0 +1,43 @@
+package weir_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestFTPData plays a control connection of FTP and then one for data, as the client or the server opens it: what is transferred is known for that,
+// whatever it looks like, unless it is TLS or another port's.
+func TestFTPData(t *testing.T) {
+	rules := filepath.Join(t.TempDir(), "rules.toml")
+	if err := os.WriteFile(rules, []byte(evasionRule), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := compileCase(t, &testCase{path: "ftp-data", rules: rules})
+	defer db.Close()
+	const control = "tcp 40000 2121\n< 220 FTP ready\\r\\n\n> USER a\\r\\n\n< 230 in\\r\\n\n"
+	const passive = "> PASV\\r\\n\n< 227 Entering Passive Mode (10,0,0,1,195,80)\\r\\n\n> RETR x.txt\\r\\n\n< 150 Opening\\r\\n\n"
+	const extended = "> EPSV\\r\\n\n< 229 Extended Passive Mode (|||50000|)\\r\\n\n> STOR x.txt\\r\\n\n< 150 Opening\\r\\n\n"
+	for name, x := range map[string]struct{ control, data, field, app string }{
+		"passive":    {passive, "tcp 40001 50000\n< SSH-2.0-WEIRTOKEN-7f3a91\\r\\n\n", "ftp-data.body", "ftp-data"},
+		"extended":   {extended, "tcp 40001 50000\n> a WEIRTOKEN-7f3a91\\r\\n\n", "ftp-data.body", "ftp-data"},
+		"other port": {extended, "tcp 40001 50001\n> SSH-2.0-WEIRTOKEN-7f3a91\\r\\n\n", "ssh.client.banner", "ssh"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var frames [][]byte
+			for _, text := range []string{control + x.control, x.data} {
+				d, err := parseDialogue(strings.TrimSpace(text))
+				if err != nil {
+					t.Fatal(err)
+				}
+				frames = slices.Concat(frames, play(t, d, ways[0], wrappings()[0]))
+			}
+			got := runFrames(t, db, frames)
+			if len(got) != 1 || got[0].Field != x.field || got[0].App != x.app {
+				t.Errorf("got %s, want one in %s of %s", text(got), x.field, x.app)
+			}
+		})
+	}
+}
