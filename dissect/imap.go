@@ -49,6 +49,7 @@ const (
 
 var (
 	errIMAP           = errors.New("imap: no commands and answers")
+	imapNoteDeep      = Note{"imap.mail_too_deep", false, "parts of a mail in parts of a mail, deeper than is followed: inspected as text"}
 	imapNoteInjection = Note{"imap.plaintext_after_starttls", true, "commands right behind STARTTLS, before it was answered: a server that takes them for encrypted ones can be deceived"}
 )
 
@@ -290,7 +291,7 @@ func (d *imap) beginMail(s *imapSide) {
 	if s.mime == nil {
 		s.mime = new(mime)
 	}
-	s.mime.begin(imapMail)
+	s.mime.begin(imapMail, &imapNoteDeep)
 }
 
 // literal takes bytes of a literal.

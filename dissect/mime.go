@@ -56,6 +56,7 @@ const (
 // mime reads a mail (RFC 5322, RFC 2045 to 2047) line by line as it comes, and tells of it: what surrounds it belongs to the protocol that
 // carries it. It keeps a header field, and the boundaries of the multiparts that it is in.
 type mime struct {
+	deep   *Note // tells that parts in parts are not followed
 	base   Field // mailHeader in the protocol's Fields
 	inBody bool
 	inner  bool // in the header of a part: addresses and subject are not the mail's
@@ -73,9 +74,9 @@ type mime struct {
 	named    bool // the part's file name was told
 }
 
-// begin takes a new mail in hand.
-func (m *mime) begin(base Field) {
-	*m = mime{base: base, head: m.head[:0], bounds: m.bounds[:0]}
+// begin takes a new mail in hand; deep is told of one whose parts are not followed to the end.
+func (m *mime) begin(base Field, deep *Note) {
+	*m = mime{base: base, deep: deep, head: m.head[:0], bounds: m.bounds[:0]}
 }
 
 // size returns the bytes that m keeps.
@@ -155,15 +156,13 @@ func (m *mime) headEnd(t *teller) {
 		if len(m.bounds) < maxMailDepth {
 			m.bounds = append(m.bounds, m.boundary)
 		} else {
-			t.note(mailNoteDepth)
+			t.note(*m.deep)
 		}
 	case m.embeds && m.coding == mailPlain:
 		m.inBody, m.inner = false, true
 	}
 	m.boundary, m.embeds, m.next, m.named = nil, false, mailPlain, false
 }
-
-var mailNoteDepth = Note{"mail.too_deep", false, "parts of a mail in parts of a mail, deeper than is followed: inspected as text"}
 
 // content takes bytes of a part's content.
 func (m *mime) content(t *teller, b []byte) {

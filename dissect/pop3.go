@@ -56,6 +56,7 @@ const (
 
 var (
 	errPOP3          = errors.New("pop3: no commands and answers")
+	popNoteDeep      = Note{"pop3.mail_too_deep", false, "parts of a mail in parts of a mail, deeper than is followed: inspected as text"}
 	popNoteInjection = Note{"pop3.plaintext_after_stls", true, "commands right behind STLS, before it was answered: a server that takes them for encrypted ones can be deceived"}
 )
 
@@ -222,7 +223,7 @@ func (d *pop3) answer(b []byte, whole bool, emit func(*Message)) (up bool, err e
 			if d.mail == nil {
 				d.mail = new(mime)
 			}
-			d.mail.begin(popMail)
+			d.mail.begin(popMail, &popNoteDeep)
 		}
 		return false, nil
 	}

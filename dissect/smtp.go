@@ -80,6 +80,7 @@ const (
 
 var (
 	smtpNoteInjection = Note{"smtp.plaintext_after_starttls", true, "commands right behind STARTTLS, before it was answered: a server that takes them for encrypted ones can be deceived (CVE-2011-0411)"}
+	smtpNoteDeep      = Note{"smtp.mail_too_deep", false, "parts of a mail in parts of a mail, deeper than is followed: inspected as text"}
 	smtpNoteBare      = Note{"smtp.bare_newline", true, "a mail's end, or what a reader may take for it, with line ends that are not CR LF: mails can be smuggled so (CVE-2023-51764)"}
 )
 

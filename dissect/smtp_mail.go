@@ -25,7 +25,7 @@ func (d *smtp) content(b []byte, last bool, emit func(*Message)) (n int) {
 		if d.mail == nil {
 			d.mail = new(mime)
 		}
-		d.mail.begin(smtpMail)
+		d.mail.begin(smtpMail, &smtpNoteDeep)
 	}
 	eol := line[n-1] == '\n'
 	if d.mode == smtpChunk {
