@@ -67,15 +67,15 @@ func (db *Database) jobs() (jobs []*job, err error) {
 		if m.native, err = newNativeClass(); err != nil {
 			return nil, err
 		}
-		sieved, v := sift(m.rules)
+		kinds, v := sift(m.rules)
 		if v != nil {
 			v.scalar = db.scalar
 			if err := m.native.sift(v); err != nil {
 				return nil, err
 			}
 		}
-		for _, as := range []role{{}, {stream: true}, {sieved: true}, {stream: true, sieved: true}} {
-			pats := m.hyperscanPatterns(sieved, as.sieved)
+		for _, as := range roles {
+			pats := m.hyperscanPatterns(kinds, as.kind)
 			if len(pats) == 0 {
 				continue
 			}
@@ -101,17 +101,17 @@ func (j *job) mode() hyperscan.ModeFlag {
 	return hyperscan.BlockMode
 }
 
-// hyperscanPatterns returns the patterns of those rules that are sieved, or of all else.
-func (m *matcher) hyperscanPatterns(sieved []*rule, want bool) (pats []*hyperscan.Pattern) {
+// hyperscanPatterns returns the patterns of those rules that are of a kind; kinds leaves out what is always looked for.
+func (m *matcher) hyperscanPatterns(kinds map[*rule]kind, want kind) (pats []*hyperscan.Pattern) {
 	for _, r := range m.rules {
-		if slices.Contains(sieved, r) != want {
+		if kinds[r] != want {
 			continue
 		}
 		p := hyperscan.NewPattern(r.expr.pattern(), 0)
 		p.Id = int(r.index)
 		pats = append(pats, p)
 	}
-	if want {
+	if want != always {
 		return pats
 	}
 	for i := range m.db.words {

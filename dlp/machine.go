@@ -42,7 +42,8 @@ func (s *byteSet) add(b byte)      { s[b>>6] |= 1 << (b & 63) }
 type program struct {
 	code   []instruction
 	sets   []byteSet
-	rows   []row      // what a match can begin with
+	rows   []row // what a match can begin with
+	sifted *sifting
 	first  [256]uint8 // by its first byte: which of these
 	begin  uint32
 	lazy   bool
@@ -73,6 +74,9 @@ func compileProgram(e *expression, group int) (*program, error) {
 		p.code = append(p.code, p.translate(&prog.Inst[i], group, known))
 	}
 	p.rows = rowsOf(p)
+	if p.sifted, err = siftedBy(shortest(e.tree)); err != nil {
+		return nil, err
+	}
 	for i := range p.rows {
 		for c := range p.first {
 			if p.rows[i].at[0].has(byte(c)) {

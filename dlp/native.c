@@ -65,7 +65,7 @@ static void weir_clear(weir_scan *s) {
 int weir_block(weir_scan *s, const weir_class *c, const char *b, unsigned int n) {
 	weir_clear(s);
 	hs_error_t e = HS_SUCCESS;
-	if (c->block) e = hs_scan(c->block, b, n, 0, s->scratch, weir_match, s);
+	if (c->block[WEIR_ALWAYS]) e = hs_scan(c->block[WEIR_ALWAYS], b, n, 0, s->scratch, weir_match, s);
 	if (e == HS_SUCCESS && c->sieve) e = weir_sieve_block(s, c, (const uint8_t *)b, n);
 	return e == HS_SUCCESS ? (int)s->n : (int)e;
 }
@@ -73,7 +73,7 @@ int weir_block(weir_scan *s, const weir_class *c, const char *b, unsigned int n)
 int weir_write(weir_scan *s, weir_stream *st, const char *b, unsigned int n) {
 	weir_clear(s);
 	hs_error_t e = HS_SUCCESS;
-	if (st->stream) e = hs_scan_stream(st->stream, b, n, 0, s->scratch, weir_match, s);
+	if (st->stream[WEIR_ALWAYS]) e = hs_scan_stream(st->stream[WEIR_ALWAYS], b, n, 0, s->scratch, weir_match, s);
 	if (e == HS_SUCCESS && st->class->sieve) e = weir_sieve_write(s, st, (const uint8_t *)b, n);
 	return e == HS_SUCCESS ? (int)s->n : (int)e;
 }
@@ -81,13 +81,16 @@ int weir_write(weir_scan *s, weir_stream *st, const char *b, unsigned int n) {
 int weir_end(weir_scan *s, weir_stream *st) {
 	weir_clear(s);
 	hs_error_t e = HS_SUCCESS;
-	if (st->stream) e = hs_reset_stream(st->stream, 0, s->scratch, weir_match, s);
-	if (st->until > st->at) {
-		s->shift = st->base;
-		hs_error_t e2 = hs_reset_stream(st->sieved, 0, s->scratch, weir_match, s);
-		if (e == HS_SUCCESS) e = e2;
+	if (st->stream[WEIR_ALWAYS]) e = hs_reset_stream(st->stream[WEIR_ALWAYS], 0, s->scratch, weir_match, s);
+	for (int k = WEIR_SINGLE; k < WEIR_KINDS; k++) {
+		if (st->awake[k]) {
+			s->shift = st->base[k];
+			hs_error_t e2 = hs_reset_stream(st->stream[k], 0, s->scratch, weir_match, s);
+			if (e == HS_SUCCESS) e = e2;
+		}
+		st->until[k] = st->base[k] = st->awake[k] = 0;
 	}
-	st->at = st->until = st->base = 0;
+	st->at = 0;
 	st->kept = 0;
 	return e == HS_SUCCESS ? (int)s->n : (int)e;
 }
@@ -97,21 +100,18 @@ weir_stream *weir_open(const weir_class *c) {
 	if (!st) return NULL;
 	memset(st, 0, sizeof *st);
 	st->class = c;
-	if (c->stream && hs_open_stream(c->stream, 0, &st->stream) != HS_SUCCESS) {
-		weir_release(st);
-		return NULL;
-	}
-	if (c->sieved_stream && hs_open_stream(c->sieved_stream, 0, &st->sieved) != HS_SUCCESS) {
-		if (st->stream) hs_close_stream(st->stream, NULL, NULL, NULL);
-		weir_release(st);
-		return NULL;
+	for (int k = 0; k < WEIR_KINDS; k++) {
+		if (c->stream[k] && hs_open_stream(c->stream[k], 0, &st->stream[k]) != HS_SUCCESS) {
+			weir_close(st);
+			return NULL;
+		}
 	}
 	return st;
 }
 
 void weir_close(weir_stream *st) {
-	if (st->stream) hs_close_stream(st->stream, NULL, NULL, NULL);
-	if (st->sieved) hs_close_stream(st->sieved, NULL, NULL, NULL);
+	for (int k = 0; k < WEIR_KINDS; k++)
+		if (st->stream[k]) hs_close_stream(st->stream[k], NULL, NULL, NULL);
 	weir_release(st);
 }
 
@@ -122,9 +122,10 @@ hs_database_t *weir_load(const char *b, size_t n) {
 
 // Makes s fit for a class and its number of patterns.
 int weir_fit(weir_scan *s, const weir_class *c, uint32_t patterns) {
-	const hs_database_t *all[] = {c->block, c->stream, c->sieved_block, c->sieved_stream};
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (all[i] && hs_alloc_scratch(all[i], &s->scratch) != HS_SUCCESS) return 0;
+	for (int k = 0; k < WEIR_KINDS; k++) {
+		if (c->block[k] && hs_alloc_scratch(c->block[k], &s->scratch) != HS_SUCCESS) return 0;
+		if (c->stream[k] && hs_alloc_scratch(c->stream[k], &s->scratch) != HS_SUCCESS) return 0;
+	}
 	if (patterns <= s->patterns) return 1;
 	uint32_t cap = patterns + 1024;
 	weir_region *r = weir_alloc(cap * sizeof *r);

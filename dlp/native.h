@@ -27,6 +27,15 @@ enum {
 	WEIR_DEEP = 32, // first bytes of a match that the sieve looks at
 	WEIR_WIDE = 16, // of these, by vector instructions
 	WEIR_ROWS = 64,
+	WEIR_CHAINS = 8,
+};
+
+// How patterns are looked for.
+enum {
+	WEIR_ALWAYS, // in every byte
+	WEIR_SINGLE, // where one of their rows fits
+	WEIR_CHAIN,  // where a row fits so often, one place near the other, as it does in every match
+	WEIR_KINDS,
 };
 
 // A sieve tells where a match of some patterns may begin. Each has one or more rows of what its first bytes can be. It errs on one side only.
@@ -37,25 +46,29 @@ typedef struct {
 	uint64_t fits[WEIR_DEEP][256];                   // by position and byte: rows
 	uint64_t before[256];                            // by the byte before: patterns
 	uint64_t past[WEIR_DEEP + 1];                    // rows whose patterns may have matched after so many bytes
-	uint32_t reach[WEIR_ROWS];                       // bytes from where a match begins to the one after its end, at most
-	uint32_t farthest;                               // of these
+	uint32_t reach[WEIR_ROWS];                       // bytes from where a row fits to where it does again, or the match has ended, at most
+	uint32_t farthest[WEIR_KINDS];                   // of these
+	uint64_t chained;                                // rows of kind WEIR_CHAIN
+	uint32_t chains;                                 // how many
+	uint32_t chain[WEIR_CHAINS];                     // these
+	uint32_t need[WEIR_CHAINS];                      // how often each fits in every match
 	uint32_t vector;                                 // the processor has the instructions
 } weir_sieve;
 
 // The databases of a class. Any may be missing.
 typedef struct {
-	hs_database_t *block, *stream;
-	hs_database_t *sieved_block, *sieved_stream; // of the patterns that are looked for only where the sieve says so
-	weir_sieve *sieve;
+	hs_database_t *block[WEIR_KINDS], *stream[WEIR_KINDS];
+	weir_sieve *sieve; // of all kinds but the first
 } weir_class;
 
 // An open value. Offsets are from its beginning.
 typedef struct {
 	const weir_class *class;
-	hs_stream_t *stream, *sieved;
-	uint64_t at;    // bytes that came
-	uint64_t until; // up to here the sieved patterns are looked for; not beyond at: they sleep
-	uint64_t base;  // of the first byte that sieved was given
+	hs_stream_t *stream[WEIR_KINDS];
+	uint64_t at;                // bytes that came
+	uint64_t until[WEIR_KINDS]; // up to here a sieved kind is looked for; awake with it
+	uint64_t base[WEIR_KINDS];  // of the first byte that its stream was given
+	uint8_t awake[WEIR_KINDS];
 	uint32_t kept;
 	uint8_t last[WEIR_DEEP]; // the last bytes that came
 } weir_stream;

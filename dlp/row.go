@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"regexp/syntax"
 	"slices"
+	"strings"
 )
 
 // row is what the first bytes of a pattern's matches can be. A pattern that begins in different ways has a row for each.
@@ -206,8 +207,10 @@ func likelyByte(c byte) float64 {
 		return 0.08 / 26
 	case c == ' ':
 		return 0.06
+	case strings.IndexByte("#$%@^`|~", c) >= 0:
+		return 0.004 / 8
 	case c > ' ' && c < 0x7f:
-		return 0.10 / 32
+		return 0.10 / 24
 	}
 	return 0.04 / 161
 }

@@ -48,19 +48,28 @@ func newNativeClass() (nativeClass, error) {
 	return nativeClass{c}, nil
 }
 
-// databases of a class: by mode, and whether its patterns are looked for only where the sieve says so.
-type role struct{ stream, sieved bool }
+// kind is how the patterns of a database are looked for.
+type kind uint8
+
+const (
+	always  kind = C.WEIR_ALWAYS // in every byte
+	single  kind = C.WEIR_SINGLE // where the sieve says that a match may begin
+	chained kind = C.WEIR_CHAIN  // where the sieve says so again and again
+)
+
+// role is a database's place in a class.
+type role struct {
+	stream bool
+	kind   kind
+}
+
+var roles = []role{{false, always}, {true, always}, {false, single}, {true, single}, {false, chained}, {true, chained}}
 
 func (n nativeClass) place(r role) **C.hs_database_t {
-	switch r {
-	case role{}:
-		return &n.c.block
-	case role{stream: true}:
-		return &n.c.stream
-	case role{sieved: true}:
-		return &n.c.sieved_block
+	if r.stream {
+		return &n.c.stream[r.kind]
 	}
-	return &n.c.sieved_stream
+	return &n.c.block[r.kind]
 }
 
 // load takes over a database in its serialised form.
@@ -107,7 +116,14 @@ func (n nativeClass) sift(v *sieve) error {
 	}
 	for i := range v.reach {
 		f.reach[i] = C.uint32_t(v.reach[i])
-		f.farthest = max(f.farthest, f.reach[i])
+		k := single
+		if v.need[i] > 0 {
+			k = chained
+			f.chained |= 1 << i
+			f.chain[f.chains], f.need[f.chains] = C.uint32_t(i), C.uint32_t(v.need[i])
+			f.chains++
+		}
+		f.farthest[k] = max(f.farthest[k], f.reach[i])
 	}
 	C.weir_sieve_ready(f)
 	if v.scalar {
@@ -121,7 +137,7 @@ func (n *nativeClass) free() {
 	if n.c == nil {
 		return
 	}
-	for _, r := range []role{{}, {stream: true}, {sieved: true}, {stream: true, sieved: true}} {
+	for _, r := range roles {
 		if p := n.place(r); *p != nil {
 			C.hs_free_database(*p)
 		}
@@ -133,7 +149,7 @@ func (n *nativeClass) free() {
 
 // size returns the bytes of its databases.
 func (n nativeClass) size() (sum int64) {
-	for _, r := range []role{{}, {stream: true}, {sieved: true}, {stream: true, sieved: true}} {
+	for _, r := range roles {
 		var size C.size_t
 		if db := *n.place(r); db != nil && C.hs_database_size(db, &size) == C.HS_SUCCESS {
 			sum += int64(size)
@@ -148,9 +164,9 @@ func (n nativeClass) size() (sum int64) {
 // streamSize returns the bytes that an open stream holds.
 func (n nativeClass) streamSize() int {
 	sum := int(C.sizeof_weir_stream)
-	for _, sieved := range []bool{false, true} {
+	for _, k := range []kind{always, single, chained} {
 		var size C.size_t
-		if db := *n.place(role{stream: true, sieved: sieved}); db != nil && C.hs_stream_size(db, &size) == C.HS_SUCCESS {
+		if db := *n.place(role{true, k}); db != nil && C.hs_stream_size(db, &size) == C.HS_SUCCESS {
 			sum += int(size)
 		}
 	}

@@ -109,7 +109,7 @@ int64_t weir_sieve_first(const weir_sieve *f, uint8_t before, const uint8_t *b, 
 	return -1;
 }
 
-// reach returns how far beyond its beginning a match with one of the rows may be of interest.
+// reach returns how far beyond a place where rows fit a match is of interest.
 static uint64_t reach(const weir_sieve *f, uint64_t rows) {
 	uint64_t far = 0;
 	for (; rows; rows &= rows - 1) {
@@ -119,68 +119,110 @@ static uint64_t reach(const weir_sieve *f, uint64_t rows) {
 	return far;
 }
 
-static hs_error_t feed(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n) {
+static hs_error_t feed(weir_scan *s, weir_stream *st, int kind, const uint8_t *b, uint64_t n) {
 	if (!n) return HS_SUCCESS;
-	s->shift = st->base;
-	return hs_scan_stream(st->sieved, (const char *)b, n, 0, s->scratch, weir_match, s);
+	s->shift = st->base[kind];
+	return hs_scan_stream(st->stream[kind], (const char *)b, n, 0, s->scratch, weir_match, s);
 }
 
-// A stretch of bytes at b in which the sieved patterns are looked for. end may lie beyond what is there.
+// A stretch of the bytes at hand in which patterns of a kind are looked for. end may lie beyond what is there.
 typedef struct {
 	uint64_t from, end;
 	int live;   // there is one
 	int stream; // the stream has been given what stands before from
+	int sure;   // its patterns may match: else it is only the beginning of a chain
 } stretch;
 
+// A sweep is a walk over bytes in search of what is sieved.
+typedef struct {
+	weir_scan *scan;
+	const weir_class *class;
+	weir_stream *st; // NULL: a block
+	const uint8_t *b;
+	uint64_t n;
+	uint8_t before; // the byte before b
+	stretch x[WEIR_KINDS];
+	uint32_t count[WEIR_CHAINS]; // how often a chain's row has fitted
+	uint64_t end[WEIR_CHAINS];   // up to here it must fit again
+} sweep;
+
 // over looks for the patterns in a stretch that is all there.
-static hs_error_t over(weir_scan *s, const weir_class *c, weir_stream *st, stretch *x, const uint8_t *b, uint64_t end) {
+static hs_error_t over(sweep *w, int kind, uint64_t end) {
+	stretch *x = &w->x[kind];
 	x->live = 0;
+	if (!x->sure) return HS_SUCCESS;
 	if (!x->stream) {
-		s->shift = (st ? st->at : 0) + x->from;
-		return hs_scan(c->sieved_block, (const char *)b + x->from, end - x->from, 0, s->scratch, weir_match, s);
+		w->scan->shift = (w->st ? w->st->at : 0) + x->from;
+		return hs_scan(w->class->block[kind], (const char *)w->b + x->from, end - x->from, 0, w->scan->scratch, weir_match, w->scan);
 	}
-	hs_error_t e = feed(s, st, b + x->from, end - x->from);
-	hs_error_t e2 = hs_reset_stream(st->sieved, 0, s->scratch, NULL, NULL);
+	hs_error_t e = feed(w->scan, w->st, kind, w->b + x->from, end - x->from);
+	hs_error_t e2 = hs_reset_stream(w->st->stream[kind], 0, w->scan->scratch, NULL, NULL);
 	return e == HS_SUCCESS ? e2 : e;
 }
 
-// sweep looks for the sieved patterns in the n bytes at b, wherever one seems to begin. It leaves the last stretch in x. before is the byte
-// before b.
-static hs_error_t sweep(weir_scan *s, const weir_class *c, weir_stream *st, stretch *x, uint8_t before, const uint8_t *b, uint64_t n) {
-	const weir_sieve *f = c->sieve;
-	uint64_t rows, exact = WEIR_EXACT(n);
-	for (uint64_t i = 0; i < n;) {
-		int64_t k = weir_sieve_first(f, before, b, i, n, n, &rows);
-		if (k < 0) break;
-		hs_error_t e = HS_SUCCESS;
-		if (x->live && (uint64_t)k > x->end) e = over(s, c, st, x, b, x->end);
-		if (!x->live) {
-			*x = (stretch){.from = k ? k - 1 : 0, .live = 1}; // the byte before, for \b
-			if (!k && st && st->kept) {
-				x->stream = 1;
-				st->base = st->at - 1;
-				if (e == HS_SUCCESS) e = feed(s, st, &before, 1);
-			}
+// touch makes the stretch of a kind reach from k to end.
+static hs_error_t touch(sweep *w, int kind, uint64_t k, uint64_t end, int sure) {
+	stretch *x = &w->x[kind];
+	hs_error_t e = HS_SUCCESS;
+	if (x->live && k > x->end) e = over(w, kind, x->end);
+	if (!x->live) {
+		*x = (stretch){.from = k ? k - 1 : 0, .live = 1}; // the byte before, for \b
+		if (!k && w->st && w->st->kept) {
+			x->stream = x->sure = 1;
+			w->st->base[kind] = w->st->at - 1;
+			if (e == HS_SUCCESS) e = feed(w->scan, w->st, kind, &w->before, 1);
 		}
-		if (e != HS_SUCCESS) return e;
-		uint64_t end = k + reach(f, rows);
-		i = k + 1;
-		if (exact) {
-			exact--;
-		} else {
-			i = k + WEIR_PIECE;
-			end = i + f->farthest;
-		}
-		if (end > x->end) x->end = end;
 	}
-	return HS_SUCCESS;
+	if (end > x->end) x->end = end;
+	if (sure) x->sure = 1;
+	return e;
+}
+
+// link counts how often the rows of chains have fitted, at k now. It reports whether one has as often as it does in a match.
+static int link(sweep *w, uint64_t k, uint64_t rows) {
+	const weir_sieve *f = w->class->sieve;
+	int sure = 0;
+	for (uint32_t i = 0; i < f->chains; i++) {
+		if (!(rows >> f->chain[i] & 1)) continue;
+		w->count[i] = w->count[i] && k <= w->end[i] ? w->count[i] + 1 : 1;
+		w->end[i] = k + f->reach[f->chain[i]];
+		if (w->count[i] >= f->need[i]) sure = 1;
+	}
+	return sure;
+}
+
+// run looks for the sieved patterns wherever one seems to begin. It leaves the last stretches in w.
+static hs_error_t run(sweep *w) {
+	const weir_sieve *f = w->class->sieve;
+	uint64_t rows, exact = WEIR_EXACT(w->n);
+	hs_error_t e = HS_SUCCESS;
+	for (uint64_t i = 0; i < w->n && e == HS_SUCCESS;) {
+		int64_t k = weir_sieve_first(f, w->before, w->b, i, w->n, w->n, &rows);
+		if (k < 0) break;
+		if (!exact) { // from here to i, and whatever begins there
+			i = k + WEIR_PIECE;
+			if (f->farthest[WEIR_SINGLE]) e = touch(w, WEIR_SINGLE, k, i + f->farthest[WEIR_SINGLE], 1);
+			if (e == HS_SUCCESS && f->chains) e = touch(w, WEIR_CHAIN, k, i + f->farthest[WEIR_CHAIN], 1);
+			continue;
+		}
+		exact--;
+		i = k + 1;
+		uint64_t single = rows & ~f->chained, chained = rows & f->chained;
+		if (single) e = touch(w, WEIR_SINGLE, k, k + reach(f, single), 1);
+		if (chained && e == HS_SUCCESS) {
+			int sure = link(w, k, chained);
+			e = touch(w, WEIR_CHAIN, k, k + reach(f, chained), sure);
+		}
+	}
+	return e;
 }
 
 hs_error_t weir_sieve_block(weir_scan *s, const weir_class *c, const uint8_t *b, uint64_t n) {
-	stretch x = {0};
-	hs_error_t e = sweep(s, c, NULL, &x, WEIR_NOTHING, b, n);
-	if (e != HS_SUCCESS || !x.live) return e;
-	return over(s, c, NULL, &x, b, x.end < n ? x.end : n);
+	sweep w = {.scan = s, .class = c, .b = b, .n = n, .before = WEIR_NOTHING};
+	hs_error_t e = run(&w);
+	for (int kind = WEIR_SINGLE; kind < WEIR_KINDS && e == HS_SUCCESS; kind++)
+		if (w.x[kind].live) e = over(&w, kind, w.x[kind].end < n ? w.x[kind].end : n);
+	return e;
 }
 
 static void keep(weir_stream *st, const uint8_t *b, uint64_t n) {
@@ -195,57 +237,72 @@ static void keep(weir_stream *st, const uint8_t *b, uint64_t n) {
 	st->kept = stay + n;
 }
 
-// kept looks at the last bytes of what came before, now that more is there: a match may begin in them. If so the stream is given them from
-// there on.
+// wake gives the stream of a kind what was kept from first on, and has it look up to end, an offset in buf.
+static hs_error_t wake(weir_scan *s, weir_stream *st, int kind, const uint8_t *buf, int64_t first, uint64_t end) {
+	uint64_t size = st->kept;
+	if (first) first--; // the byte before, for \b
+	hs_error_t e = HS_SUCCESS;
+	uint64_t base = st->at - size + first;
+	if (!st->awake[kind] || base < st->base[kind]) {
+		if (st->awake[kind]) e = hs_reset_stream(st->stream[kind], 0, s->scratch, NULL, NULL);
+		st->base[kind] = base;
+		if (e == HS_SUCCESS) e = feed(s, st, kind, buf + first, size - first);
+	}
+	st->awake[kind] = 1;
+	if (st->until[kind] < st->at - size + end) st->until[kind] = st->at - size + end;
+	return e;
+}
+
+// kept looks at the last bytes of what came before, now that more is there: a match may begin in them.
 static hs_error_t kept(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n) {
 	const weir_sieve *f = st->class->sieve;
 	uint8_t buf[WEIR_DEEP + 64];
 	uint64_t rows, more = n < 64 ? n : 64, size = st->kept;
 	memcpy(buf, st->last, size);
 	memcpy(buf + size, b, more);
-	int64_t first = -1;
-	uint64_t end = 0;
+	int64_t first[WEIR_KINDS] = {-1, -1, -1};
+	uint64_t end[WEIR_KINDS] = {0};
 	// The oldest byte has been looked at with all that follows it; it is kept for \b. Vectors look at some of the new ones too.
 	for (uint64_t i = size == WEIR_DEEP; i < size; i++) {
 		int64_t k = weir_sieve_first(f, WEIR_NOTHING, buf, i, size, size + more, &rows);
 		if (k < 0) break;
 		i = k;
-		uint64_t far = i + reach(f, rows);
-		if (far <= size) continue; // it was all there before
-		if (first < 0) first = k;
-		if (far > end) end = far;
+		for (int kind = WEIR_SINGLE; kind < WEIR_KINDS; kind++) {
+			uint64_t far = i + reach(f, kind == WEIR_CHAIN ? rows & f->chained : rows & ~f->chained);
+			if (far <= size) continue; // it was all there before
+			if (first[kind] < 0) first[kind] = k;
+			if (far > end[kind]) end[kind] = far;
+		}
 	}
-	if (first < 0) return HS_SUCCESS;
-	if (first) first--;
 	hs_error_t e = HS_SUCCESS;
-	uint64_t base = st->at - size + first;
-	int awake = st->until > st->at;
-	if (!awake || base < st->base) {
-		if (awake) e = hs_reset_stream(st->sieved, 0, s->scratch, NULL, NULL);
-		st->base = base;
-		if (e == HS_SUCCESS) e = feed(s, st, buf + first, size - first);
-	}
-	if (st->until < st->at - size + end) st->until = st->at - size + end;
+	for (int kind = WEIR_SINGLE; kind < WEIR_KINDS && e == HS_SUCCESS; kind++)
+		if (first[kind] >= 0) e = wake(s, st, kind, buf, first[kind], end[kind]);
 	return e;
+}
+
+// leave hands a stretch that reaches beyond what is there to the stream of its kind. Of a chain, what fits next may have begun in the bytes
+// that are kept.
+static hs_error_t leave(sweep *w, int kind) {
+	stretch *x = &w->x[kind];
+	weir_stream *st = w->st;
+	st->awake[kind] = 0;
+	st->until[kind] = 0;
+	if (!x->live) return HS_SUCCESS;
+	if (x->end + (kind == WEIR_CHAIN ? WEIR_DEEP : 0) <= w->n) return over(w, kind, x->end);
+	if (!x->stream) st->base[kind] = st->at + x->from;
+	st->awake[kind] = 1;
+	st->until[kind] = st->at + (x->end > w->n ? x->end : w->n);
+	return feed(w->scan, st, kind, w->b + x->from, w->n - x->from);
 }
 
 hs_error_t weir_sieve_write(weir_scan *s, weir_stream *st, const uint8_t *b, uint64_t n) {
 	if (!n) return HS_SUCCESS;
-	const weir_class *c = st->class;
 	hs_error_t e = st->kept ? kept(s, st, b, n) : HS_SUCCESS;
-	stretch x = {0};
-	if (st->until > st->at) x = (stretch){.end = st->until - st->at, .live = 1, .stream = 1};
-	if (e == HS_SUCCESS) e = sweep(s, c, st, &x, st->kept ? st->last[st->kept - 1] : WEIR_NOTHING, b, n);
-	st->until = 0;
-	if (e == HS_SUCCESS && x.live) {
-		if (x.end <= n) {
-			e = over(s, c, st, &x, b, x.end);
-		} else {
-			if (!x.stream) st->base = st->at + x.from;
-			e = feed(s, st, b + x.from, n - x.from);
-			st->until = st->at + x.end;
-		}
-	}
+	sweep w = {.scan = s, .class = st->class, .st = st, .b = b, .n = n, .before = st->kept ? st->last[st->kept - 1] : WEIR_NOTHING};
+	for (int kind = WEIR_SINGLE; kind < WEIR_KINDS; kind++)
+		if (st->awake[kind]) w.x[kind] = (stretch){.end = st->until[kind] - st->at, .live = 1, .stream = 1, .sure = 1};
+	if (e == HS_SUCCESS) e = run(&w);
+	for (int kind = WEIR_SINGLE; kind < WEIR_KINDS && e == HS_SUCCESS; kind++) e = leave(&w, kind);
 	keep(st, b, n);
 	st->at += n;
 	return e;

@@ -11,7 +11,8 @@ type sieve struct {
 	fits      [sieveDeep][256]uint64 // by position and byte: rows
 	before    [256]uint64            // by the byte before: patterns
 	past      [sieveDeep + 1]uint64  // rows whose patterns may have matched whole after so many bytes
-	reach     [sieveMost]int         // by row: bytes from where a match begins to the one after its end
+	reach     [sieveMost]int         // by row: bytes from where it fits to where it does again, or to the one after a match's end
+	need      [sieveMost]int         // by row: how often it fits in every match; 0: what is of interest begins where it fits once
 	scalar    bool                   // no vector instructions, for tests
 }
 
@@ -21,50 +22,70 @@ const (
 	sieveWide    = 16         // bytes; as WEIR_WIDE
 	sieveMost    = 64         // rows; as WEIR_ROWS
 	sieveGroups  = 8          // of rows
-	sieveReach   = 256        // bytes of the longest match: behind what seems to be a beginning, so much is scanned
+	sieveReach   = 2048       // bytes of the longest match: behind what seems to be a beginning, so much is scanned
+	sieveNear    = 64         // bytes of a match in which nothing that recurs is looked for
+	chainMost    = 8          // patterns in whose matches something recurs; as WEIR_CHAINS
+	chainLeast   = 3          // times that it must
+	chainLikely  = 1.0 / 1024 // likewise for what recurs
+	sievePart    = 1.0 / 8    // of all bytes, that are scanned for that
 	sieveLiteral = 4          // bytes of a literal that Hyperscan finds fast
 	sieveLikely  = 1.0 / 8192 // beginnings per byte of text; what is likelier would not be worth it
 )
 
-// sievable reports whether the sieve is better at r than Hyperscan alone.
-func (r *rule) sievable() bool {
-	e := r.expr
-	if e.start || e.max > sieveReach || literals(e.tree).best >= sieveLiteral {
-		return false
+// kindOf returns how a rule is looked for best.
+func (r *rule) kindOf() kind {
+	e, by := r.expr, r.prog.sifted
+	if e.start || by.reach > sieveReach || literals(e.tree).best >= sieveLiteral {
+		return always
 	}
 	sum := 0.0
-	for i := range r.prog.rows {
-		sum += r.prog.rows[i].likely()
+	for i := range by.rows {
+		sum += by.rows[i].likely()
 	}
-	return sum <= sieveLikely
+	switch {
+	case by.need >= chainLeast && sum <= chainLikely:
+		return chained
+	case sum <= sieveLikely && sum*float64(by.reach) <= sievePart:
+		return single
+	}
+	return always
 }
 
-// sift returns the rules of rs that are sieved, and their sieve; nil if there are none.
-func sift(rs []*rule) (sieved []*rule, v *sieve) {
+// sift returns the kinds of those rules that are sieved, and their sieve; nil if there are none.
+func sift(rs []*rule) (kinds map[*rule]kind, v *sieve) {
 	v = &sieve{}
+	kinds = map[*rule]kind{}
 	var all []row
+	chains := 0
 	for _, r := range rs {
-		if !r.sievable() || len(all)+len(r.prog.rows) > sieveMost {
+		k, by := r.kindOf(), r.prog.sifted
+		if k == always || len(all)+len(by.rows) > sieveMost || k == chained && chains == chainMost {
 			continue
 		}
-		sieved = append(sieved, r)
-		for i := range r.prog.rows {
-			v.add(len(all), &r.prog.rows[i], r.expr)
-			all = append(all, r.prog.rows[i])
+		kinds[r] = k
+		if k == chained {
+			chains++
+		}
+		for i := range by.rows {
+			v.add(len(all), &by.rows[i], by)
+			if k == chained {
+				v.need[len(all)] = by.need
+			}
+			all = append(all, by.rows[i])
 		}
 	}
-	if len(sieved) == 0 {
+	if len(kinds) == 0 {
 		return nil, nil
 	}
 	for g, of := range fewer(all, sieveGroups, (*row).crude) {
 		v.halves(uint8(1)<<g, &of)
 	}
-	return sieved, v
+	return kinds, v
 }
 
-func (v *sieve) add(i int, first *row, e *expression) {
+func (v *sieve) add(i int, first *row, by *sifting) {
 	bit := uint64(1) << i
-	v.reach[i] = e.max + 1
+	v.reach[i] = by.reach + 1
 	for c := range 256 {
 		if first.follows(byte(c)) {
 			v.before[c] |= bit
@@ -77,7 +98,7 @@ func (v *sieve) add(i int, first *row, e *expression) {
 			}
 		}
 	}
-	for n := min(e.min, sieveDeep); n <= sieveDeep; n++ {
+	for n := min(by.least, sieveDeep); n <= sieveDeep; n++ {
 		v.past[n] |= bit
 	}
 }

@@ -2,7 +2,9 @@ package dlp
 
 import (
 	"fmt"
+	"maps"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,12 +25,16 @@ var sievedRules = []string{
 	`\B@\d{8}$`,
 	`(?m)^%\d{7}$`,
 	`(?:[A-F]\d){4,9}`,
+	`(?:[a-z0-9._]{1,32}@[a-z0-9.-]{4,40}\W{1,4}){3}`,
+	`x?\w*?~\d{3}\D{1,200}~\d{3}`,
+	`~\d{3}\D{1,20}~\d{3}\D{1,20}~\d{3}\D{1,20}~\d{3}`,
+	`(?:\^\d{4}[a-z]{1,30}){4}\d`,
 }
 
 // almost is text that looks like the beginnings of matches, and the matches.
 var almost = []string{"4111 1111 1111 1112", "4242-4242-4242-424", "14111111111111111", "123-45-6780", "123-45-678", "AB123456C", "XAB123456C", "DE44500105175407324931", "DE44",
 	"5" + strings.Repeat("Kx3mP", 10), "AC" + strings.Repeat("0f", 16), "#12345-678!", "$12345?", "#1234!", "SG." + strings.Repeat("a", 22) + "." + strings.Repeat("_", 43), " 123456789",
-	"A1B2C3D4", "A1B2C3D4E5F6A1B2C3D4E5F6", "@12345678", "\n%1234567\n", "word", "longerwordthanthat", " ", ", ", "\n", "\x00\xff\x80", "é", "0", "-", "the quick brown fox "}
+	"ab.c@example.org, ", "x~123", "a@b.example;", "^1234abc", "^1234thelastofthem", "^12345", "@", "~", "A1B2C3D4", "A1B2C3D4E5F6A1B2C3D4E5F6", "@12345678", "\n%1234567\n", "word", "longerwordthanthat", " ", ", ", "\n", "\x00\xff\x80", "é", "0", "-", "the quick brown fox "}
 
 func filler(rng *rand.Rand, n int) string {
 	var b strings.Builder
@@ -56,8 +62,9 @@ func TestSieve(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		if sieved, _ := sift(db.rules); len(sieved) != len(rs) {
-			t.Fatalf("%d of %d rules are sieved: the test is of those", len(sieved), len(rs))
+		kinds, _ := sift(db.rules)
+		if chains := slices.Collect(maps.Values(kinds)); len(kinds) != len(rs) || !slices.Contains(chains, chained) || !slices.Contains(chains, single) {
+			t.Fatalf("%d of %d rules are sieved, as %v: the test is of those", len(kinds), len(rs), chains)
 		}
 		s, err := db.NewScanner()
 		if err != nil {
@@ -137,6 +144,55 @@ func TestSieveDense(t *testing.T) {
 		}
 		if got := spansOf(inPieces(s, text, []int{1 + rng.Intn(900), 1000, 1001 + rng.Intn(1900)})); got != want {
 			t.Fatalf("in pieces: got %s\nwant %s", got, want)
+		}
+	}
+}
+
+// TestSieveChains: lists that are long enough, and those that are not, however they are cut.
+func TestSieveChains(t *testing.T) {
+	rs := []*rules.Rule{
+		{ID: "mail", Regex: `(?:[a-z0-9._]{1,32}@[a-z0-9.-]{4,40}\W{1,4}){4}`},
+		{ID: "near", Regex: `~\d{3}\D{1,20}~\d{3}\D{1,20}~\d{3}\D{1,20}~\d{3}`},
+		{ID: "far", Regex: `(?:\^\d{4}[a-z ]{1,300}){3}\d`},
+	}
+	db, s := mustCompile(t, rs...)
+	if kinds, _ := sift(db.rules); len(kinds) != 3 || kinds[db.rules[0]] != chained || kinds[db.rules[1]] != chained || kinds[db.rules[2]] != chained {
+		t.Fatalf("%v", kinds)
+	}
+	rng := rand.New(rand.NewSource(4))
+	pieces := []string{"a.b@example.org, ", "someone.with.a.long.name.indeed.ok@mail.example.com;", "~123", "~123 and ", "~456,", "^1234 ", "^7890abc", "7", "x", ", ", "between"}
+	found := map[string]int{}
+	for range 3000 {
+		var b strings.Builder
+		for range 1 + rng.Intn(3) {
+			some := pieces[rng.Intn(2)*rng.Intn(len(pieces)-3):]
+			for range 1 + rng.Intn(8) {
+				b.WriteString(some[rng.Intn(min(len(some), 3))])
+			}
+			b.WriteString(strings.Repeat("z", rng.Intn(2)*rng.Intn(200)))
+		}
+		text := b.String()
+		want := model(rs, text)
+		for _, r := range rs {
+			found[r.ID] += strings.Count(want, r.ID)
+		}
+		if got := spansOf(s.ScanBytes([]byte(text), nil)); got != want {
+			t.Fatalf("whole %q\n got %s\nwant %s", text, got, want)
+		}
+		for step := 1; step < len(text); step *= 1 + rng.Intn(5) {
+			var cuts []int
+			for at := step; at < len(text); at += step + rng.Intn(1+step/2) {
+				cuts = append(cuts, at)
+			}
+			if got := spansOf(inPieces(s, text, cuts)); got != want {
+				t.Fatalf("%q cut at %v\n got %s\nwant %s", text, cuts, got, want)
+			}
+			step++
+		}
+	}
+	for _, r := range rs {
+		if found[r.ID] < 50 {
+			t.Errorf("%s is found %d times: the texts are no test of it", r.ID, found[r.ID])
 		}
 	}
 }

@@ -13,8 +13,8 @@ const (
 	itemSize   = 16              // bytes of an item
 	maxFree    = 128             // of each kind, kept for reuse by a lane
 	warm       = 64              // flows of which nothing is open that keep what they need for the next message
-	sweepFlow  = 2               // of what is open, beyond that, so many are looked at for each flow that was worked on,
-	sweepBlock = 64              // for each block,
+	sweepFlow  = 2               // of what is open, so many are looked at for each flow that is worked on during a pass,
+	sweepBlock = 16              // for each block,
 	sweepTick  = 4096            // and whenever it is quiet
 	moveAfter  = 100_000_000     // ns: a flow's packets may be younger than its place in the order of what is open by so much
 	resting    = uint64(1) << 63 // in app.rest: the dissector is to resume from what else stands there
@@ -28,6 +28,8 @@ type opens struct {
 	oldest, newest *work
 	n              int
 	hand           *work // is looked at next for whether nothing of it is open any more
+	pass           int   // how many are still to be looked at in the pass that is under way
+	next           int   // the next pass begins when there are more than so many
 }
 
 // open is where a work stands among them.
@@ -90,7 +92,7 @@ func (l *Lane) wake(a *app) {
 }
 
 // settle is called when the bytes at hand of the present flow have been dealt with: what is open is counted. Flows of which nothing is open
-// give back what they need for the next message once there are more than a few of them, or it is quiet.
+// give back what they need for the next message once there are more than a few of them, or it is quiet: see pace.
 func (l *Lane) settle(a *app) {
 	w := a.work
 	if w == nil || l.closing || a.panicked {
@@ -120,8 +122,21 @@ func (l *Lane) settle(a *app) {
 		o.delist(w)
 		o.enlist(w, l.t.now)
 	}
-	if o.n > warm {
-		l.sweep(o, sweepFlow, warm)
+	l.pace(o)
+}
+
+// pace goes on with a pass over what is open, and begins one each time that it has doubled since the last: so looking costs no more than
+// opening did, however many are open for long.
+func (l *Lane) pace(o *opens) {
+	if o.pass <= 0 {
+		if o.n <= max(o.next, warm) {
+			return
+		}
+		o.pass = o.n
+	}
+	l.sweep(o, sweepFlow, warm)
+	if o.pass -= sweepFlow; o.pass <= 0 {
+		o.next = 2 * o.n
 	}
 }
 
