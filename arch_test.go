@@ -28,9 +28,10 @@ var imports = map[string][]string{
 	"dissect":   {"wire", "budget"},
 	"rules":     {},
 	"dlp":       {"wire", "dissect", "rules"},
+	"tunnel":    {"wire", "dissect"},
 	"pcapstore": {"wire", "budget", "capture"},
 	"alert":     {},
-	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert"},
+	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "tunnel", "pcapstore", "alert"},
 	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert", "engine"},
 	"cmd/weir":  {"flow", "rules", "pcapstore", "alert", "daemon"},
 }

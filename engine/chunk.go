@@ -446,6 +446,7 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 	if a.sure == unrecognised {
 		l.stillUnknown(a)
 	}
+	l.seekInRaw(a, c.Dir, c.Data, true)
 	l.rawMessage(c.Dir, rawID|a.raw[c.Dir]<<1|uint64(c.Dir), 0, c.Data, true)
 }
 
@@ -500,6 +501,7 @@ func (l *Lane) raw(a *app, dir wire.Dir, data []byte, more bool) {
 	}
 	l.rawMessage(dir, rawID|uint64(dir), int64(a.raw[dir]), data, !more)
 	a.raw[dir] += uint64(len(data))
+	l.seekInRaw(a, dir, data, false)
 	if a.sure == unrecognised {
 		l.stillUnknown(a)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"weir/dissect"
 	"weir/dlp"
+	"weir/tunnel"
 	"weir/wire"
 )
 
@@ -69,6 +70,7 @@ type rare struct {
 	counts   []count           // findings per rule
 	other    *dissect.Protocol // what one direction speaks that is not proto
 	otherDir wire.Dir          // which
+	inside   *tunnel.Stream    // what is remembered for tunnels
 }
 
 // count is how often a rule found something.

@@ -5,6 +5,7 @@ import (
 
 	"weir/dissect"
 	"weir/flow"
+	"weir/tunnel"
 	"weir/wire"
 )
 
@@ -34,7 +35,11 @@ type Validation struct {
 func (l *Lane) recognised(a *app, p *dissect.Protocol) {
 	if old := a.proto; old != nil && old != p && !related(old, p) {
 		switch {
-		case a.followed, p == &dissect.TLS && slices.Contains(secured, old.Name):
+		case a.followed:
+			if v, found := tunnel.Followed(p); found {
+				l.tunnelled(nil, v)
+			}
+		case p == &dissect.TLS && slices.Contains(secured, old.Name):
 		case a.sure >= certain && !l.partial():
 			a.turning = true
 		}

@@ -12,6 +12,7 @@ import (
 	"weir/dlp"
 	"weir/flow"
 	"weir/pcapstore"
+	"weir/tunnel"
 	"weir/workload"
 )
 
@@ -80,7 +81,7 @@ func (e *Engine) SetRules(db *dlp.Database) {
 			continue
 		}
 		for i, f := range p.Fields {
-			if f.EVE != "" {
+			if f.EVE != "" || tunnel.Wants(f.Name) {
 				wants[p.Base+i] = true
 			}
 		}

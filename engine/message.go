@@ -14,6 +14,7 @@ func (l *Lane) onMessage(m *dissect.Message) {
 	l.t.count.messages++
 	l.record(m)
 	l.inspect(m)
+	l.seekTunnels(m)
 	if len(m.Notes) > 0 {
 		l.notes(m)
 	}

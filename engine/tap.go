@@ -7,6 +7,7 @@ import (
 	"weir/dissect"
 	"weir/flow"
 	"weir/pcapstore"
+	"weir/tunnel"
 	"weir/wire"
 )
 
@@ -46,6 +47,8 @@ type Tap struct {
 	count  tapCounters
 	fat    fattest
 	shed   uint64 // bytes that detection gave up on
+
+	watch *tunnel.Watch // nil: nothing of interest was seen yet
 
 	kin     *kin // the taps of its interface; nil: it is the only one
 	younger bool // it is not the first of them

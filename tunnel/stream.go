@@ -1,0 +1,97 @@
+package tunnel
+
+import (
+	"bytes"
+
+	"weir/dissect"
+	"weir/wire"
+)
+
+// Stream is what is remembered of a flow of which something is to be remembered.
+type Stream struct {
+	shell  *shell
+	ip     uint8                // IP packets at the beginning of its pieces
+	inside [2]*dissect.Protocol // what bodies of each direction began with
+}
+
+// Raw looks at bytes of a flow that nobody understands, or that are of a protocol that is only named. packet says that they are a whole
+// datagram.
+func (s *Stream) Raw(dir wire.Dir, data []byte, packet bool) (Verdict, bool) {
+	if s.packetInside(data, packet) {
+		s.ip++
+		if s.ip == 3 {
+			return Verdict{Kind: KindIP, Score: 90, Why: "payloads that are IP packets, lengths and checksums right"}, true
+		}
+	}
+	if packet {
+		return Verdict{}, false
+	}
+	if s.shell == nil {
+		if !printable(data) {
+			return Verdict{}, false
+		}
+		s.shell = &shell{}
+	}
+	s.shell.take(dir, data)
+	return s.shell.judge()
+}
+
+// packetInside reports whether data is an IP packet, in a stream with its length before it, or begins with one.
+func (s *Stream) packetInside(data []byte, packet bool) bool {
+	if packet {
+		return IsIP(data)
+	}
+	for _, head := range [...]int{0, 2, 4} { // bytes of the length
+		if len(data) > head && IsIP(data[head:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// printable reports whether data begins as text does.
+func printable(data []byte) bool {
+	for _, c := range data[:min(len(data), 16)] {
+		if (c < ' ' || c > '~') && c != '\n' && c != '\r' && c != '\t' && c != 0x1b {
+			return false
+		}
+	}
+	return true
+}
+
+// Inside returns the protocol that bytes begin, among those that have no business inside of another; nil: none.
+func Inside(dir wire.Dir, head []byte) *dissect.Protocol {
+	head = head[:min(len(head), dissect.MaxProbe)]
+	if bytes.HasPrefix(head, []byte("SSH-")) { // tools write their own names behind it
+		return &dissect.SSH
+	}
+	for _, p := range insiders {
+		if p.Probe(dir, head) == dissect.Yes {
+			return p
+		}
+	}
+	return nil
+}
+
+// insiders are the protocols that Inside knows.
+var insiders = func() (out []*dissect.Protocol) {
+	for _, p := range dissect.Protocols {
+		if p.Carrier&dissect.Stream == 0 || p.Probe == nil {
+			continue
+		}
+		switch p.Name {
+		case "tls", "http", "http2", "socks", "rdp", "smb", "telnet", "postgresql", "mysql", "tds", "ldap":
+			out = append(out, p)
+		}
+	}
+	return out
+}()
+
+// Followed looks at what began where HTTP agreed to carry something else (CONNECT, Upgrade).
+func Followed(p *dissect.Protocol) (Verdict, bool) {
+	switch p.Name {
+	case "ssh", "telnet", "rdp", "rfb", "socks", "smb", "adb", "x11", "openvpn":
+		return Verdict{Kind: KindConnect, Score: 80, Why: "what HTTP agreed to carry is no HTTP and no TLS, but a protocol that lets somebody in or everything out"}, true
+	}
+	return Verdict{}, false
+}
