@@ -167,7 +167,6 @@ func (l *Lane) flush(a *app, dir wire.Dir) {
 // named makes p, which has no parser, the protocol of the flow: its bytes are inspected raw.
 func (l *Lane) named(a *app, p *dissect.Protocol) {
 	l.recognised(a, p)
-	a.be(p)
 	a.alive, a.reprobes = protocols{}, 0
 	a.at = [2]place{unknown, unknown}
 }
@@ -175,7 +174,6 @@ func (l *Lane) named(a *app, p *dissect.Protocol) {
 // start makes p the protocol of the flow.
 func (l *Lane) start(a *app, p *dissect.Protocol) {
 	l.recognised(a, p)
-	a.be(p)
 	env := l.env()
 	a.d = p.New(p, env)
 	env.Announced = ""
@@ -413,6 +411,9 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 	if len(c.Data) == 0 {
 		return
 	}
+	if p := l.fl.Key.Proto; p == wire.ProtoICMP || p == wire.ProtoICMPv6 {
+		l.seekInPing(c.Data)
+	}
 	for {
 		if a.d == nil && (a.proto == nil || a.proto.New != nil) && a.datagrams < maxDatagrams {
 			l.probeDatagram(a, c)
@@ -441,6 +442,9 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 			continue
 		}
 		break
+	}
+	if a.datagrams > 0 && a.datagrams < maxDatagrams {
+		l.wrongCarrier(c.Data)
 	}
 	a.raw[c.Dir]++
 	if a.sure == unrecognised {
@@ -472,7 +476,6 @@ func (l *Lane) startDatagrams(a *app, p *dissect.Protocol) {
 	case p == nil:
 	case p.New == nil:
 		l.recognised(a, p)
-		a.be(p)
 	default:
 		l.start(a, p)
 	}

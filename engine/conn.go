@@ -113,8 +113,9 @@ func (a *app) more() *rare {
 
 // own is what only some flows have.
 type own struct {
-	slice *slice // open slice of an alert of this flow
-	shed  bool   // it was left out for want of time: what was lost of it was not inspected for that
+	slice    *slice // open slice of an alert of this flow
+	smuggled bool   // its odd options of IPv6 were told
+	shed     bool   // it was left out for want of time: what was lost of it was not inspected for that
 }
 
 func (c *conn) more() *own {

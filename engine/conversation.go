@@ -31,9 +31,11 @@ type Validation struct {
 	Alerts       map[string]bool // codes of anomalies of conversations that are alerts too
 }
 
-// recognised tells that the present flow is taken for p from here on. It is called before a.proto is.
+// recognised makes p what the present flow is taken for from here on.
 func (l *Lane) recognised(a *app, p *dissect.Protocol) {
-	if old := a.proto; old != nil && old != p && !related(old, p) {
+	old := a.proto
+	a.be(p)
+	if old != nil && old != p && !related(old, p) {
 		switch {
 		case a.followed:
 			if v, found := tunnel.Followed(p); found {
@@ -54,7 +56,7 @@ func (l *Lane) recognised(a *app, p *dissect.Protocol) {
 }
 
 // ConversationAnomalies are the codes that Validation.Alerts may have.
-var ConversationAnomalies = []string{"protocol.changed", "protocol.direction_mismatch", "protocol.port_mismatch", "protocol.unknown"}
+var ConversationAnomalies = []string{"protocol.changed", "protocol.direction_mismatch", "protocol.port_mismatch", "protocol.unknown", "protocol.wrong_carrier"}
 
 // unrecognise tells that it was wrong to take the present flow for anything.
 func (a *app) unrecognise() { a.sure, a.spoke, a.turning = unrecognised, [2]uint8{}, false }
@@ -88,6 +90,12 @@ func (l *Lane) contradicts(a *app, dir wire.Dir, head []byte) (other, maybe bool
 	alive.drop(index(a.proto))
 	p, maybe := identify(&alive, dissect.Stream, dir, head, l.fl.Key.APort, l.fl.Key.BPort)
 	a.alive = alive
+	if p == nil && a.proto == &dissect.TLS && tunnel.Text(head) { // no hello is answered so
+		if len(head) < plainAnswer {
+			return false, true
+		}
+		p = &dissect.Raw
+	}
 	if p == nil || related(a.proto, p) || !a.taken {
 		return false, maybe && p == nil
 	}
@@ -96,6 +104,16 @@ func (l *Lane) contradicts(a *app, dir wire.Dir, head []byte) (other, maybe bool
 		l.violation("protocol.direction_mismatch", "the two directions of the conversation speak different protocols", true)
 	}
 	return true, false
+}
+
+// plainAnswer is how many bytes of text make an answer to a hello of TLS another protocol, whichever.
+const plainAnswer = 8
+
+// wrongCarrier tells of datagrams that begin as a protocol of streams does.
+func (l *Lane) wrongCarrier(data []byte) {
+	if dissect.SSH.Probe(wire.ToServer, data) == dissect.Yes {
+		l.violation("protocol.wrong_carrier", "SSH in datagrams: it is a protocol of streams", true)
+	}
 }
 
 // partial reports whether part of the present flow was not seen: then bytes may be taken for a beginning that are none.

@@ -235,6 +235,9 @@ func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
 	if fl.Fresh != 0 {
 		l.flowOddities(fl)
 	}
+	if l.p.Smuggled >= smuggledLeast {
+		l.smuggled(fl)
+	}
 	if t.frames%fatEvery == 0 {
 		t.fat.add(fl, f.Len)
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"weir/dissect"
+	"weir/flow"
 	"weir/rules"
 	"weir/tunnel"
 	"weir/wire"
@@ -33,7 +34,9 @@ func (l *Lane) seekTunnels(m *dissect.Message) {
 			v, found = w.DNS(l.t.now, m)
 		}
 	case &dissect.HTTP:
-		v, found = tunnel.HTTP(l.streamOf(l.a), m)
+		s := l.a.remembered()
+		v, found = tunnel.HTTP(&s, m)
+		l.a.remember(s)
 	}
 	if found {
 		l.tunnelled(m, v)
@@ -42,15 +45,43 @@ func (l *Lane) seekTunnels(m *dissect.Message) {
 
 // seekInRaw looks for what bytes that nobody understands carry. packet says that they are a whole datagram.
 func (l *Lane) seekInRaw(a *app, dir wire.Dir, data []byte, packet bool) {
-	if packet && (l.p.Key.Proto == wire.ProtoICMP || l.p.Key.Proto == wire.ProtoICMPv6) {
+	if len(data) == 0 {
 		return
 	}
-	s := l.streamOf(a)
-	if *s == nil {
-		*s = &tunnel.Stream{}
+	s := a.remembered()
+	v, found := tunnel.Packets(&s, data, packet)
+	if !found && !packet && a.sure == unrecognised {
+		v, found = tunnel.Raw(&s, dir, data)
 	}
-	if v, found := (*s).Raw(dir, data, packet); found {
+	a.remember(s)
+	if found {
 		l.tunnelled(nil, v)
+	}
+}
+
+const smuggledLeast = 48 // bytes in the options of a packet, which no option that hosts send has
+
+// smuggled tells of options of IPv6 that carry data, once.
+func (l *Lane) smuggled(fl *flow.Flow[conn]) {
+	if own := fl.S.more(); own.smuggled {
+		return
+	} else {
+		own.smuggled = true
+	}
+	l.tunnelled(nil, tunnel.Verdict{Kind: tunnel.KindOptions, Score: 70, Why: "unknown options or padding with data in it, where hosts have next to nothing"})
+}
+
+// remembered returns what is remembered of a flow for tunnels; nil: nothing.
+func (a *app) remembered() *tunnel.Stream {
+	if a.rare == nil {
+		return nil
+	}
+	return a.rare.inside
+}
+
+func (a *app) remember(s *tunnel.Stream) {
+	if s != a.remembered() {
+		a.more().inside = s
 	}
 }
 
@@ -70,9 +101,6 @@ func (l *Lane) seekInPing(payload []byte) {
 		}
 	}
 }
-
-// streamOf returns where a flow keeps what is remembered of it for tunnels.
-func (l *Lane) streamOf(a *app) **tunnel.Stream { return &a.more().inside }
 
 // tunnelled raises the alert of a tunnel, once for a flow and kind.
 func (l *Lane) tunnelled(m *dissect.Message, v tunnel.Verdict) {

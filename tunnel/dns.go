@@ -101,16 +101,14 @@ func (w *Watch) DNS(now int64, m *dissect.Message) (Verdict, bool) {
 
 func (w *Watch) dnsQuery(now int64, text, typ []byte) (Verdict, bool) {
 	var n name
-	if !n.read(text) {
-		return Verdict{}, false
-	}
+	n.read(text)
 	odd := isOdd(typ)
 	marks := n.shapes()
-	if len(n.sub()) < dnsSub && !odd && marks == 0 {
+	if !odd && marks == 0 && n.binary == 0 && !encoded(n.text[:n.n]) || !n.divide(w) {
 		return Verdict{}, false
 	}
-	encoded := n.encoded()
-	if !encoded && !odd && marks == 0 {
+	coded := len(n.sub()) >= dnsSub && (n.binary >= 4 || encoded(n.sub()))
+	if !coded && !odd && marks == 0 {
 		return Verdict{}, false
 	}
 	d := w.domain(now, n.key(w.seed, marks), true)
@@ -125,7 +123,7 @@ func (w *Watch) dnsQuery(now int64, text, typ []byte) (Verdict, bool) {
 	if n.binary > 0 {
 		count(&d.binary)
 	}
-	if encoded {
+	if coded {
 		count(&d.encoded)
 		d.up += uint32(len(n.sub()))
 		h := n.hash(w.seed) % dnsBits
@@ -145,7 +143,8 @@ func (w *Watch) dnsAnswer(now int64, text []byte, data int) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	var n name
-	if !n.read(text) {
+	n.read(text)
+	if !n.divide(w) {
 		return Verdict{}, false
 	}
 	d := w.domain(now, n.key(w.seed, n.shapes()), false)
@@ -197,8 +196,10 @@ func (w *Watch) judge(now int64, d *domain) (Verdict, bool) {
 	if d.binary >= 5 {
 		p.add(40, "names with bytes that no name of a host has")
 	}
-	if different := d.different(); different >= 16 && d.up >= 600 {
-		d.weighNames(&p, different)
+	if d.encoded >= 16 && d.up >= 600 && d.encoded%4 == 0 {
+		if different := d.different(); different >= 16 {
+			d.weighNames(&p, different)
+		}
 	}
 	v, ok := p.verdict(KindDNS)
 	if ok {
@@ -295,17 +296,17 @@ var iodineTest = []byte("aaahhh-drink-mal-ein-") // what iodine asks for to lear
 
 // shapes returns the marks of tools in n.
 func (n *name) shapes() (s shape) {
-	sub := n.sub()
-	if bytes.Contains(sub, iodineTest) {
+	all := n.text[:n.n]
+	if bytes.Contains(all, iodineTest) {
 		s |= shapeIodine
 	}
-	if i := bytes.LastIndex(sub, []byte("=")); i >= 0 {
-		switch word := sub[i+1:]; {
+	if i := bytes.LastIndexByte(all, '='); i >= 0 {
+		switch word := all[i+1:]; {
 		case bytes.HasPrefix(word, []byte("auth")), bytes.HasPrefix(word, []byte("connect")), bytes.HasPrefix(word, []byte("resource")):
 			s |= shapeDNS2TCP
 		}
 	}
-	if all := n.text[:n.n]; bytes.HasPrefix(all, []byte("dnscat.")) && isHex(firstLabel(all[7:])) {
+	if bytes.HasPrefix(all, []byte("dnscat.")) && isHex(firstLabel(all[7:])) {
 		s |= shapeDNSCat
 	}
 	return s

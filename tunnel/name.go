@@ -16,9 +16,8 @@ type name struct {
 	binary int // bytes that no name of a host has
 }
 
-// read reads the text form of a name (RFC 1035 section 5.1). It returns false for names that are of no interest: those that no
-// resolver asks others for, and those of services that are asked about hashes and keys.
-func (n *name) read(text []byte) bool {
+// read reads the text form of a name (RFC 1035 section 5.1).
+func (n *name) read(text []byte) {
 	text = bytes.TrimSuffix(text, []byte("."))
 	for i := 0; i < len(text); i++ {
 		if n.n == len(n.text) {
@@ -46,8 +45,16 @@ func (n *name) read(text []byte) bool {
 		n.text[n.n] = c
 		n.n++
 	}
-	n.cut = registered(n.text[:n.n])
-	return !isLocal(n.text[:n.n]) && !isReputation(n.text[n.cut:n.n])
+}
+
+// divide finds the registered domain. It returns false for names that are of no interest: those that no resolver asks others for, and
+// those of services that are asked about hashes and keys.
+func (n *name) divide(w *Watch) bool {
+	if isLocal(n.text[:n.n]) {
+		return false
+	}
+	n.cut = w.registered(n.text[:n.n])
+	return !isReputation(n.text[n.cut:n.n])
 }
 
 func decimal(b []byte) (byte, bool) {
@@ -77,11 +84,20 @@ func (n *name) key(seed maphash.Seed, s shape) uint64 {
 
 func (n *name) hash(seed maphash.Seed) uint64 { return maphash.Bytes(seed, n.sub()) }
 
-// suffixLen is how many bytes of a name's end are looked up: so few need no memory, and all suffixes that matter fit.
-const suffixLen = 32
+// Ours.
+const (
+	suffixLen  = 32  // bytes of a name's end that are looked up: all suffixes that matter fit
+	suffixMany = 256 // answers that are remembered
+)
+
+// suffix remembers how long the public suffix of a name's end is.
+type suffix struct {
+	end uint64 // hash of it
+	n   uint8  // bytes
+}
 
 // registered returns where in a name the domain begins that somebody has registered: one label more than the public suffix.
-func registered(text []byte) int {
+func (w *Watch) registered(text []byte) int {
 	at := max(len(text)-suffixLen, 0)
 	if at > 0 { // at the beginning of a label
 		i := bytes.IndexByte(text[at-1:], '.')
@@ -90,8 +106,13 @@ func registered(text []byte) int {
 		}
 		at += i
 	}
-	suffix, _ := publicsuffix.PublicSuffix(string(text[at:]))
-	end := len(text) - len(suffix) - 1
+	h := maphash.Bytes(w.seed, text[at:])
+	known := &w.suffixes[h%suffixMany]
+	if known.end != h || known.n == 0 {
+		s, _ := publicsuffix.PublicSuffix(string(text[at:]))
+		*known = suffix{h, uint8(len(s))}
+	}
+	end := len(text) - int(known.n) - 1
 	if end <= 0 {
 		return 0
 	}
@@ -122,13 +143,9 @@ func isReputation(domain []byte) bool {
 	return false
 }
 
-// encoded reports whether a name looks as if it carried data: bytes that no host's name has, or a long run of letters and digits
+// encoded reports whether what stands in a name looks as if it carried data: bytes that no host's name has, or a long run of letters and digits
 // without sense.
-func (n *name) encoded() bool {
-	if n.binary >= 4 {
-		return true
-	}
-	sub := n.sub()
+func encoded(sub []byte) bool {
 	for begin := 0; begin < len(sub); {
 		end := begin
 		for end < len(sub) && sub[end] != '-' && sub[end] != '.' {
@@ -164,10 +181,17 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 func entropy(seen *[256]uint8, n int) float64 {
 	sum := 0.0
 	for _, c := range seen {
-		if c > 0 {
-			p := float64(c) / float64(n)
-			sum -= p * math.Log2(p)
+		if c > 1 {
+			sum += timesLog[c]
 		}
 	}
-	return sum
+	return math.Log2(float64(n)) - sum/float64(n)
 }
+
+// timesLog are n log2 n.
+var timesLog = func() (out [256]float64) {
+	for n := 1; n < len(out); n++ {
+		out[n] = float64(n) * math.Log2(float64(n))
+	}
+	return out
+}()

@@ -14,30 +14,32 @@ type Stream struct {
 	inside [2]*dissect.Protocol // what bodies of each direction began with
 }
 
-// Raw looks at bytes of a flow that nobody understands, or that are of a protocol that is only named. packet says that they are a whole
-// datagram.
-func (s *Stream) Raw(dir wire.Dir, data []byte, packet bool) (Verdict, bool) {
-	if s.packetInside(data, packet) {
-		s.ip++
-		if s.ip == 3 {
-			return Verdict{Kind: KindIP, Score: 90, Why: "payloads that are IP packets, lengths and checksums right"}, true
-		}
-	}
-	if packet {
-		return Verdict{}, false
-	}
-	if s.shell == nil {
-		if !printable(data) {
+// Raw looks at bytes of a flow that nobody understands. s is what is remembered of it; it is made if something is to be.
+func Raw(s **Stream, dir wire.Dir, data []byte) (Verdict, bool) {
+	if *s == nil || (*s).shell == nil {
+		if !Text(data) {
 			return Verdict{}, false
 		}
-		s.shell = &shell{}
+		remember(s).shell = &shell{}
 	}
-	s.shell.take(dir, data)
-	return s.shell.judge()
+	(*s).shell.take(dir, data)
+	return (*s).shell.judge()
 }
 
-// packetInside reports whether data is an IP packet, in a stream with its length before it, or begins with one.
-func (s *Stream) packetInside(data []byte, packet bool) bool {
+// Packets looks for IP packets in bytes that no parser has. packet says that they are a whole datagram.
+func Packets(s **Stream, data []byte, packet bool) (Verdict, bool) {
+	if !packetInside(data, packet) {
+		return Verdict{}, false
+	}
+	in := remember(s)
+	if in.ip++; in.ip != 3 {
+		return Verdict{}, false
+	}
+	return Verdict{Kind: KindIP, Score: 90, Why: "payloads that are IP packets, lengths and checksums right"}, true
+}
+
+// packetInside reports whether data is an IP packet, in a stream perhaps with its length before it.
+func packetInside(data []byte, packet bool) bool {
 	if packet {
 		return IsIP(data)
 	}
@@ -49,8 +51,8 @@ func (s *Stream) packetInside(data []byte, packet bool) bool {
 	return false
 }
 
-// printable reports whether data begins as text does.
-func printable(data []byte) bool {
+// Text reports whether data begins as text does.
+func Text(data []byte) bool {
 	for _, c := range data[:min(len(data), 16)] {
 		if (c < ' ' || c > '~') && c != '\n' && c != '\r' && c != '\t' && c != 0x1b {
 			return false

@@ -86,7 +86,7 @@ func (d *Decoder) Decode(f *Frame, p *Packet) Result {
 // and encapsulation are those in p, the last fragment. p may be Fragmented again afterwards, by an inner datagram.
 func (d *Decoder) Resume(p *Packet, datagram []byte) Result {
 	p.Fragmented, p.Cut, p.whole = false, false, true
-	p.Payload, p.segment = nil, nil
+	p.Payload, p.segment, p.Smuggled = nil, nil, 0
 	if p.csum != CsumBad {
 		p.csum = CsumUnknown
 	}

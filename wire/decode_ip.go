@@ -169,6 +169,8 @@ func (p *Packet) extension(b []byte, proto uint8) (next uint8, n int, known bool
 		return 0, least, true
 	}
 	switch proto {
+	case nextHopByHop, nextDestination:
+		p.Smuggled += smuggled(b[2:min(len(b), (int(b[1])+1)*8)])
 	case nextFragment:
 		return b[0], least, true
 	case ProtoAH: // RFC 4302: in units of 4 bytes, minus 2
@@ -179,6 +181,39 @@ func (p *Packet) extension(b []byte, proto uint8) (next uint8, n int, known bool
 		}
 	}
 	return b[0], (int(b[1]) + 1) * 8, true
+}
+
+// smuggled counts the bytes of options (RFC 8200 section 4.2) that are there for no purpose that is known: padding that is not
+// zero, and all that options of unknown kinds carry.
+func smuggled(b []byte) (n int) {
+	const (
+		pad1 = 0
+		padN = 1
+	)
+	for len(b) >= 2 {
+		if b[0] == pad1 {
+			b = b[1:]
+			continue
+		}
+		value := b[2:min(len(b), 2+int(b[1]))]
+		if most, known := optionsKnown[b[0]]; !known || len(value) > most {
+			n += len(value)
+		} else if b[0] == padN {
+			for _, c := range value {
+				if c != 0 {
+					n++
+				}
+			}
+		}
+		b = b[2+len(value):]
+	}
+	return n
+}
+
+// optionsKnown are the options that hosts send, and how long they are at most, bytes: padding, tunnel limit (RFC 2473), router alert (2711),
+// CALIPSO (5570), SMF (6621), PDM (8250), RPL (9008), MPL (7731), jumbo payload (2675), home address (6275), path MTU (9268).
+var optionsKnown = map[byte]int{
+	0x01: 255, 0x04: 1, 0x05: 2, 0x07: 252, 0x08: 40, 0x0f: 10, 0x23: 60, 0x63: 60, 0x6d: 40, 0xc2: 4, 0xc9: 16, 0x30: 4,
 }
 
 // fragment fills p from a fragment's payload.

@@ -147,6 +147,7 @@ type Packet struct {
 	Fragmented bool      // Frag is valid, Payload is the fragment's, ports are 0
 	Frag       Fragment
 	Cut        bool   // the capture or the sender cut the packet: Payload is shorter than its header says
+	Smuggled   int    // bytes in options of IPv6 that no option of its kind has, or that no kind has: data may hide there
 	Payload    []byte // what the innermost decoded layer carries
 	csum       Csum
 	whole      bool   // put together from fragments: the frame's checksum flags say nothing of it
