@@ -245,6 +245,9 @@ func playLive(t *testing.T, bin string, list []*testCase) {
 				if c.dialogue.udp && w.name != "whole" || c.dialogue.not == w.name {
 					continue
 				}
+				if strings.HasPrefix(c.name, "tunnel-dns-") && wrap.name != "plain/v4" {
+					continue // a domain is told of once, whoever asks for its names
+				}
 				port++
 				d := *c.dialogue
 				d.client = port
