@@ -96,7 +96,7 @@ func (l *Lane) contradicts(a *app, dir wire.Dir, head []byte) (other, maybe bool
 		}
 		p = &dissect.Raw
 	}
-	if p == nil || related(a.proto, p) || !a.taken {
+	if p == nil || related(a.proto, p) || p == &dissect.TLS && slices.Contains(secured, a.proto.Name) || !a.taken {
 		return false, maybe && p == nil
 	}
 	if !l.partial() {
