@@ -133,9 +133,13 @@ func (f *framed) Gap(dir wire.Dir, n int, emit func(*Message)) bool {
 func (f *framed) Close(dir wire.Dir, emit func(*Message)) {
 	s := &f.side[dir]
 	if s.open {
-		f.done(f.env.teller(f.p, dir, &s.unit, emit), dir, true)
+		t := f.env.teller(f.p, dir, &s.unit, emit)
+		if (s.hold || s.remain > 0) && s.off > 0 && t.wants(s.field) {
+			t.part(Part{Field: s.field, Value: s.value, Off: s.off})
+		}
+		f.done(t, dir, true)
 	}
-	s.remain = 0
+	s.remain, s.hold = 0, false
 }
 
 // quiet reports whether no message is open, and what is to be remembered then.

@@ -35,6 +35,19 @@ var Protocols = number([]*Protocol{
 	&MQTT,
 	&NATS,
 	&STOMP,
+	&OpenWire,
+	&Pulsar,
+	&RocketMQ,
+	&ZMTP,
+	&Dubbo,
+	&Thrift,
+	&ThriftUDP,
+	&BRPC,
+	&SparkRPC,
+	&AJP,
+	&FastCGI,
+	&FIX,
+	&JavaRMI,
 
 	// mail, files, directories and remote access
 	&SSH,
@@ -88,6 +101,7 @@ var Protocols = number([]*Protocol{
 	// industry
 
 	// everything else
+	&JSONRPC,
 	&ICMP,
 	&ICMPv6,
 })
