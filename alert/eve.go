@@ -249,7 +249,7 @@ func (o *object) member(key string, v any) {
 			o.b = append(o.b, v...)
 			return
 		}
-		o.anyKey(key + "_text")
+		o.anyKey(key + "_string")
 		o.b = appendString(o.b, string(v))
 	case bool:
 		o.anyKey(key)

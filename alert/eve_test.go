@@ -82,8 +82,8 @@ func TestAppendEVE(t *testing.T) {
 		"dns of its own": stamp + `"event_type":"dns","tx_id":0,"dns":{"version":2,"type":"query"}}`,
 		"tls": stamp + `"event_type":"tls","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"TCP","ip_v":4,"tx_id":0,` +
 			`"tls":{"sni":"x.example","ja3":{"hash":"h","string":"s"},"version":"TLS 1.3","client_alpns":["h2","http/1.1"],"session_resumed":true}}`,
-		"no numbers": stamp + `"event_type":"http","tx_id":0,"http":{"length_text":"1e9999","status_text":"07","a_text":"","b":-1.5,` +
-			`"c_text":"99999999999999999999","d_text":"1}","e":0}}`,
+		"no numbers": stamp + `"event_type":"http","tx_id":0,"http":{"length_string":"1e9999","status_string":"07","a_string":"","b":-1.5,` +
+			`"c_string":"99999999999999999999","d_string":"1}","e":0}}`,
 		"flow": stamp + `"flow_id":1,"event_type":"flow","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"SCTP","ip_v":4,` +
 			`"app_proto":"failed","flow":{"pkts_toserver":1,"pkts_toclient":2,"bytes_toserver":3,"bytes_toclient":4,` +
 			`"start":"2026-01-01T12:00:00.123456+0000","end":"2026-01-01T12:00:02.623456+0000","age":2,"state":"closed","reason":"timeout","alerted":true,` +

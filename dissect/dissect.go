@@ -46,6 +46,7 @@ type FieldSpec struct {
 	EVE     string // key in the protocol's EVE event: "key", "object/key", "list[]" of strings, "list.key" in the Value'th object of a list; "" is in none
 	Number  bool   // written as a JSON number in the event
 	Pieces  bool   // of "list.key": where a value comes in several Parts, each has an object of its own, alike but for it
+	First   bool   // of several values in an exchange, the event shows the first, not the last
 	Bool    bool   // written as a JSON boolean in the event; its value is "true" or "false"
 	Derived bool   // its bytes are also part of another field: a rule sees it only if it names it
 }

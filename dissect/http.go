@@ -28,7 +28,7 @@ var HTTP = Protocol{
 		httpURI:           {Name: "http.uri", Doc: "the request target as it came", EVE: "url"},
 		httpPath:          {Name: "http.path", Doc: "of the target, without scheme, authority and query", Derived: true},
 		httpQuery:         {Name: "http.query", Doc: "of the target, without `?`", Derived: true},
-		httpVersion:       {Name: "http.version", Doc: "as `HTTP/1.1`", EVE: "protocol", Derived: true},
+		httpVersion:       {Name: "http.version", Doc: "as `HTTP/1.1`", EVE: "protocol", First: true, Derived: true},
 		httpHost:          {Name: "http.host", Doc: "lower case, without port: the target's if it has one, else the Host header's", EVE: "hostname", Derived: true},
 		httpStatus:        {Name: "http.status", Doc: "the answer's status, digits", EVE: "status", Number: true},
 		httpReason:        {Name: "http.reason", Doc: "the text after the status"},

@@ -176,7 +176,7 @@ func (r *record) app() *alert.App {
 		} else if list, key, ok := strings.Cut(spec.EVE, "."); ok {
 			b.row(row{list, it.reply, it.value}, key, v, spec.Pieces)
 		} else {
-			b.set(spec.EVE, v)
+			b.set(spec.EVE, v, spec.First)
 		}
 	}
 	return b.out
@@ -205,8 +205,12 @@ func (b *appBuilder) at(key string) *any {
 	return &b.out.Fields[len(b.out.Fields)-1].Value
 }
 
-// set sets a member: a later value is the answer's.
-func (b *appBuilder) set(key string, v any) { *b.at(key) = v }
+// set sets a member: a later value is the answer's, and stands unless the first one is wanted.
+func (b *appBuilder) set(key string, v any, first bool) {
+	if at := b.at(key); *at == nil || !first {
+		*at = v
+	}
+}
 
 // member appends to a list of strings.
 func (b *appBuilder) member(list string, v any) {
