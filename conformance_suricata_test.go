@@ -39,16 +39,18 @@ var suricataNone = map[string]string{
 
 // suricataNames are fields under other names. A field of a kind that is not called like its protocol is renamed by suricataKinds.
 var suricataNames = map[string]string{
-	"dns.rrname": "dns.queries[0].rrname",
-	"dns.rrtype": "dns.queries[0].rrtype",
+	"dns.answers[0].a": "dns.answers[0].rdata", // of LLMNR
+	"dns.rrname":       "dns.queries[0].rrname",
+	"dns.rrtype":       "dns.queries[0].rrtype",
 }
 
 // suricataValues are values that are called otherwise, by field.
 var suricataValues = map[string]map[string]any{
-	"dns.type":       {"query": "request", "answer": "response"},
-	"app_proto_orig": {"krb5": "kerberos", "pgsql": "postgresql"},
-	"app_proto":      {"krb5": "kerberos", "pgsql": "postgresql", "doh2": "http2", "rfb": "vnc", "bittorrent-dht": "bittorrent"},
-	"tcp.state":      {"last_ack": "closed", "time_wait": "closed", "fin_wait1": "closed", "fin_wait2": "closed", "close_wait": "closed", "closing": "closed"},
+	"llmnr.queries[0].rrtype": {"a": "A", "aaaa": "AAAA", "any": "ANY"},
+	"dns.type":                {"query": "request", "answer": "response"},
+	"app_proto_orig":          {"krb5": "kerberos", "pgsql": "postgresql"},
+	"app_proto":               {"krb5": "kerberos", "pgsql": "postgresql", "doh2": "http2", "rfb": "vnc", "bittorrent-dht": "bittorrent"},
+	"tcp.state":               {"last_ack": "closed", "time_wait": "closed", "fin_wait1": "closed", "fin_wait2": "closed", "close_wait": "closed", "closing": "closed"},
 	"anomaly.event": {
 		"REQUEST_LINE_MISSING_PROTOCOL": "http.version_0_9",
 		"invalid_opcode":                "dns.reserved_bit",
@@ -94,8 +96,11 @@ func (c *suricataCheck) translate() (map[string]any, bool) {
 	}
 	for field, want := range c.Match {
 		path, op, _ := strings.Cut(field, "__")
-		if suricataNone[path] != "" {
+		if suricataNone[path] != "" || path == "app_proto" && want == "failed" { // it may well be known here
 			continue
+		}
+		if text, ok := want.(string); ok && strings.HasPrefix(text, "{'") { // an object, as Python writes it
+			_ = json.Unmarshal([]byte(strings.ReplaceAll(text, "'", `"`)), &want)
 		}
 		if path == "has-key" || path == "not-has-key" {
 			out[path] = want

@@ -31,7 +31,6 @@ var zeekLogs = map[string]struct {
 		{"host", "http.hostname", withoutPort},
 		{"referrer", "http.http_refer", nil},
 		{"user_agent", "http.http_user_agent", nil},
-		{"version", "http.protocol", httpVersion},
 		{"status_code", "http.status", notZero},
 	}},
 	"dns": {"dns", []sameField{

@@ -14,11 +14,11 @@ import (
 // twice. A query without answer ends its exchange when it is the oldest of too many, or when the flow ends.
 var DNS = Protocol{
 	Name: "dns",
-	About: "DNS over UDP and TCP (RFC 1035, RFC 7766), mDNS and LLMNR. Each message has an event `dns` of its own, its sender as the " +
+	About: "DNS over UDP and TCP (RFC 1035, RFC 7766). Each message has an event `dns` of its own, its sender as the " +
 		"source; `dns.type` in it says request or response. As in EVE the event tells some things twice: the flags that are set one by one " +
 		"(`qr`, `aa`, `tc`, `rd`, `ra`, `z`), what SOA and SRV records say member by member (`soa`, `srv`), and answers by their type " +
 		"(`grouped`). Each string of a TXT record is an answer of its own there; rules see the record's strings joined.",
-	Carrier: Datagram, Ports: []uint16{53, 5353, 5355}, Probe: probeDNS, Fields: dnsFields, PerMessage: true, New: newDNS, Resume: resumeDNS,
+	Carrier: Datagram, Ports: []uint16{53}, Probe: probeDNS, Fields: dnsFields, PerMessage: true, New: newDNS, Resume: resumeDNS,
 }
 
 // DNSTCP is the Domain Name System over TCP, RFC 1035 section 4.2.2 and RFC 7766.

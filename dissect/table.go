@@ -85,6 +85,8 @@ var Protocols = number([]*Protocol{
 
 	// names, addresses and time
 	&DHCP,
+	&MDNS,
+	&LLMNR,
 	&DNS,
 	&DNSTCP,
 	&NTP,
