@@ -90,9 +90,15 @@ var contentFields = map[string][]string{
 	"tls.sni":            {"tls.sni"},
 	"tls.cert_subject":   {"tls.subject"},
 	"tls.cert_issuer":    {"tls.issuerdn"},
-	"decoded_body":       {"http.request.body", "http.response.body", "raw"},
-	"stream": {"raw", "http.request_line", "http.response_line", "http.request.header", "http.response.header",
-		"http.request.body", "http.response.body", "dns.query", "tls.sni"},
+	"decoded_body":       nil,
+	"stream":             anyField(),
+}
+
+// anyField are all fields of all protocols, those too that only rules see which name them.
+func anyField() []string {
+	names := slices.Clone(dissect.FieldNames)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // expression writes bytes as a regular expression that matches just them.
