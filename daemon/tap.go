@@ -225,11 +225,7 @@ func (d *Daemon) leave(t *tap) {
 	delete(d.taps, t.iface.Index)
 	d.ending[t] = true
 	t.leaving = true
-	for _, m := range t.members() {
-		if ring := m.ring; !m.folded {
-			d.wg.Go(func() { d.slowly(func() { d.drain(t.iface.Name, ring) }) })
-		}
-	}
+	d.giveUpRings(t)
 }
 
 // drain has a ring read to its end; if that cannot be, it ends at once.
@@ -332,7 +328,20 @@ func (d *Daemon) end(t *tap, m *member, ring *capture.Ring, why error) {
 	if !errors.Is(why, io.EOF) && !errors.Is(why, net.ErrClosed) {
 		t.failed = why
 	}
+	if t.failed != nil {
+		d.giveUpRings(t)
+	}
 	d.mayFinish(t)
+}
+
+// giveUpRings has the rings of a tap read to their ends: those, too, that are left when one has failed, for half of an interface is not
+// watched as if it were all. finish tells, and the interface waits for new ones. d.mu is held.
+func (d *Daemon) giveUpRings(t *tap) {
+	for _, m := range t.members() {
+		if ring := m.ring; !m.folded {
+			d.wg.Go(func() { d.slowly(func() { d.drain(t.iface.Name, ring) }) })
+		}
+	}
 }
 
 // mayFinish ends a tap of which no ring is left, and no change under way that may bring one. d.mu is held.

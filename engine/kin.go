@@ -75,6 +75,15 @@ func (k *kin) claim(key *wire.Key, t *Tap) *Tap {
 	return t
 }
 
+// has returns the tap that has a flow; nil: none.
+func (k *kin) has(key *wire.Key) *Tap {
+	h := maphash.Comparable(k.seed, *key)
+	s := &k.shards[h%kinShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at[h]
+}
+
 // release says that a flow of t is over.
 func (k *kin) release(key *wire.Key, t *Tap) {
 	h := maphash.Comparable(k.seed, *key)

@@ -206,6 +206,9 @@ func (l *Lane) Packet(t *Tap, f *wire.Frame) {
 		t.keepRecent(f, tag)
 		return
 	}
+	if t.frames%fatEvery == 0 {
+		t.fat.add(&p.Key, f.Len)
+	}
 	switch o := l.owner(t); {
 	case o == t:
 		l.packet(t, f, tag)
@@ -237,9 +240,6 @@ func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
 	}
 	if l.p.Smuggled >= smuggledLeast {
 		l.smuggled(fl)
-	}
-	if t.frames%fatEvery == 0 {
-		t.fat.add(fl, f.Len)
 	}
 	l.chunks(chunks)
 	t.keepPacket(l, f, tag)
