@@ -19,7 +19,7 @@ import (
 // never names of pods, addresses or URLs: a label must not grow with traffic.
 type Snapshot struct {
 	Packets        map[string]uint64 // by class of interface: veth, lo, other
-	Drops          map[string]uint64 // frames, by reason: ring, queue, budget, disk
+	Drops          map[string]uint64 // frames, by reason: see lossKinds
 	Freezes        uint64
 	Interfaces     int
 	AttachFailures map[string]uint64 // by reason

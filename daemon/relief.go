@@ -34,11 +34,18 @@ const (
 // relieve leaves flows out of a ring that loses frames, or lets them in again, after a block or a tick at now.
 func (d *Daemon) relieve(t *tap, m *member, ring *capture.Ring, lane *engine.Lane, now time.Time, frames []wire.Frame) {
 	lost := len(frames) > 0 && frames[0].Flag&wire.FlagLoss != 0
+	some := len(m.relief.out) > 0
 	if !m.relief.step(now.UnixNano(), lost, func(n int) []wire.Key { return lane.Shed(m.tap, n, reliefShare) }) {
 		return
 	}
+	if !some {
+		t.out.begin(t)
+	}
 	if err := ring.LeaveOut(m.relief.out); err != nil {
 		d.log.Warn("flows are not left out", "interface", t.iface.Name, "problem", err)
+	}
+	if len(m.relief.out) == 0 {
+		t.out.end(t)
 	}
 }
 

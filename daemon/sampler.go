@@ -71,6 +71,7 @@ type losses [len(lossKinds)]uint64
 // lossKinds are the ways in which something is lost, as metrics call them, and what it is that is lost there.
 var lossKinds = [...]struct{ reason, what string }{
 	{"ring", "frames: the kernel's ring was full"},
+	{"overload", "frames: of flows that were left out, for an interface brought more than can be inspected"},
 	{"cut", "ends of frames: longer than a block of the ring"},
 	{"queue", "events: the queue to eve.json was full"},
 	{"budget", "holes in streams: the memory for reassembly was used up"},
@@ -137,7 +138,7 @@ func (d *Daemon) tellDrops(t *tap, drops uint64, now time.Time) {
 
 // losses returns what was lost so far; c is what all taps counted.
 func (d *Daemon) losses(c *engine.Counters) losses {
-	return losses{c.Drops, c.Cut, d.queue.Dropped(), c.Flow.BudgetGaps, d.store.Counters().NotStored}
+	return losses{c.Drops, c.LeftOut, c.Cut, d.queue.Dropped(), c.Flow.BudgetGaps, d.store.Counters().NotStored}
 }
 
 // tellStats writes the event with all counters.

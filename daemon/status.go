@@ -37,11 +37,12 @@ type InterfaceStatus struct {
 	Workload string         `json:"workload"` // "ns/pod", a container's or a namespace's name; "": not known
 	Who      WorkloadStatus `json:"who"`      // the same in parts
 	Packets  uint64         `json:"packets"`
-	Drops    uint64         `json:"drops"`   // frames that the kernel had no room for
-	Freezes  uint64         `json:"freezes"` // times that the ring stood full
-	Cut      uint64         `json:"cut"`     // frames longer than a block of the ring: their ends are lost
-	Rings    int            `json:"rings"`   // more than one of a busy interface
-	Flows    int            `json:"flows"`   // now
+	Drops    uint64         `json:"drops"`    // frames that the kernel had no room for
+	Freezes  uint64         `json:"freezes"`  // times that the ring stood full
+	LeftOut  uint64         `json:"left_out"` // frames of flows that are left out for a while: the interface brings more than can be inspected
+	Cut      uint64         `json:"cut"`      // frames longer than a block of the ring: their ends are lost
+	Rings    int            `json:"rings"`    // more than one of a busy interface
+	Flows    int            `json:"flows"`    // now
 
 	// Over the last 10 seconds.
 	PacketsPerSecond float64 `json:"packets_per_second"`
@@ -207,6 +208,7 @@ func (s *Status) writeInterfaces(b *bytes.Buffer, now time.Time) {
 func (i *InterfaceStatus) add(j *InterfaceStatus) {
 	i.Packets += j.Packets
 	i.Drops += j.Drops
+	i.LeftOut += j.LeftOut
 	i.Freezes += j.Freezes
 	i.Flows += j.Flows
 	i.PacketsPerSecond += j.PacketsPerSecond

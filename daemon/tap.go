@@ -26,6 +26,9 @@ type tap struct {
 	list  []capture.Interface // the one interface, as the ring describes it
 	member
 	rings ringSet
+	out   leftOut
+
+	unreadLast uint64 // out's
 
 	// d.mu guards what follows.
 	holding
@@ -313,7 +316,7 @@ func (t *tap) counters() *engine.Counters {
 		c.Add(m.tap.Counters())
 	}
 	s := t.readStats()
-	c.Drops, c.Freezes, c.Cut = s.Drops, s.Freezes, s.Cut
+	c.Drops, c.Freezes, c.Cut, c.LeftOut = s.Drops, s.Freezes, s.Cut, t.out.frames(t)
 	return &c
 }
 
@@ -321,6 +324,10 @@ func (t *tap) counters() *engine.Counters {
 func (d *Daemon) end(t *tap, m *member, ring *capture.Ring, why error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(m.relief.out) > 0 {
+		t.out.end(t)
+	}
+	m.relief = relief{}
 	t.rings.remove(ring, m.tap)
 	t.bytes -= ring.Bytes()
 	t.reading--

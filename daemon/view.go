@@ -86,7 +86,7 @@ func (d *Daemon) tapStatus(t *tap, now time.Time) InterfaceStatus {
 	c, who := t.counters(), d.naming.of(t.iface.Index)
 	before, seconds := t.watch.since(now)
 	i := InterfaceStatus{
-		Name: t.iface.Name, Workload: who.String(), Who: newWorkloadStatus(who), Packets: c.Frames, Drops: c.Drops, Freezes: c.Freezes, Cut: c.Cut, Rings: t.reading, Flows: c.Flow.Active,
+		Name: t.iface.Name, Workload: who.String(), Who: newWorkloadStatus(who), Packets: c.Frames, Drops: c.Drops, LeftOut: c.LeftOut, Freezes: c.Freezes, Cut: c.Cut, Rings: t.reading, Flows: c.Flow.Active,
 		PacketsPerSecond: perSecond(c.Frames, before.packets, seconds), DropsPerSecond: perSecond(c.Drops, before.drops, seconds),
 		FreezesPerSecond: perSecond(c.Freezes, before.freezes, seconds),
 	}

@@ -20,7 +20,7 @@ type tapCounters struct {
 // Counters is a copy of what a tap counted; all of it, or the sum of several taps'.
 type Counters struct {
 	Frames, Bytes                     uint64 // bytes as on the wire
-	Drops, Freezes, Cut               uint64 // frames that the source lost, times it stood full, frames it cut: for who reads the source to fill in
+	Drops, Freezes, Cut, LeftOut      uint64 // frames that the source lost, times it stood full, frames it cut, frames it was told to leave out: for who reads the source to fill in
 	NoIP                              uint64 // frames without IP: ARP, spanning tree ...
 	Undecoded                         uint64 // frames that could not be decoded
 	Messages, Notes, Malformed        uint64
@@ -97,6 +97,7 @@ func (c *Counters) Add(d *Counters) {
 	c.Drops += d.Drops
 	c.Freezes += d.Freezes
 	c.Cut += d.Cut
+	c.LeftOut += d.LeftOut
 	c.NoIP += d.NoIP
 	c.Undecoded += d.Undecoded
 	c.Messages += d.Messages
@@ -144,7 +145,7 @@ func (c *Counters) Stats() map[string]any {
 			"anomalies": c.Anomalies, "panics": c.Panics, "undecodable": c.Undecodable, "shed_bytes": c.Shed,
 			"shed_flows": c.ShedFlows, "twin_bytes": c.TwinBytes, "twins_apart": c.TwinsApart,
 			"gap_bytes": c.Flow.GapBytes, "late_bytes": c.Flow.Late, "doubted": c.Flow.Doubted, "refused_bytes": c.Flow.RefusedBytes, "too_big_to_keep": c.TooBig, "unjudged_checksums": c.Flow.UnjudgedChecksums,
-			"freezes": c.Freezes, "cut_frames": c.Cut,
+			"freezes": c.Freezes, "cut_frames": c.Cut, "left_out_frames": c.LeftOut,
 		},
 	}
 }
