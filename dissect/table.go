@@ -11,6 +11,12 @@ var Protocols = number([]*Protocol{
 	&TLS,
 	&QUIC,
 	&DTLS,
+	&WireGuard,
+	&IKE,
+	&OpenVPN,
+	&OpenVPNTCP,
+	&L2TP,
+	&PPTP,
 
 	// databases
 	&PostgreSQL,
@@ -91,19 +97,42 @@ var Protocols = number([]*Protocol{
 	&DNSTCP,
 	&NTP,
 	&TFTP,
+	&DHCPv6,
+	&SSDP,
 
 	// management and routing
 	&SNMP,
 	&RADIUS,
+	&Syslog,
+	&NetFlow,
+	&SFlow,
+	&BGP,
+	&BFD,
+	&HSRP,
+	&RMCP,
+	&Diameter,
+	&GTP,
 
 	// voice and video
 	&STUN,
 	&STUNTCP,
+	&Megaco,
+	&H323,
 
 	// industry
+	&Modbus,
+	&DNP3,
+	&DNP3UDP,
+	&IEC104,
+	&S7comm,
+	&S7commPlus,
+	&BACnet,
 
 	// everything else
 	&JSONRPC,
+	&BitTorrent,
+	&BitTorrentUDP,
+	&PTP,
 	&ICMP,
 	&ICMPv6,
 })
