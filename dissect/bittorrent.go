@@ -32,7 +32,7 @@ func probeBitTorrent(_ wire.Dir, head []byte) Guess {
 }
 
 // btPrefixes are beginnings of datagrams: queries, answers and errors of the hash table, whose keys are sorted; local discovery.
-var btPrefixes = [][]byte{[]byte("d1:ad2:id20:"), []byte("d1:rd2:id20:"), []byte("d1:el"), []byte("d2:ip"), []byte("d1:ad1:"), []byte("d1:rd1:"), []byte("BT-SEARCH * HTTP/1.")}
+var btPrefixes = [][]byte{[]byte("d1:ad2:id20:"), []byte("d1:rd2:id20:"), []byte("d1:el"), []byte("d2:ip"), []byte("d1:q9:find_node"), []byte("d1:q9:get_peers"), []byte("d1:q4:ping"), []byte("BT-SEARCH * HTTP/1.")}
 
 func probeBitTorrentUDP(_ wire.Dir, head []byte) Guess {
 	for _, p := range btPrefixes {

@@ -45,7 +45,7 @@ func isOpenVPN(b []byte) bool {
 	if op != ovpnClient3 && ovpnReset(b[1+ovpnSession:], client) {
 		return true
 	}
-	if len(b) >= ovpnCryptLen && ovpnStamp(b[1+ovpnSession:]) && (len(b) == ovpnCryptLen+5 || !client && len(b) == ovpnCryptLen+17 || op == ovpnClient3 && len(b) > ovpnCryptLen+5+64) {
+	if len(b) >= ovpnCryptLen && ovpnStamp(b[1+ovpnSession:]) && (len(b) == ovpnCryptLen+5 || !client && (len(b) == ovpnCryptLen+17 || len(b) == ovpnCryptLen+23) || op == ovpnClient3 && len(b) > ovpnCryptLen+5+64) {
 		return true // tls-crypt: what follows is encrypted
 	}
 	for _, n := range ovpnMACs {
@@ -61,7 +61,9 @@ func isOpenVPN(b []byte) bool {
 func ovpnStamp(b []byte) bool {
 	c := wire.Cut(b)
 	n, at := c.U32(), c.U32()
-	n &= 0x00ffffff // early negotiation marks the upper bits
+	if n>>24 != 0 {
+		n &= 0xffff // early negotiation marks the upper bits
+	}
 	return !c.Short() && n >= 1 && n <= 4 && at > 1<<29 && at < 1<<32-1<<28
 }
 

@@ -154,7 +154,11 @@ func (d *quic) env() *tlsScratch { return d.tls.env.tlsScratch() }
 // frames collects the CRYPTO data of an Initial packet.
 func (d *quic) frames(b []byte) {
 	for c := wire.Cut(b); c.Len() > 0 && !c.Short(); {
-		switch typ := c.U8(); typ {
+		typ := c.U8()
+		if typ == 8 && d.version>>24 == 'T' { // Google's number for it
+			typ = 6
+		}
+		switch typ {
 		case 0, 1: // PADDING, PING
 		case 2, 3: // ACK
 			quicVar(&c)
