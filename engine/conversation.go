@@ -38,7 +38,7 @@ func (l *Lane) recognised(a *app, p *dissect.Protocol) {
 	if old != nil && old != p && !related(old, p) {
 		switch {
 		case a.followed:
-			if v, found := tunnel.Followed(p); found {
+			if v, found := tunnel.Followed(p); found && slices.Contains(web, old.Name) {
 				l.tunnelled(nil, v)
 			}
 		case p == &dissect.TLS && slices.Contains(secured, old.Name):
@@ -195,7 +195,7 @@ var promises = map[uint16][]string{
 	22:    {"ssh"},
 	23:    {"telnet"},
 	25:    {"smtp"},
-	53:    {"dns"},
+	53:    {"dns", "netbios"}, // some ask for the names of NetBIOS there: it is the same format
 	80:    web,
 	88:    {"kerberos"},
 	110:   {"pop3"},
