@@ -64,6 +64,9 @@ const (
 	sshCookie     = 16      // bytes
 	sshKexInit    = 20      // SSH_MSG_KEXINIT
 	sshNewKeys    = 21      // SSH_MSG_NEWKEYS
+	sshDHInit     = 30      // SSH_MSG_KEXDH_INIT and its like: the client's, RFC 4253 section 8, RFC 5656 section 4
+	sshGEXInit    = 32      // SSH_MSG_KEX_DH_GEX_INIT: the client's, RFC 4419
+	sshGEXRequest = 34      // SSH_MSG_KEX_DH_GEX_REQUEST: the client's
 	sshLists      = 10      // name-lists of a KEXINIT
 	sshMaxBanner  = 255     // bytes of an identification string, RFC 4253 section 4.2
 	sshMaxPacket  = 1 << 18 // bytes that implementations take
@@ -77,6 +80,8 @@ const (
 )
 
 var errSSH = errors.New("ssh: not what comes before encryption")
+
+var sshNoteReversed = Note{"ssh.reversed", true, "the end that connected is the server of SSH, and the one that listened its client: somebody is let in from outside"}
 
 var sshNoteVersion1 = Note{"ssh.version_1", false, "an end that speaks nothing but version 1 of SSH, which is broken"}
 
@@ -99,14 +104,15 @@ type sshSide struct {
 
 // ssh parses one flow.
 type ssh struct {
-	p      *Protocol
-	env    *Env
-	side   [2]sshSide
-	id     uint64 // of the last message
-	unit   unit
-	told   bool // the exchange is complete
-	any    bool // something was told
-	sealed bool // all is ciphertext
+	p        *Protocol
+	env      *Env
+	side     [2]sshSide
+	id       uint64 // of the last message
+	unit     unit
+	told     bool // the exchange is complete
+	any      bool // something was told
+	sealed   bool // all is ciphertext
+	reversed bool // that was told
 }
 
 func newSSH(p *Protocol, env *Env) Dissector { return &ssh{p: p, env: env} }
@@ -208,6 +214,12 @@ func (d *ssh) packet(dir wire.Dir, s *sshSide, b []byte, emit func(*Message)) (u
 		}
 		d.kexInit(dir, s, b[sshHeader+1:4+n-padding], emit)
 		return 4 + n, 0, nil
+	}
+	if dir == wire.ToClient && s.kex && !d.reversed && (typ == sshDHInit || typ == sshGEXInit || typ == sshGEXRequest) {
+		d.reversed = true
+		t := d.message(dir, emit)
+		t.note(sshNoteReversed)
+		t.flush(true, false)
 	}
 	s.left = 4 + n - sshHeader - 1
 	return sshHeader + 1, 0, nil

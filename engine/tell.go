@@ -221,7 +221,7 @@ func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail strin
 }
 
 // needsAll are the violations that cannot be told where part of the conversation was not seen.
-var needsAll = map[string]bool{"http.unexpected_data": true, "http.answer_without_request": true}
+var needsAll = map[string]bool{"http.unexpected_data": true, "http.answer_without_request": true, "ssh.reversed": true}
 
 // anomaly tells an oddity of the present flow.
 func (l *Lane) anomaly(typ, code, detail string) {
