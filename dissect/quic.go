@@ -17,13 +17,20 @@ var QUIC = Protocol{
 		"several: what TLS says in them is told with the fields of `tls`, in an event `quic`. The rest is counted as not looked into " +
 		"(`weir.uninspected`, reason `encrypted`).",
 	Carrier: Datagram, Ports: []uint16{443, 784, 853, 8443}, Probe: probeQUIC, New: newQUIC, Resume: resumeQUIC,
-	Fields: slices.Concat(TLS.Fields, []FieldSpec{
+	Fields: slices.Concat(quicTLSFields(), []FieldSpec{
 		quicVersion:   {Name: "quic.version", Doc: "version of the client's first packet, as `1`, `Q046`, `draft-29` or hex", EVE: "version"},
 		quicUserAgent: {Name: "quic.user_agent", Doc: "what the client calls itself (Google's QUIC)", EVE: "ua"},
 		quicCYUHash:   {Name: "quic.cyu_hash", Doc: "CYU of the client (Google's QUIC), MD5 in hex", EVE: "cyu.hash", Derived: true},
 		quicCYU:       {Name: "quic.cyu", Doc: "what CYU is the hash of: version and tags", EVE: "cyu.string", Derived: true},
 		quicReason:    {Name: "quic.reason", Doc: "reason of a CONNECTION_CLOSE in an Initial packet"},
 	}[quicVersion:]),
+}
+
+// quicTLSFields are the fields of TLS. In an event of QUIC `version` is that of QUIC, as in EVE.
+func quicTLSFields() []FieldSpec {
+	fields := slices.Clone(TLS.Fields)
+	fields[tlsVersion].EVE = "tls_version"
+	return fields
 }
 
 // Fields of QUIC: those of TLS, and behind them its own.
