@@ -37,6 +37,7 @@ var Protocols = number([]*Protocol{
 	&Aerospike,
 
 	// messaging
+	&Kafka,
 	&AMQP,
 	&MQTT,
 	&NATS,
