@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -159,28 +158,66 @@ func foundBytes(m *dissect.Message, h *dlp.Hit) []byte {
 
 // app makes the protocol's own object of the record.
 func (r *record) app() *alert.App {
-	b := appBuilder{out: &alert.App{Name: r.proto.EventType()}, rows: map[row]int{}}
+	b := appBuilder{out: &alert.App{Name: r.proto.EventType(), Fields: make([]alert.KV, 0, min(len(r.items), 16))}}
+	all := string(r.buf) // values are parts of it
 	for _, it := range r.items {
-		spec := &r.proto.Fields[it.field]
-		var v any = string(r.buf[it.at:it.end])
+		spec, to := &r.proto.Fields[it.field], &spots[r.proto.Base+int(it.field)]
+		text := all[it.at:it.end]
+		if it.hidden {
+			text = "[masked]"
+		}
+		if to.kind == member {
+			b.member(to.list, text)
+			continue
+		}
+		var v any = text
 		switch {
 		case it.hidden:
-			v = "[masked]"
 		case spec.Number:
-			v = json.Number(v.(string))
+			v = json.Number(text)
 		case spec.Bool:
-			v = v == "true"
+			v = text == "true"
 		}
-		if list, ok := strings.CutSuffix(spec.EVE, "[]"); ok {
-			b.member(list, v)
-		} else if list, key, ok := strings.Cut(spec.EVE, "."); ok {
-			b.row(row{list, it.reply, it.value}, key, v, spec.Pieces)
+		if to.kind == inRow {
+			b.row(row{to.list, it.reply, it.value}, to.key, v, spec.Pieces)
 		} else {
-			b.set(spec.EVE, v, spec.First)
+			b.set(to.key, v, spec.First)
 		}
 	}
 	return b.out
 }
+
+// spot is where a field's values stand in its protocol's object: what dissect.FieldSpec.EVE says, taken apart.
+type spot struct {
+	kind      spotKind
+	list, key string
+}
+
+type spotKind uint8
+
+const (
+	alone  spotKind = iota // key
+	member                 // of a list of strings
+	inRow                  // key of an object in a list
+)
+
+// spots has that of each field of dissect.FieldNames.
+var spots = func() []spot {
+	out := make([]spot, len(dissect.Raw.Fields), len(dissect.FieldNames))
+	for _, p := range dissect.Protocols {
+		for i := range p.Fields {
+			eve := p.Fields[i].EVE
+			if list, ok := strings.CutSuffix(eve, "[]"); ok {
+				out = append(out, spot{member, list, ""})
+			} else if list, key, ok := strings.Cut(eve, "."); ok {
+				out = append(out, spot{inRow, list, key})
+			} else {
+				out = append(out, spot{alone, "", eve})
+			}
+		}
+	}
+	return out
+}()
 
 // row names an object in a list of objects.
 type row struct {
@@ -191,7 +228,13 @@ type row struct {
 
 type appBuilder struct {
 	out  *alert.App
-	rows map[row]int // index in its list
+	rows []begun // in the order in which they began
+}
+
+// begun is a row with the index in its list of the object that it writes to.
+type begun struct {
+	row   row
+	index int
 }
 
 // at returns the place of a key, with what is there.
@@ -213,27 +256,30 @@ func (b *appBuilder) set(key string, v any, first bool) {
 }
 
 // member appends to a list of strings.
-func (b *appBuilder) member(list string, v any) {
+func (b *appBuilder) member(list, v string) {
 	at := b.at(list)
 	have, _ := (*at).([]string)
-	*at = append(have, fmt.Sprint(v))
+	*at = append(have, v)
 }
 
 // row sets a member of an object in a list. A further piece of a value has an object of its own.
 func (b *appBuilder) row(r row, key string, v any, pieces bool) {
 	at := b.at(r.list)
 	have, _ := (*at).([][]alert.KV)
-	i, ok := b.rows[r]
-	if !ok {
-		i = len(have)
-		b.rows[r] = i
-		have = append(have, nil)
+	k := len(b.rows) - 1 // it is the last one, mostly
+	for k >= 0 && b.rows[k].row != r {
+		k--
 	}
-	if k := slices.IndexFunc(have[i], func(kv alert.KV) bool { return kv.Key == key }); pieces && k >= 0 {
+	if k < 0 {
+		k = len(b.rows)
+		b.rows = append(b.rows, begun{r, len(have)})
+		have = append(have, make([]alert.KV, 0, 4))
+	}
+	i := b.rows[k].index
+	if j := slices.IndexFunc(have[i], func(kv alert.KV) bool { return kv.Key == key }); pieces && j >= 0 {
+		b.rows[k].index = len(have)
 		have = append(have, slices.Clone(have[i]))
-		i = len(have) - 1
-		b.rows[r] = i
-		have[i][k].Value = v
+		have[len(have)-1][j].Value = v
 	} else {
 		have[i] = append(have[i], alert.KV{Key: key, Value: v})
 	}
