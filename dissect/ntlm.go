@@ -91,3 +91,11 @@ func appendUTF16(out, b []byte) []byte {
 	}
 	return out
 }
+
+// appendFull appends domain and user, as DOMAIN\user.
+func (n *ntlm) appendFull(out []byte) []byte {
+	if len(n.domain) > 0 {
+		out = append(n.appendName(out, n.domain), '\\')
+	}
+	return n.appendName(out, n.user)
+}

@@ -58,6 +58,7 @@ type smtpKind uint8
 
 const (
 	smtpOther smtpKind = iota
+	smtpHello
 	smtpMailFrom
 	smtpStartTLS
 	smtpData    // DATA: 354 is expected
@@ -100,6 +101,7 @@ type smtp struct {
 	tx      uint64 // of the mail in hand
 	used    bool   // something was said in it
 	begun   bool   // it has a sender
+	said    bool   // the server has accepted an EHLO
 	greeted bool   // the server has said something
 	closed  [2]bool
 	mail    *mime
@@ -268,9 +270,12 @@ func (d *smtp) command(line []byte, goesOn bool, emit func(*Message)) {
 		d.asked(smtpAuthing)
 		return
 	case foldEqual(verb, "ehlo"), foldEqual(verb, "helo"), foldEqual(verb, "lhlo"):
-		d.helo = append(d.helo[:0], rest[:min(len(rest), maxHelo)]...)
-		t.add(smtpHelo, rest)
-		d.told = true
+		kind = smtpHello
+		if len(rest) > 0 {
+			d.helo = append(d.helo[:0], rest[:min(len(rest), maxHelo)]...)
+			t.add(smtpHelo, rest)
+			d.told = true
+		}
 	case begins:
 		kind, d.begun = smtpMailFrom, true
 		t.add(smtpFrom, envelope(rest))
@@ -367,6 +372,15 @@ func (d *smtp) answered(t *teller, ask smtpAsked, code int, emit func(*Message))
 		}
 		if d.mode == smtpWait {
 			d.mode = smtpCommands
+		}
+	case smtpHello:
+		if code < 400 && ask.tx == d.tx {
+			if d.said { // it begins anew
+				d.done(t, wire.ToClient, false)
+				d.next(emit)
+				return false
+			}
+			d.said = true
 		}
 	case smtpAuthing:
 		if code != 334 && d.mode == smtpSecrets {

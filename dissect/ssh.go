@@ -176,7 +176,7 @@ func (d *ssh) banner(dir wire.Dir, s *sshSide, b []byte, emit func(*Message)) (u
 	t.add(at, line)
 	proto, software, _ := bytes.Cut(line[4:], []byte{'-'})
 	t.add(at+1, proto)
-	t.add(at+2, software)
+	t.add(at+2, bytes.TrimRight(software, " \x00"))
 	s.state = sshPackets
 	if bytes.HasPrefix(proto, []byte("1.")) && string(proto) != "1.99" {
 		t.note(sshNoteVersion1)
