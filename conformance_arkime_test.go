@@ -90,9 +90,9 @@ var arkimeFields = map[string][]sameField{
 	"radius": {{"radius.user", "radius.username", nil}},
 	"smb":    {{"smb.share", "smb.share", nil}, {"smb.filename", "smb.filename", nil}, {"smb.dialect", "smb.dialect", nil}},
 	"kerberos": {
-		{"krb5.cname", "kerberos.cname", nil},
-		{"krb5.realm", "kerberos.realm", nil},
-		{"krb5.sname", "kerberos.sname", nil},
+		{"krb5.cname", "krb5.cname", nil},
+		{"krb5.realm", "krb5.realm", nil},
+		{"krb5.sname", "krb5.sname", nil},
 	},
 }
 

@@ -20,7 +20,7 @@ var FTP = Protocol{
 	Fields: []FieldSpec{
 		ftpCommand:  {Name: "ftp.command", Doc: "the command, upper-case", EVE: "command"},
 		ftpArg:      {Name: "ftp.command_data", Doc: "its argument; those of PASS and ADAT aside", EVE: "command_data"},
-		ftpUser:     {Name: "ftp.user", Doc: "user that the client logs in as, in the answer to PASS too", EVE: "user", Derived: true},
+		ftpUser:     {Name: "ftp.user", Doc: "user that the client logs in as", EVE: "user", Derived: true},
 		ftpPassword: {Name: "ftp.password", Doc: "password that it logs in with; never shown"},
 		ftpReply:    {Name: "ftp.reply", Doc: "a line of the answer without its code, a value for each", EVE: "reply[]"},
 		ftpCode:     {Name: "ftp.completion_code", Doc: "codes of the answer", EVE: "completion_code[]", Derived: true},
@@ -46,7 +46,6 @@ const (
 
 // ours
 const (
-	maxFTPUser = 64  // bytes that are remembered
 	maxFTPName = 256 // bytes of a file name that go with the announcement of a connection
 )
 
@@ -73,8 +72,7 @@ type ftp struct {
 	greeted bool
 	waits   bool // AUTH was asked for: what follows is TLS if the server agrees
 	warned  bool
-	code    int // of the answer of several lines in hand; 0: none
-	user    []byte
+	code    int         // of the answer of several lines in hand; 0: none
 	expect  Expectation // the connection for data that was announced last; Port 0: none
 }
 
@@ -143,14 +141,12 @@ func (d *ftp) command(line []byte, emit func(*Message)) {
 	kind := ftpOther
 	switch {
 	case foldEqual(verb, "pass"):
-		t.add(ftpUser, d.user)
 		t.add(ftpPassword, arg)
 		arg = nil
 	case foldEqual(verb, "adat"):
 		t.add(ftpPassword, arg)
 		arg = nil
 	case foldEqual(verb, "user"):
-		d.user = append(d.user[:0], arg[:min(len(arg), maxFTPUser)]...)
 		t.add(ftpUser, arg)
 	case foldEqual(verb, "pasv"):
 		kind = ftpPassive
@@ -361,5 +357,5 @@ func (d *ftp) Rest() (Rest, bool) { return Rest{}, false }
 
 // Size implements Dissector.
 func (d *ftp) Size() int {
-	return 384 + cap(d.user) + 16*cap(d.pending.list) + len(d.expect.Name)
+	return 384 + 16*cap(d.pending.list) + len(d.expect.Name)
 }

@@ -21,7 +21,7 @@ var FTPData = Protocol{
 		return Yes
 	},
 	Fields: []FieldSpec{
-		ftpDataName:    {Name: "ftp-data.filename", Doc: "argument of the command that asked for the transfer", EVE: "filename", Derived: true},
+		ftpDataName:    {Name: "ftp-data.filename", Doc: "argument of the command that asked for the transfer", EVE: "filename"},
 		ftpDataCommand: {Name: "ftp-data.command", Doc: "the command", EVE: "command", Derived: true},
 		ftpDataBody:    {Name: "ftp-data.body", Doc: "what is transferred"},
 	},

@@ -20,6 +20,7 @@ var SMTP = Protocol{
 		smtpCommand:  {Name: "smtp.command", Doc: "a command of the client, the whole line; credentials of AUTH aside"},
 		smtpReply:    {Name: "smtp.reply", Doc: "a line of an answer"},
 		smtpHelo:     {Name: "smtp.helo", Doc: "what the client calls itself", EVE: "helo", Derived: true},
+		smtpAgain:    {Name: "smtp.session_helo", Doc: "the same, of the second and further mails of a flow", EVE: "helo"},
 		smtpFrom:     {Name: "smtp.mail_from", Doc: "sender of the envelope, in angle brackets", EVE: "mail_from", Derived: true},
 		smtpTo:       {Name: "smtp.rcpt_to", Doc: "recipients of the envelope, a value for each", EVE: "rcpt_to[]", Derived: true},
 		smtpTLS:      {Name: "smtp.tls", Doc: "`true` if the flow goes on in TLS", EVE: "tls", Bool: true, Derived: true},
@@ -35,6 +36,7 @@ const (
 	smtpCommand Field = iota
 	smtpReply
 	smtpHelo
+	smtpAgain
 	smtpFrom
 	smtpTo
 	smtpTLS
@@ -259,7 +261,7 @@ func (d *smtp) command(line []byte, goesOn bool, emit func(*Message)) {
 		return
 	}
 	if begins && !d.told && len(d.helo) > 0 {
-		t.add(smtpHelo, d.helo)
+		t.add(smtpAgain, d.helo)
 		d.told = true
 	}
 	kind := smtpOther
