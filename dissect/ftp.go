@@ -27,6 +27,7 @@ var FTP = Protocol{
 		ftpReceived: {Name: "ftp.reply_received", Doc: "`yes` if an answer came", EVE: "reply_received", Derived: true},
 		ftpMode:     {Name: "ftp.mode", Doc: "`active` or `passive`, of commands that announce a connection for data", EVE: "mode", Derived: true},
 		ftpPort:     {Name: "ftp.dynamic_port", Doc: "port of the connection that is announced", EVE: "dynamic_port", Number: true, Derived: true},
+		ftpLine:     {Name: "ftp.command_line", Doc: "the command as it came, without line end; without argument if that is a password", Derived: true},
 	},
 	New: func(p *Protocol, env *Env) Dissector { return &ftp{chat: chat{p: p, env: env}} },
 }
@@ -42,6 +43,7 @@ const (
 	ftpReceived
 	ftpMode
 	ftpPort
+	ftpLine
 )
 
 // ours
@@ -142,10 +144,10 @@ func (d *ftp) command(line []byte, emit func(*Message)) {
 	switch {
 	case foldEqual(verb, "pass"):
 		t.add(ftpPassword, arg)
-		arg = nil
+		line, arg = verb, nil
 	case foldEqual(verb, "adat"):
 		t.add(ftpPassword, arg)
-		arg = nil
+		line, arg = verb, nil
 	case foldEqual(verb, "user"):
 		t.add(ftpUser, arg)
 	case foldEqual(verb, "pasv"):
@@ -175,6 +177,7 @@ func (d *ftp) command(line []byte, emit func(*Message)) {
 	if len(arg) > 0 {
 		t.add(ftpArg, arg)
 	}
+	t.add(ftpLine, line)
 	d.over(wire.ToServer, !d.pending.push(kind, tx), emit)
 }
 

@@ -66,6 +66,9 @@ type mime struct {
 	value  uint32 // of the content in hand; 0: none was told yet
 	off    int64
 	dec    mailDecoder
+	odd    bool   // what is said to be base64 is not
+	plain  uint32 // value of the content as it came, if so
+	came   int64  // bytes of it
 
 	// of the header in hand
 	boundary []byte // its Content-Type is a multipart with this boundary
@@ -173,6 +176,9 @@ func (m *mime) content(t *teller, b []byte) {
 	if m.value == 0 {
 		m.value = t.value()
 	}
+	if m.coding == mailBase64 {
+		m.asItCame(t, b)
+	}
 	if m.coding != mailPlain {
 		at := len(t.text)
 		if m.coding == mailBase64 {
@@ -190,6 +196,29 @@ func (m *mime) content(t *teller, b []byte) {
 	t.run(f, m.value, off, b)
 }
 
+// asItCame tells a content that is said to be base64 as it came too, from the first line on that is not: a reader may take it for what it
+// looks like.
+func (m *mime) asItCame(t *teller, b []byte) {
+	if !m.odd && isBase64(b) {
+		return
+	}
+	if !m.odd {
+		m.odd, m.plain = true, t.value()
+	}
+	t.run(m.base+mailBody, m.plain, m.came, b)
+	m.came += int64(len(b))
+}
+
+// isBase64 reports whether a line holds nothing but base64.
+func isBase64(b []byte) bool {
+	for _, c := range bytes.TrimRight(b, "= \t\r\n") {
+		if _, ok := base64Digit(c); !ok {
+			return false
+		}
+	}
+	return true
+}
+
 // contentEnd ends the content of a part.
 func (m *mime) contentEnd(t *teller) {
 	if m.value != 0 {
@@ -203,7 +232,11 @@ func (m *mime) contentEnd(t *teller) {
 		}
 		t.part(Part{Field: m.base + mailBody, Value: m.value, Off: m.off})
 	}
+	if m.odd {
+		t.part(Part{Field: m.base + mailBody, Value: m.plain, Off: m.came})
+	}
 	m.value, m.off, m.dec = 0, 0, mailDecoder{}
+	m.odd, m.plain, m.came = false, 0, 0
 }
 
 // end ends the mail; whole says that its end was seen.
