@@ -6,8 +6,9 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 PACKAGES = g++ libhyperscan-dev pkg-config
 # The second line is container runtimes: tests run them in namespaces of their own, nothing of them is started otherwise.
-TESTPACKAGES = iproute2 procps tcpreplay wireshark-common tshark systemd systemd-container \
-	containerd runc containernetworking-plugins busybox-static podman docker.io iptables
+TESTPACKAGES = iproute2 iputils-ping procps tcpreplay wireshark-common tshark systemd systemd-container \
+	containerd runc containernetworking-plugins busybox-static podman docker.io iptables \
+	iodine dns2tcp ptunnel netcat-openbsd
 export CGO_ENABLED = 1
 
 .PHONY: build demo test race fuzz bench bench-live conformance lint cover install check deps

@@ -30,6 +30,9 @@ func (l *Lane) seekTunnels(m *dissect.Message) {
 	var found bool
 	switch m.Protocol {
 	case &dissect.DNS, &dissect.DNSTCP:
+		if l.t.watch == nil && !tunnel.IsOdd(m) {
+			return
+		}
 		if w := l.watch(); w != nil {
 			v, found = w.DNS(l.t.now, m)
 		}
@@ -85,18 +88,13 @@ func (a *app) remember(s *tunnel.Stream) {
 	}
 }
 
-// seekInPing looks for what a ping carries.
-func (l *Lane) seekInPing(payload []byte) {
-	reply := false
-	switch l.p.Type {
-	case 8, 128:
-	case 0, 129:
-		reply = true
-	default:
+// seekInPing looks for what a message of ICMP carries.
+func (l *Lane) seekInPing(message []byte) {
+	if !tunnel.IsEcho(message) {
 		return
 	}
 	if w := l.watch(); w != nil {
-		if v, found := w.Echo(l.t.now, &l.fl.Key, reply, payload); found {
+		if v, found := w.Echo(l.t.now, &l.fl.Key, message); found {
 			l.tunnelled(nil, v)
 		}
 	}

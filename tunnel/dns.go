@@ -59,10 +59,16 @@ const (
 	shapeDNSCat
 )
 
-// DNS looks at a DNS message, whole or a part of it. now is the frame's time, ns since the epoch.
-func (w *Watch) DNS(now int64, m *dissect.Message) (Verdict, bool) {
-	var name, typ, flags []byte
-	data := 0 // bytes in records that can carry data
+// said is what is of interest in a DNS message.
+type said struct {
+	name, typ []byte // of its question
+	flags     []byte
+	data      int // bytes in records that can carry data
+}
+
+func (s *said) answers() bool { return len(s.flags) == 4 && s.flags[0] >= '8' }
+
+func read(m *dissect.Message) (s said) {
 	carries := false
 	for i := range m.Parts {
 		p := &m.Parts[i]
@@ -71,42 +77,63 @@ func (w *Watch) DNS(now int64, m *dissect.Message) (Verdict, bool) {
 		}
 		switch dnsWords[p.Field] {
 		case wordFlags:
-			flags = p.Bytes
+			s.flags = p.Bytes
 		case wordQuery, wordQuestion:
-			if name == nil {
-				name = p.Bytes
+			if s.name == nil {
+				s.name = p.Bytes
 			}
 		case wordType:
-			if typ == nil {
-				typ = p.Bytes
+			if s.typ == nil {
+				s.typ = p.Bytes
 			}
 		case wordAnswerType:
 			carries = canCarry(p.Bytes)
 		case wordAnswer:
 			if carries {
-				data += len(p.Bytes)
+				s.data += len(p.Bytes)
 			}
 		case wordRdata:
-			data += len(p.Bytes)
+			s.data += len(p.Bytes)
 		}
 	}
-	if len(name) == 0 || len(flags) == 0 {
+	return s
+}
+
+// IsOdd reports whether a DNS message asks for something that does not look like the name of a host: a Watch is needed.
+func IsOdd(m *dissect.Message) bool {
+	s := read(m)
+	if len(s.name) == 0 || s.answers() {
+		return false
+	}
+	var n name
+	n.read(s.name)
+	return n.odd(s.typ)
+}
+
+// odd reports whether there is anything about a name, or the type that is asked for, that is to be counted.
+func (n *name) odd(typ []byte) bool {
+	return isOdd(typ) || n.shapes() != 0 || n.binary > 0 || encoded(n.text[:n.n])
+}
+
+// DNS looks at a DNS message, whole or a part of it. now is the frame's time, ns since the epoch.
+func (w *Watch) DNS(now int64, m *dissect.Message) (Verdict, bool) {
+	s := read(m)
+	switch {
+	case len(s.name) == 0 || len(s.flags) == 0:
 		return Verdict{}, false
+	case s.answers():
+		return w.dnsAnswer(now, s.name, s.data)
 	}
-	if answer := len(flags) == 4 && flags[0] >= '8'; answer {
-		return w.dnsAnswer(now, name, data)
-	}
-	return w.dnsQuery(now, name, typ)
+	return w.dnsQuery(now, s.name, s.typ)
 }
 
 func (w *Watch) dnsQuery(now int64, text, typ []byte) (Verdict, bool) {
 	var n name
 	n.read(text)
-	odd := isOdd(typ)
-	marks := n.shapes()
-	if !odd && marks == 0 && n.binary == 0 && !encoded(n.text[:n.n]) || !n.divide(w) {
+	if !n.odd(typ) || !n.divide(w) {
 		return Verdict{}, false
 	}
+	odd, marks := isOdd(typ), n.shapes()
 	coded := len(n.sub()) >= dnsSub && (n.binary >= 4 || encoded(n.sub()))
 	if !coded && !odd && marks == 0 {
 		return Verdict{}, false

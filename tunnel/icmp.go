@@ -20,11 +20,31 @@ const (
 	echoDense = 128       // bytes of which entropy is measured at least
 )
 
-// Echo looks at an ICMP echo request or reply: payload is what follows its 8 bytes of header. now is the frame's time, ns since the epoch.
-func (w *Watch) Echo(now int64, key *wire.Key, reply bool, payload []byte) (Verdict, bool) {
-	if len(payload) == 0 {
+// from the specification: RFC 792, RFC 4443
+const (
+	echoHeader               = 8 // bytes
+	echoRequest, echoReply   = 8, 0
+	echoRequest6, echoReply6 = 128, 129
+)
+
+// IsEcho reports whether a message of ICMP or ICMPv6 is an echo request or reply with data in it.
+func IsEcho(message []byte) bool {
+	if len(message) <= echoHeader {
+		return false
+	}
+	switch message[0] {
+	case echoRequest, echoReply, echoRequest6, echoReply6:
+		return true
+	}
+	return false
+}
+
+// Echo looks at a message of ICMP or ICMPv6, if it is an echo request or reply. now is the frame's time, ns since the epoch.
+func (w *Watch) Echo(now int64, key *wire.Key, message []byte) (Verdict, bool) {
+	if !IsEcho(message) {
 		return Verdict{}, false
 	}
+	payload, reply := message[echoHeader:], message[0] == echoReply || message[0] == echoReply6
 	e := w.pair(now, key)
 	e.last = now
 	side := 0

@@ -206,7 +206,11 @@ func TestEcho(t *testing.T) {
 			for i := range c.n {
 				request, reply := c.pair(r, i)
 				for side, b := range [][]byte{request, reply} {
-					if v, found := w.Echo(int64(i)*second/10, &key, side == 1, b); found {
+					message := append([]byte{8, 0, 0, 0, 0, 0, 0, 0}, b...)
+					if side == 1 {
+						message[0] = 0
+					}
+					if v, found := w.Echo(int64(i)*second/10, &key, message); found {
 						verdicts++
 						if v.Kind != KindICMP || v.Score < Threshold {
 							t.Errorf("verdict %+v", v)
@@ -252,7 +256,7 @@ func TestIsIP(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	w := NewWatch()
 	query, answer := message("aaaabbbb1c2d3e4f5a6b7c8d.example.com", "TXT", 0), message("aaaabbbb1c2d3e4f5a6b7c8d.example.com", "TXT", 100)
-	key, payload := wire.Key{Proto: wire.ProtoICMP}, ping(1, 56)
+	key, payload := wire.Key{Proto: wire.ProtoICMP}, append([]byte{8, 0, 0, 0, 0, 0, 0, 0}, ping(1, 56)...)
 	head := &dissect.Message{Protocol: &dissect.HTTP, Parts: []dissect.Part{{Bytes: []byte("Host: a.example\r\nAccept: */*\r\n\r\n")}}}
 	for i, f := range dissect.HTTP.Fields {
 		if f.Name == "http.request.header" {
@@ -263,7 +267,7 @@ func TestAllocations(t *testing.T) {
 	for what, do := range map[string]func(){
 		"a query":   func() { w.DNS(second, query) },
 		"an answer": func() { w.DNS(second, answer) },
-		"a ping":    func() { w.Echo(second, &key, false, payload) },
+		"a ping":    func() { w.Echo(second, &key, payload) },
 		"HTTP":      func() { HTTP(&s, head) },
 		"bytes":     func() { Packets(&s, payload, true) },
 	} {
