@@ -126,16 +126,18 @@ type Rest struct {
 // Message is a request, an answer or whatever unit a protocol has. It may come in several calls
 // with one ID; End is set on its last. Messages of one flow may interleave (HTTP/2).
 type Message struct {
-	Protocol *Protocol
-	ID       uint64 // unique in the flow, counted up from 1
-	Tx       uint64 // the exchange it belongs to: a request and its answer have the same
-	Dir      wire.Dir
-	Parts    []Part
-	Notes    []Note        // violations seen in this call, at most one of each kind per message
-	Expect   []Expectation // flows that it announces; borrowed until emit returns
-	End      bool          // the message is complete
-	TxEnd    bool          // the exchange is complete: its event can be written
-	Upgrade  bool          // the flow carries another protocol from here on, in both directions (CONNECT, Upgrade, STARTTLS): probe anew
+	Protocol  *Protocol
+	ID        uint64 // unique in the flow, counted up from 1
+	Tx        uint64 // the exchange it belongs to: a request and its answer have the same
+	Dir       wire.Dir
+	Parts     []Part
+	Notes     []Note        // violations seen in this call, at most one of each kind per message
+	Expect    []Expectation // flows that it announces; borrowed until emit returns
+	End       bool          // the message is complete
+	TxEnd     bool          // the exchange is complete: its event can be written
+	Upgrade   bool          // the flow carries another protocol from here on, in both directions (CONNECT, Upgrade, STARTTLS): probe anew
+	Next      *Protocol     // with Upgrade, if it is known which: its Resume makes the Dissector, of a Rest with NextState
+	NextState uint64
 }
 
 // Expectation announces a flow of Protocol, any one with a certain end: Protocol.Expected is asked about it in place of Probe, for a minute.

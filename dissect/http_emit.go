@@ -114,7 +114,9 @@ func (h *http) flush(dir wire.Dir, s *httpSide, end bool) {
 	}
 	s.fresh = 0
 	if end {
-		m.Upgrade = s.state == upgraded
+		if m.Upgrade = s.state == upgraded; m.Upgrade && s.frame.websocket && s.frame.status == 101 {
+			m.Next, m.NextState = &WebSocket, uint64(s.frame.deflate)|wsBegun
+		}
 		m.TxEnd = h.exchangeEnds(dir, s)
 	}
 	h.emit(m)

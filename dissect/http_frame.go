@@ -43,6 +43,8 @@ type httpFrame struct {
 	interim   bool       // answers nothing: 1xx, or bytes that are no message
 	odd       bool       // headers were spelled so that others may read them differently
 	upgrade   bool       // has an Upgrade header
+	websocket bool       // which says websocket
+	deflate   uint8      // what an answer says of permessage-deflate: bits of a webSocket's Rest
 	expect    bool       // Expect: 100-continue
 	close     bool       // Connection: close
 	noBody    bool       // a request whose method gives a body no meaning

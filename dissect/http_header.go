@@ -32,7 +32,7 @@ func (h *http) ordinary(s *httpSide, name, v []byte) {
 		if foldEqual(name, "referer") {
 			h.add(s, httpReferer, v)
 		} else if foldEqual(name, "upgrade") {
-			s.frame.upgrade = true
+			s.frame.upgrade, s.frame.websocket = true, foldEqual(v, "websocket")
 		}
 	case 8:
 		if !req && foldEqual(name, "location") {
@@ -54,6 +54,10 @@ func (h *http) ordinary(s *httpSide, name, v []byte) {
 	case 13:
 		if req && foldEqual(name, "authorization") {
 			h.authorization(s, v)
+		}
+	case 24:
+		if !req && foldEqual(name, "sec-websocket-extensions") {
+			s.frame.deflate |= uint8(wsAgreed(v))
 		}
 	}
 }

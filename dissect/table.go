@@ -6,6 +6,7 @@ var Protocols = number([]*Protocol{
 	// web
 	&HTTP,
 	&HTTP2,
+	&WebSocket,
 
 	// encryption and tunnels
 	&TLS,

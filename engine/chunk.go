@@ -285,6 +285,12 @@ func (l *Lane) upgraded(a *app) {
 	if a.sure < violated {
 		a.unrecognise()
 	}
+	if p := a.next; p != nil {
+		l.recognised(a, p)
+		a.d = p.Resume(p, l.env(), dissect.Rest{State: a.nextState})
+		a.idBase, a.txBase = a.lastID, a.lastTx
+		a.at, a.next = [2]place{parsed, parsed}, nil
+	}
 }
 
 // unknown inspects bytes that nobody understands. After a loss, an error or a mid-stream start the beginning of a

@@ -81,17 +81,19 @@ type count struct {
 
 // work is the part of an app that is there while a message is under way, a protocol is not known yet, or a match is open.
 type work struct {
-	d       dissect.Dissector
-	alive   protocols // candidates; empty: not asked yet, or decided
-	tried   protocols // that it turned out not to be
-	taken   bool      // the dissector has used bytes
-	need    [2]int    // bytes that the dissector waits for
-	upgrade bool
-	idBase  uint64 // added to the message IDs of the present dissector
-	txBase  uint64 // and to its exchanges
-	dlp     dlp.State
-	records []*record
-	open    open
+	d         dissect.Dissector
+	alive     protocols // candidates; empty: not asked yet, or decided
+	tried     protocols // that it turned out not to be
+	taken     bool      // the dissector has used bytes
+	need      [2]int    // bytes that the dissector waits for
+	upgrade   bool
+	next      *dissect.Protocol // that it becomes, if the upgrade says which; and what is known of it
+	nextState uint64
+	idBase    uint64 // added to the message IDs of the present dissector
+	txBase    uint64 // and to its exchanges
+	dlp       dlp.State
+	records   []*record
+	open      open
 }
 
 func (a *app) reset() { *a = app{} }

@@ -25,7 +25,7 @@ func (l *Lane) onMessage(m *dissect.Message) {
 		l.expect(m)
 	}
 	if m.Upgrade {
-		a.upgrade = true
+		a.upgrade, a.next, a.nextState = true, m.Next, m.NextState
 	}
 	if m.TxEnd {
 		a.txs++
