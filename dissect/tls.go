@@ -13,7 +13,7 @@ var TLS = Protocol{
 	Name: "tls",
 	About: "TLS up to 1.3, SSL 3.0 and the SSL 2.0 ClientHello: RFC 8446, RFC 5246. What both ends say in the clear is one exchange with " +
 		"an event `tls`; the ciphertext is walked over and counted as not looked into (`weir.uninspected`, reason `encrypted`). From " +
-		"TLS 1.3 on certificates are encrypted: their fields are empty then.",
+		"TLS 1.3 on certificates are encrypted: their fields are empty then. Behind STARTTLS `tls.from_proto` names the protocol before it.",
 	Carrier: Stream,
 	Ports:   []uint16{443, 465, 563, 636, 853, 990, 992, 993, 995, 5061, 5223, 6443, 8443, 9443, 2376, 2379, 2380, 10250},
 	Probe:   probeTLS,

@@ -384,6 +384,9 @@ func (l *Lane) tellRecord(r *record) {
 	ev.AppProto = r.proto.Name
 	ev.TxID = r.tx
 	ev.App = r.app()
+	if r.proto == &dissect.TLS && l.a.rare != nil && l.a.rare.orig != nil { // STARTTLS
+		ev.App.Fields = append(ev.App.Fields, alert.KV{Key: "from_proto", Value: l.a.rare.orig.Name})
+	}
 	if r.proto.PerMessage && r.items[0].reply {
 		ev.Src, ev.Dst = ev.Dst, ev.Src
 		ev.Weir.Src, ev.Weir.Dst = ev.Weir.Dst, ev.Weir.Src
