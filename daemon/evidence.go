@@ -70,7 +70,8 @@ type Evidence struct {
 	Alerts      []string  `json:"alerts"`   // further ones in it
 	Rules       []string  `json:"rules"`    // theirs
 	Pinned      bool      `json:"pinned"`   //
-	Complete    bool      `json:"complete"` // false: saved after a crash
+	Open        bool      `json:"open"`     // it is still being written
+	Complete    bool      `json:"complete"` // false: it is open, or was saved after a crash
 	Path        string    `json:"path"`     //
 	src, dst    string
 }
@@ -84,7 +85,7 @@ func NewEvidence(list []pcapstore.Info) []Evidence {
 			ID: i.ID, Time: time.Unix(0, m.Time).UTC(), Rule: cmp.Or(m.Rule, first(c.Rules)), Severity: m.Severity, FlowID: m.FlowID,
 			CommunityID: m.CommunityID, Proto: protocolName(m.Proto), AppProto: m.AppProto, Workloads: notNil(m.Workloads),
 			Packets: c.Packets, PacketBytes: c.Bytes, Bytes: i.Size, Lost: c.Lost, NotStored: c.NotStored, Why: c.Why,
-			Alerts: notNil(c.Alerts), Rules: notNil(c.Rules), Pinned: i.Pinned, Complete: i.Complete, Path: i.Path, src: "-", dst: "-",
+			Alerts: notNil(c.Alerts), Rules: notNil(c.Rules), Pinned: i.Pinned, Open: i.Open, Complete: i.Complete, Path: i.Path, src: "-", dst: "-",
 		}
 		if m.Src.IsValid() {
 			e.SrcIP, e.SrcPort, e.src = m.Src.Addr().String(), m.Src.Port(), m.Src.String()
@@ -140,7 +141,7 @@ func protocolName(p uint8) string {
 func WriteEvidence(w io.Writer, list []Evidence) error {
 	var b bytes.Buffer
 	t := table(&b)
-	fmt.Fprintln(t, "ID\tTIME (UTC)\tSEVERITY\tRULE\tSOURCE → DESTINATION\tPROTOCOL\tPACKETS\tBYTES\tPINNED")
+	fmt.Fprintln(t, "ID\tTIME (UTC)\tSEVERITY\tRULE\tSOURCE → DESTINATION\tPROTOCOL\tPACKETS\tBYTES\tSTATE")
 	for k := range list {
 		e := &list[k]
 		proto := cmp.Or(e.AppProto, strings.ToLower(e.Proto))
@@ -148,7 +149,10 @@ func WriteEvidence(w io.Writer, list []Evidence) error {
 		if !e.Complete {
 			packets = "?"
 		}
-		if e.Pinned {
+		switch {
+		case e.Open:
+			pinned = "open"
+		case e.Pinned:
 			pinned = "pinned"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s → %s\t%s\t%s\t%s\t%s\n", e.ID, e.Time.Format(time.DateTime), clean(e.Severity),

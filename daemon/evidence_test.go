@@ -31,7 +31,7 @@ func TestEvidenceTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := strings.Fields(b.String())
-	want := strings.Fields(`ID TIME (UTC) SEVERITY RULE SOURCE → DESTINATION PROTOCOL PACKETS BYTES PINNED
+	want := strings.Fields(`ID TIME (UTC) SEVERITY RULE SOURCE → DESTINATION PROTOCOL PACKETS BYTES STATE
 		00000000000000aa 2026-01-31 12:00:00 critical pci.pan +2 10.0.0.1:40000 → [2001:db8::1]:80 http 12 1MiB pinned
 		00000000000000bb 2026-01-31 13:00:00 evil?[2J - → - udp ? 2MiB`)
 	if strings.Join(got, " ") != strings.Join(want, " ") {

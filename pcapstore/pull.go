@@ -92,13 +92,23 @@ func (s *Store) Pull(ctx context.Context, w io.Writer, q *Query, o PullOptions) 
 	return m.c, m.w.Close()
 }
 
-// Select returns the slices that hold a packet for which q holds, oldest alert first. Errors: ctx's, those of the file
-// system.
+// Select returns the slices that hold a packet for which q holds, those that are still being written too, oldest alert first. Errors: ctx's,
+// those of the file system.
 func (s *Store) Select(ctx context.Context, q *Query) ([]Info, error) {
+	open, err := s.parts() // first: one that is finished meanwhile is found as a finished one
+	if err != nil {
+		return nil, err
+	}
 	found, err := s.candidates(q)
 	if err != nil {
 		return nil, err
 	}
+	for _, i := range open {
+		if q.Slice(&i) != No && !slices.ContainsFunc(found, func(f Info) bool { return f.ID == i.ID }) {
+			found = append(found, i)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Info) int { return cmp.Compare(a.Meta.Time, b.Meta.Time) })
 	out := found[:0]
 	for k := range found {
 		if err := ctx.Err(); err != nil {

@@ -100,6 +100,9 @@ func TestPullOfAnOpenSlice(t *testing.T) {
 	if want := "1 veth1 42/42 \"\" -0\n2 veth1 42/42 \"found\" -0\nveth1 (shop/cart) 2 -0\n"; got != want || c.Open != 1 || len(c.Damaged) != 0 {
 		t.Errorf("got %+v\n%s\nwant\n%s", c, got, want)
 	}
+	if found, err := s.Select(context.Background(), parse(t, query)); err != nil || len(found) != 1 || !found[0].Open || found[0].ID != l.ID() {
+		t.Errorf("listed: %+v, %v", found, err)
+	}
 	got, c = pullWith(t, s, query, inMemory(t, line{at: 2, data: udp}, line{at: 3, data: udp}))
 	if want := "1 veth1 42/42 \"\" -0\n2 veth1 42/42 \"found\" -0\n3 veth1 42/42 \"\" -0\nveth1 (shop/cart) 3 -0\n"; got != want || c.Recent != 1 || c.Packets != 3 {
 		t.Errorf("with memory: got %+v\n%s\nwant\n%s", c, got, want)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,7 +92,7 @@ func pcapListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls [QUERY]",
 		Short: "List slices, oldest alert first; with a QUERY those that hold such a packet",
-		Long: `The id is what the alert has in weir.slice. "+2" behind a rule says that two other rules found something in the same slice.
+		Long: `Slices that are still being written, until [pcap] post after their alert, are shown as open. The id is what the alert has in weir.slice. "+2" behind a rule says that two other rules found something in the same slice.
 
 ` + queryHelp,
 		Example: `  weir pcap ls
@@ -216,6 +217,12 @@ func chosen(ctx context.Context, s *pcapstore.Store, args []string) ([]pcapstore
 		return nil, err
 	}
 	found, err := s.Select(ctx, q)
+	found = slices.DeleteFunc(found, func(i pcapstore.Info) bool {
+		if i.Open {
+			fmt.Fprintf(os.Stderr, "weir: %s is still being written: left as it is (once [pcap] post is over it can be pinned and removed)\n", i.ID)
+		}
+		return i.Open
+	})
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("no slices in %s meet the query (weir pcap ls shows what there is)", s.Dir())
 	}
