@@ -35,8 +35,8 @@ const (
 // noRecord stands for the length of what is kept where the rest of the ring is left empty.
 const noRecord = math.MaxUint32
 
-// Recent holds the last packets of one tap in a ring of fixed size. It is owned by one goroutine. All memory
-// is taken by NewRecent; where a packet needs room the oldest ones go. A nil Recent keeps nothing.
+// Recent holds the last packets of one tap in a ring. It is owned by one goroutine. All memory
+// is taken by NewRecent and Resize; where a packet needs room the oldest ones go. A nil Recent keeps nothing.
 //
 // Records of one flow are found by a fixed number of lists, each holding the flows whose hash falls on
 // it, linked from the newest record to the oldest. So the index never grows and never forgets.
