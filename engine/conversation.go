@@ -116,9 +116,10 @@ func (l *Lane) wrongCarrier(data []byte) {
 	}
 }
 
-// partial reports whether part of the present flow was not seen: then bytes may be taken for a beginning that are none.
+// partial reports whether part of the present flow was not seen: then bytes may be taken for a beginning that are none. Of another tap's flow that
+// is not known here.
 func (l *Lane) partial() bool {
-	return l.fl.Anomalies&(flow.Midstream|flow.GapTold|flow.BudgetReached) != 0
+	return l.foreign || l.fl.Anomalies&(flow.Midstream|flow.GapTold|flow.BudgetReached) != 0
 }
 
 // checkPort compares what the present flow is with what its server's port promises.

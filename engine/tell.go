@@ -179,7 +179,7 @@ func (l *Lane) notes(m *dissect.Message) {
 		if l.a.tell(n.Code) {
 			l.anomaly("applayer", n.Code, n.Detail)
 		}
-		if !n.Alert || needsAll[n.Code] && l.fl.Anomalies&(flow.Midstream|flow.GapTold) != 0 {
+		if !n.Alert || needsAll[n.Code] && l.partial() {
 			continue
 		}
 		l.a.sure = violated
