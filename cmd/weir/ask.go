@@ -82,7 +82,11 @@ func reloadCommand() *cobra.Command {
 			if err := report(problems); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
+			s, err := c.Status()
+			if err != nil {
+				return failed(err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "reloaded: %d rules in force\n", s.Rules)
 			return nil
 		},
 	}
