@@ -57,7 +57,7 @@ var arkimeFields = map[string][]sameField{
 		{"ssh.hasshServer", "ssh.server.hassh.hash", nil},
 	},
 	"smtp": {
-		{"email.smtpHello", "smtp.helo", nil},
+		{"email.smtpHello", "smtp.helo", strings.ToLower},
 		{"email.subject", "email.subject", nil},
 		{"email.src", "smtp.mail_from", mailAddress},
 		{"email.dst", "smtp.rcpt_to", mailAddress},
@@ -65,7 +65,7 @@ var arkimeFields = map[string][]sameField{
 	},
 	"mqtt": {
 		{"mqtt.clientId", "mqtt.connect.client_id", nil},
-		{"mqtt.topic", "mqtt.publish.topic", nil},
+		{"mqtt.topic", "mqtt.publish.topic mqtt.subscribe.topics.topic mqtt.unsubscribe.topics", nil},
 	},
 	"mysql":      {{"mysql.user", "mysql.user", nil}, {"mysql.version", "mysql.version", nil}},
 	"postgresql": {{"postgresql.user", "postgresql.user", nil}, {"postgresql.db", "postgresql.database", nil}},
@@ -76,19 +76,18 @@ var arkimeFields = map[string][]sameField{
 		{"sip.from", "sip.from", nil},
 		{"sip.to", "sip.to", nil},
 	},
-	"snmp":   {{"snmp.version", "snmp.version", nil}, {"snmp.community", "snmp.community", nil}},
+	"snmp":   {{"snmp.version", "snmp.version", nil}},
 	"ntp":    {{"ntp.version", "ntp.version", nil}, {"ntp.mode", "ntp.mode", nil}},
-	"modbus": {{"modbus.unitid", "modbus.unit_id", nil}, {"modbus.transactionid", "modbus.id", nil}},
-	"ldap":   {{"ldap.bindname", "ldap.request.bind_request.name", nil}},
+	"modbus": {{"modbus.unitid", "modbus.id", nil}, {"modbus.transactionid", "modbus.transaction", nil}},
+	"ldap":   {{"ldap.bindname", "ldap.request.bind_request.name", notRoot}},
 	"socks":  {{"socks.host", "socks.host", nil}, {"socks.port", "socks.port", nil}, {"socks.user", "socks.user", nil}},
-	"stun":   {{"stun.username", "stun.username", nil}, {"stun.software", "stun.software", nil}},
 	"dhcp":   {{"dhcp.type", "dhcp.dhcp_type", strings.ToLower}},
 	"quic":   {{"quic.host", "quic.sni", nil}, {"quic.useragent", "quic.ua", nil}, {"quic.version", "quic.version", nil}},
 	"tftp":   {{"tftp.filename", "tftp.file", nil}},
 	"ftp":    {{"ftp.command", "ftp.command", nil}},
 	"irc":    {{"irc.nick", "irc.nick", nil}, {"irc.channel", "irc.channel", nil}},
 	"radius": {{"radius.user", "radius.username", nil}},
-	"smb":    {{"smb.share", "smb.share", nil}, {"smb.filename", "smb.filename", nil}, {"smb.dialect", "smb.dialect", nil}},
+	"smb":    {{"smb.share", "smb.share", nil}, {"smb.filename", "smb.filename", nil}, {"smb.dialect", "smb.dialect", smbDialect}},
 	"kerberos": {
 		{"krb5.cname", "krb5.cname", nil},
 		{"krb5.realm", "krb5.realm", nil},
@@ -220,6 +219,9 @@ func compareSession(t *testing.T, s *fieldScore, where string, session map[strin
 	}
 	for _, label := range labels {
 		name := names[label]
+		if name == "icmp" && f.ends.proto == 58 {
+			name = "icmpv6"
+		}
 		if everyName()[name] {
 			s.count(t, where, "protocol", slices.Contains(f.names, name), f.names, []string{name})
 		}
@@ -245,6 +247,23 @@ func arkimeRcode(s string) string {
 		return "NOTIMP"
 	}
 	return s
+}
+
+// notRoot leaves out the empty name.
+func notRoot(s string) string {
+	if s == "<ROOT>" {
+		return ""
+	}
+	return s
+}
+
+// smbDialect writes a dialect as EVE does, "3.11". What a server answers while more than one is open, is none.
+func smbDialect(s string) string {
+	major, minor, _ := strings.Cut(strings.TrimPrefix(s, "SMB "), ".")
+	if minor = strings.ReplaceAll(minor, ".", ""); minor == "FF" {
+		return ""
+	}
+	return major + "." + minor
 }
 
 // notOPT leaves out the record of EDNS, which Arkime does not list.

@@ -3,6 +3,7 @@ package weir_test
 import (
 	"cmp"
 	"encoding/json"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ var deepflowFields = map[string]struct {
 		{"correlation_id", "kafka.correlation_id", nil},
 		{"api_key", "kafka.api", nil},
 		{"client_id", "kafka.client_id", nil},
-		{"topic_name", "kafka.topic", nil},
+		{"topic_name", "kafka.topics", nil},
 		{"group_id", "kafka.group", nil},
 	}},
 	"nats": {"nats", []sameField{
@@ -69,7 +70,7 @@ var deepflowFields = map[string]struct {
 	}},
 	"mqtt": {"mqtt", []sameField{
 		{"client_id", "mqtt.connect.client_id", nil},
-		{"endpoint", "mqtt.publish.topic", nil},
+		{"endpoint", "mqtt.publish.topic mqtt.subscribe.topics.topic", nil},
 	}},
 	"dubbo": {"dubbo", []sameField{
 		{"request_id", "dubbo.request_id", nil},
@@ -77,7 +78,7 @@ var deepflowFields = map[string]struct {
 		{"method_name", "dubbo.method", nil},
 	}},
 	"pulsar": {"pulsar", []sameField{
-		{"topic", "pulsar.topic", nil},
+		{"topic", "pulsar.topic", path.Base},
 	}},
 }
 
@@ -140,13 +141,27 @@ func TestConformanceDeepflow(t *testing.T) {
 }
 
 // sequence returns the values at a path in order. The same value again and again is one: Weir tells a request and its answer in one event.
-func (f *sameField) sequence(list []map[string]any, path string) (out []string) {
+func (f *sameField) sequence(list []map[string]any, paths string) (out []string) {
 	for _, o := range list {
-		for _, v := range textsAt(o, path) {
+		for _, v := range textsAtAll(o, paths) {
 			if f.alike != nil {
 				v = f.alike(v)
 			}
 			if v != "" && (len(out) == 0 || out[len(out)-1] != v) {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+// textsAtAll returns the values at several paths; lists of names that DeepFlow writes as one text stand for their elements.
+func textsAtAll(o map[string]any, paths string) (out []string) {
+	for _, p := range strings.Fields(paths) {
+		for _, v := range textsAt(o, p) {
+			if p == "endpoint" {
+				out = append(out, strings.Split(v, ",")...)
+			} else {
 				out = append(out, v)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -111,7 +112,8 @@ func builtinRules(t *testing.T, list []playing) *dlp.Database {
 func everyEvent() map[string]bool {
 	all := map[string]bool{"alert": true, "info": true, "anomaly": true, "flow": true}
 	for _, p := range dissect.Protocols {
-		if p.New != nil { // else it is only named
+		// else it is only named, or only its flows are told of
+		if p.New != nil && slices.ContainsFunc(p.Fields, func(f dissect.FieldSpec) bool { return f.EVE != "" }) {
 			all[p.EventType()] = true
 		}
 	}

@@ -29,6 +29,7 @@ var suricataKinds = map[string]string{
 
 // suricataNone are fields that say nothing of the traffic, or nothing that another engine could say: they are left out of checks.
 var suricataNone = map[string]string{
+	"snmp.community":  "a password: not told",
 	"pkt_src":         "where in Suricata the event was made",
 	"flow.alerted":    "of the test's own rules",
 	"dns.version":     "of the format",

@@ -120,11 +120,8 @@ var zeekLogs = map[string]struct {
 		{"client_protocol", "quic.client_alpns", nil},
 	}},
 	"modbus": {"modbus", []sameField{
-		{"tid", "modbus.id", nil},
-		{"unit", "modbus.unit_id", nil},
-	}},
-	"snmp": {"snmp", []sameField{
-		{"community", "snmp.community", nil},
+		{"tid", "modbus.transaction", nil},
+		{"unit", "modbus.id", nil},
 	}},
 	"socks": {"socks", []sameField{
 		{"version", "socks.version", nil},
