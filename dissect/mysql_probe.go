@@ -8,7 +8,9 @@ import (
 )
 
 // probeMySQL says Yes to a server's greeting and, where a session began before, to a statement.
-func probeMySQL(dir wire.Dir, head []byte) Guess {
+func probeMySQL(dir wire.Dir, head []byte) Guess { return either(probeMySQLRole, dir, head) }
+
+func probeMySQLRole(dir wire.Dir, head []byte) Guess {
 	if len(head) < 4 {
 		return Maybe
 	}

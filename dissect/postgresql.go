@@ -134,6 +134,7 @@ type postgresql struct {
 	asked    uint64 // exchanges begun: they end in the same order
 	answered uint64 // exchanges that are over
 	side     [2]pgSide
+	roles    roles
 	ssl      bool // an SSLRequest or GSSENCRequest waits for its answer
 	gss      bool // it was a GSSENCRequest
 	sealed   bool // GSSAPI encryption
@@ -142,7 +143,7 @@ type postgresql struct {
 func newPostgreSQL(p *Protocol, env *Env) Dissector { return &postgresql{p: p, env: env} }
 
 func resumePostgreSQL(p *Protocol, env *Env, r Rest) Dissector {
-	return &postgresql{p: p, env: env, lastID: r.ID, asked: r.Tx, answered: r.Tx, sealed: r.State != 0}
+	return &postgresql{p: p, env: env, lastID: r.ID, asked: r.Tx, answered: r.Tx, sealed: r.State&1 != 0, roles: roles{known: true, swapped: r.State&2 != 0}}
 }
 
 // Rest implements Dissector: every exchange is over.
@@ -152,7 +153,7 @@ func (d *postgresql) Rest() (Rest, bool) {
 			return Rest{}, false
 		}
 	}
-	return Rest{ID: d.lastID, Tx: d.asked, State: bit(d.sealed)}, d.asked == d.answered && !d.ssl
+	return Rest{ID: d.lastID, Tx: d.asked, State: bit(d.sealed) | bit(d.roles.swapped)<<1}, d.roles.known && d.asked == d.answered && !d.ssl
 }
 
 // Size implements Dissector.
@@ -163,8 +164,13 @@ func (d *postgresql) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Pr
 	if d.sealed {
 		return Progress{Used: len(data), Opaque: len(data)}, nil
 	}
-	s := &d.side[dir]
+	role, wait := d.roles.of(probePostgreSQLRole, dir, data)
+	if wait {
+		return Progress{Need: 1}, nil
+	}
+	s := &d.side[role]
 	t := d.env.teller(d.p, dir, &s.u, emit)
+	dir = role
 	for pr.Used < len(data) && pr.Need == 0 && err == nil {
 		b := data[pr.Used:]
 		n, upgraded := 0, false
@@ -380,7 +386,7 @@ func (d *postgresql) parameters(t *teller, b []byte) {
 
 // Gap implements Dissector: it goes on if what was lost lies within a value or a message whose end is known.
 func (d *postgresql) Gap(dir wire.Dir, n int, emit func(*Message)) bool {
-	s := &d.side[dir]
+	s := &d.side[d.roles.is(dir)]
 	if d.sealed {
 		return true
 	}
@@ -402,12 +408,13 @@ func (d *postgresql) Gap(dir wire.Dir, n int, emit func(*Message)) bool {
 
 // Close implements Dissector.
 func (d *postgresql) Close(dir wire.Dir, emit func(*Message)) {
-	s := &d.side[dir]
+	role := d.roles.is(dir)
+	s := &d.side[role]
 	if s.u.id != 0 {
 		t := d.env.teller(d.p, dir, &s.u, emit)
-		if dir == wire.ToClient {
+		if role == wire.ToClient {
 			d.answered = s.u.tx
 		}
-		d.end(s, t, dir == wire.ToClient)
+		d.end(s, t, role == wire.ToClient)
 	}
 }

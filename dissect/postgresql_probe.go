@@ -8,7 +8,9 @@ import (
 )
 
 // probePostgreSQL says Yes to what opens a connection, and to messages that can be nothing else where it began before.
-func probePostgreSQL(dir wire.Dir, head []byte) Guess {
+func probePostgreSQL(dir wire.Dir, head []byte) Guess { return either(probePostgreSQLRole, dir, head) }
+
+func probePostgreSQLRole(dir wire.Dir, head []byte) Guess {
 	if dir == wire.ToServer {
 		if g := probePostgreSQLStart(head); g != No {
 			return g

@@ -25,6 +25,9 @@ func probeRedis(dir wire.Dir, head []byte) Guess {
 			return probeRedisBulk(head)
 		case '%', '~', '>':
 			return probeRedisArray(dir, head)
+		case ':':
+			_, _, g := redisCount(head[1:])
+			return g
 		case '-':
 			if g := probeRedisError(head); g != No {
 				return g

@@ -28,6 +28,7 @@ type teller struct {
 	notes []Note
 	flows []Expectation
 	text  []byte // bytes of the parts collected that are no part of the input
+	at    int    // where in text the last part begins, if join may go on with it; else -1
 	spare []byte // text before the last flush: a value may have been written before it and be added behind it
 }
 
@@ -41,7 +42,7 @@ func (e *Env) teller(p *Protocol, dir wire.Dir, u *unit, emit func(*Message)) *t
 		s.tell = &teller{parts: make([]Part, 0, maxTold), notes: make([]Note, 0, 8)}
 	}
 	t := s.tell
-	t.p, t.want, t.u, t.emit = p, e.Want, u, emit
+	t.p, t.want, t.u, t.emit, t.at = p, e.Want, u, emit, -1
 	t.msg.Dir = dir
 	return t
 }
