@@ -145,6 +145,7 @@ func (t *teller) send() {
 	t.emit(&t.msg)
 	t.msg = Message{Dir: dir}
 	clear(t.parts)
+	t.at = -1
 	t.parts, t.notes, t.flows = t.parts[:0], t.notes[:0], t.flows[:0]
 	if cap(t.text) > maxScratch {
 		t.text = nil
