@@ -23,7 +23,7 @@ var floods = []struct {
 	send func(s *site, n uint32)
 	told func(c *engine.Counters) uint64 // what must have been given up, and counted
 }{
-	{"half-open connections", 1_000_000, func(s *site, n uint32) {
+	{"half-open connections", 10_000_000, func(s *site, n uint32) {
 		s.tcp(client(n, 80), wire.ToServer, syn, "")
 	}, evicted},
 	{"datagrams", 500_000, func(s *site, n uint32) {
