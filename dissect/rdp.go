@@ -59,29 +59,38 @@ type rdp struct {
 
 // Feed implements Dissector.
 func (d *rdp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
-	if d.begun[dir] {
-		t := d.message(dir, uint64(dir)+2, emit)
-		if t.wants(rdpData) {
-			if d.value[dir] == 0 {
-				d.value[dir] = t.value()
-			}
-			t.run(rdpData, d.value[dir], d.off[dir], data)
+	if !d.begun[dir] {
+		var up bool
+		if pr, up, err = d.first(dir, data, emit); err != nil || up || !d.begun[dir] || pr.Used == len(data) {
+			return pr, err
 		}
-		d.off[dir] += int64(len(data))
-		t.flush(false, false)
-		return Progress{Used: len(data)}, nil
+		data = data[pr.Used:]
 	}
+	t := d.message(dir, uint64(dir)+2, emit)
+	if t.wants(rdpData) {
+		if d.value[dir] == 0 {
+			d.value[dir] = t.value()
+		}
+		t.run(rdpData, d.value[dir], d.off[dir], data)
+	}
+	d.off[dir] += int64(len(data))
+	t.flush(false, false)
+	return Progress{Used: pr.Used + len(data)}, nil
+}
+
+// first takes the message that a connection begins with. up says that TLS follows.
+func (d *rdp) first(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, up bool, err error) {
 	n := tpktHeader + cotpFixed
 	if len(data) >= n {
 		if n = int(binary.BigEndian.Uint16(data[2:])); data[0] != 3 || n < tpktHeader+cotpFixed {
-			return pr, errRDP
+			return pr, false, errRDP
 		}
 	}
 	if len(data) < n {
 		if d.closed[dir] {
-			return Progress{Used: len(data)}, nil
+			return Progress{Used: len(data)}, false, nil
 		}
-		return Progress{Need: n - len(data)}, nil
+		return Progress{Need: n - len(data)}, false, nil
 	}
 	d.begun[dir] = true
 	t := d.message(dir, 1, emit)
@@ -90,7 +99,6 @@ func (d *rdp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 		name, _, _ := bytes.Cut(rest[i+len("mstshash="):], []byte("\r\n"))
 		t.add(rdpCookie, name)
 	}
-	up := false
 	if len(rest) >= 8 {
 		neg := rest[len(rest)-8:]
 		kind := binary.LittleEndian.Uint32(neg[4:])
@@ -120,7 +128,7 @@ func (d *rdp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 	} else {
 		d.over(dir, dir == wire.ToClient, emit)
 	}
-	return Progress{Used: n}, nil
+	return Progress{Used: n}, up, nil
 }
 
 // Gap implements Dissector.
