@@ -116,6 +116,9 @@ var Protocols = number([]*Protocol{
 	&GTP,
 
 	// voice and video
+	&SIP,
+	&SIPTCP,
+	&RTSP,
 	&STUN,
 	&STUNTCP,
 	&Megaco,
@@ -135,6 +138,9 @@ var Protocols = number([]*Protocol{
 	&BitTorrent,
 	&BitTorrentUDP,
 	&PTP,
+	&RTCP,
+	&RTP,
+	&RTPAnnounced,
 	&ICMP,
 	&ICMPv6,
 })

@@ -8,6 +8,7 @@ import (
 // onMessage is what dissectors emit to.
 func (l *Lane) onMessage(m *dissect.Message) {
 	a := l.a
+	a.unsure = false // a dissector that tells something has found out
 	m.ID += a.idBase // restored below: the message is the dissector's
 	m.Tx += a.txBase
 	a.lastID, a.lastTx = max(a.lastID, m.ID), max(a.lastTx, m.Tx)
