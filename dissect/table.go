@@ -18,6 +18,12 @@ var Protocols = number([]*Protocol{
 	&OpenVPNTCP,
 	&L2TP,
 	&PPTP,
+	&VXLAN,
+	&Geneve,
+	&Teredo,
+	&AYIYA,
+	&GRE,
+	&IPIP,
 
 	// databases
 	&PostgreSQL,

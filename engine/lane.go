@@ -15,6 +15,7 @@ type Lane struct {
 	scan    *dlp.Scanner
 	dec     wire.Decoder
 	p       wire.Packet
+	outer   wire.Packet // one that p was taken out of
 	hits    []dlp.Hit
 	parts   [1]dissect.Part
 	msg     dissect.Message
@@ -223,6 +224,9 @@ func (l *Lane) Packet(t *Tap, f *wire.Frame) {
 // 0: it was whole.
 func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
 	t.now = f.Time
+	if l.p.NCarriers > 0 {
+		l.outside(t)
+	}
 	fl, chunks := t.table.Push(&l.p)
 	if fl == nil {
 		t.keepRecent(f, tag)

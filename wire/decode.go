@@ -104,6 +104,7 @@ func (p *Packet) reset(f *Frame) {
 	p.Fragmented, p.Cut, p.whole = false, false, false
 	p.Payload, p.segment = nil, nil
 	p.csum = CsumUnknown
+	p.NCarriers = 0
 }
 
 // short is the result for bytes that end too early.

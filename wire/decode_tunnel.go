@@ -24,6 +24,10 @@ func (d *Decoder) tunnel(p *Packet, e Encap, id uint32, typ uint16, b []byte, le
 	outer := *p
 	p.enter(e, id)
 	if left > 1 && d.ether(p, b, typ, left-1) == OK && (!p.Cut || outer.Cut || p.frameCut()) {
+		if p.NCarriers < maxCarriers {
+			p.Carriers[p.NCarriers] = Carrier{outer.Key, outer.FromA, outer.IP, e, outer.Encap}
+			p.NCarriers++
+		}
 		return OK
 	}
 	*p = outer
@@ -115,7 +119,7 @@ func (d *Decoder) anyPort(p *Packet, left int) Result {
 	gtp := first>>27 == 0x30>>3 && first>>16&0xff == gtpGPDU
 	geneve := first>>30 == 0 && first>>16&0x3f == 0 && second&reserved == 0 && geneveType(uint16(first))
 	if !vxlan && !gtp && !geneve {
-		return OK
+		return d.ipv6InUDP(p, left)
 	}
 	outer, opaque := *p, d.Opaque
 	switch {

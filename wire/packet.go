@@ -115,9 +115,11 @@ const (
 	EncapPPPoE
 	EncapMPLS
 	EncapGTP
+	EncapTeredo
+	EncapAYIYA
 )
 
-var encapNames = [...]string{"vlan", "vxlan", "geneve", "gre", "ipip", "pppoe", "mpls", "gtp"}
+var encapNames = [...]string{"vlan", "vxlan", "geneve", "gre", "ipip", "pppoe", "mpls", "gtp", "teredo", "ayiya"}
 
 // Names returns the names of the encapsulations of e.
 func (e Encap) Names() (names []string) {
@@ -146,10 +148,32 @@ type Packet struct {
 	Code       uint8     // ICMP code
 	Fragmented bool      // Frag is valid, Payload is the fragment's, ports are 0
 	Frag       Fragment
-	Cut        bool   // the capture or the sender cut the packet: Payload is shorter than its header says
-	Smuggled   int    // bytes in options of IPv6 that no option of its kind has, or that no kind has: data may hide there
-	Payload    []byte // what the innermost decoded layer carries
+	Cut        bool                 // the capture or the sender cut the packet: Payload is shorter than its header says
+	Smuggled   int                  // bytes in options of IPv6 that no option of its kind has, or that no kind has: data may hide there
+	Payload    []byte               // what the innermost decoded layer carries
+	Carriers   [maxCarriers]Carrier // the packets that this one was taken out of, innermost first; valid up to NCarriers
+	NCarriers  uint8
 	csum       Csum
 	whole      bool   // put together from fragments: the frame's checksum flags say nothing of it
 	segment    []byte // transport header and payload, for the checksum
+}
+
+// maxCarriers is how many of the packets that carried one another are remembered; those further out are not.
+const maxCarriers = 3
+
+// Carrier is a packet that carried another one.
+type Carrier struct {
+	Key   Key
+	FromA bool
+	IP    uint8
+	Encap Encap // what it carries its packet in; one bit
+	in    Encap // what it was taken out of itself
+}
+
+// Fill makes q the carrier packet, without a payload: what p carries is p's.
+func (c *Carrier) Fill(q, p *Packet) {
+	q.reset(p.Frame)
+	q.Key, q.FromA, q.IP, q.csum = c.Key, c.FromA, c.IP, CsumNone
+	q.Encap = c.in
+	q.NVLAN, q.VLAN = p.NVLAN, p.VLAN
 }
