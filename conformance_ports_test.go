@@ -59,7 +59,7 @@ func (m *portMap) header(f *wire.Frame) (at int, ports bool) {
 		return at, true
 	}
 	if len(p.Payload) == 0 {
-		return -1, false
+		return len(f.Data) - 1, false // it ends here: without its last byte it is none
 	}
 	for at = range f.Data {
 		if &f.Data[at] == &p.Payload[0] {

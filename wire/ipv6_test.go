@@ -25,9 +25,9 @@ func TestIPv6InUDP(t *testing.T) {
 		{"a bubble and a trailer", "6000 0000 0000 3b15" + from + to + "0401 00", EncapTeredo},
 		{"no address of Teredo's", head + other + to + echo, 0},
 		{"a byte more than the packet has", head + from + to + echo + "ff", 0},
-		{"ayiya", "0000 0129 0000 0000 ff" + head + other + to + echo, EncapAYIYA},
+		{"ayiya", "1100 0129 0000 0000 ffff" + head + other + to + echo, EncapAYIYA},
 		{"ayiya with a signature", "2152 1129 0000 0000 01020304" + strings.Repeat("00", 20) + head + other + to + echo, EncapAYIYA},
-		{"ayiya with a byte more", "0000 0129 0000 0000 ff" + head + other + to + echo + "00", 0},
+		{"ayiya with a byte more", "1100 0129 0000 0000 ffff" + head + other + to + echo + "00", 0},
 	} {
 		inside, err := hex.DecodeString(strings.ReplaceAll(c.datagram, " ", ""))
 		if err != nil {
