@@ -122,6 +122,33 @@ var httpCases = []struct {
 		notes:  []string{"1 http.uri_crlf"},
 	},
 	{
+		name: "header injection",
+		turns: []turn{
+			{toS, "GET /?a=x%0d%0aSet-Cookie:%20b=c HTTP/1.1\r\nHost: a\r\n\r\n"},
+		},
+		fields: []string{"http.method"},
+		want:   []string{"1 http.method 2/0 GET"},
+		notes:  []string{"1 http.header_injection", "1 http.uri_crlf"},
+	},
+	{
+		name: "response splitting",
+		turns: []turn{
+			{toS, "GET /?a=x%0d%0a%0d%0aHTTP/1.1%20200%20OK HTTP/1.1\r\nHost: a\r\n\r\n"},
+		},
+		fields: []string{"http.method"},
+		want:   []string{"1 http.method 2/0 GET"},
+		notes:  []string{"1 http.response_splitting", "1 http.uri_crlf"},
+	},
+	{
+		name: "text of several lines is no injection",
+		turns: []turn{
+			{toS, "GET /?a=Dear%20all,%0d%0a%0d%0aSubject:%20lunch%0aquery%20{%0auser:%20name HTTP/1.1\r\nHost: a\r\n\r\n"},
+		},
+		fields: []string{"http.method"},
+		want:   []string{"1 http.method 2/0 GET"},
+		notes:  []string{"1 http.uri_crlf"},
+	},
+	{
 		name: "multipart file names",
 		turns: []turn{
 			{toS, "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=\"xx\"\r\nContent-Length: 118\r\n\r\n--xx\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a b.txt\"\r\n\r\nfilename=\"not\"\r\n--xx\r\nA: filename=c\r\n\r\n\r\n--xx--\r\n"},

@@ -41,6 +41,8 @@ const (
 	noteURIControl
 	noteURI8Bit
 	noteURICRLF
+	noteInjection
+	noteSplitting
 	noteURIUTF8
 	noteBadStatus
 	noteBodyUnexpected
@@ -102,6 +104,8 @@ var httpNotes = [noteKinds]Note{
 	noteURIControl:       {"http.control_in_uri", true, "control bytes in the request target"},
 	noteURI8Bit:          {"http.uri_8bit", false, "bytes outside ASCII in the request target"},
 	noteURICRLF:          {"http.uri_crlf", false, "an encoded line end in the request target"},
+	noteInjection:        {"http.header_injection", true, "an encoded line end in the request target, and a header behind it: an answer that repeats it has one header more"},
+	noteSplitting:        {"http.response_splitting", true, "an encoded line end in the request target, and the beginning of an answer behind it"},
 	noteURIUTF8:          {"http.uri_utf8", false, "overlong, invalid or full-width UTF-8 in the decoded request target"},
 	noteBadStatus:        {"http.bad_status", false, "the status line is not well formed"},
 	noteBodyUnexpected:   {"http.body_unexpected", true, "a GET, HEAD, CONNECT or TRACE request that declares a body"},
@@ -137,3 +141,5 @@ func (h *http) note(s *httpSide, k noteKind) {
 		}
 	}
 }
+
+const _ = uint64(1) << (noteKinds - 1) // a noteSet has room for them

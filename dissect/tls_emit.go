@@ -129,6 +129,7 @@ const (
 	noteTLSCertificate
 	noteTLSChanged
 	noteTLSNull
+	noteTLSCiphers
 	tlsNoteKinds
 )
 
@@ -141,4 +142,5 @@ var tlsNotes = [tlsNoteKinds]Note{
 	noteTLSCertificate: {"tls.bad_certificate", false, "a certificate that is not well formed, or larger than is waited for"},
 	noteTLSChanged:     {"tls.name_changed", true, "the second ClientHello names another server than the first"},
 	noteTLSNull:        {"tls.null_cipher", true, "the cipher suite that was negotiated does not encrypt"},
+	noteTLSCiphers:     {"tls.cipher_overflow", true, "a hello with more cipher suites than there are, or with lengths that overflow what an SSL 2.0 server keeps of them"},
 }

@@ -133,6 +133,9 @@ func (d *tls) clientHello(s *tlsSide, b []byte) {
 	}
 	d.names = names
 	d.begin(s)
+	if len(h.ciphers) > 2*maxTLSCiphers {
+		x.note(s, noteTLSCiphers)
+	}
 	if again {
 		x.note(s, noteTLSChanged)
 		d.tellNames(s, h)
@@ -270,6 +273,9 @@ func (d *tls) ssl2(s *tlsSide, b []byte) (used, need int, err error) {
 			d.add(s, tlsClientVersion, x.keep(func(b []byte) []byte { return appendTLSVersion(b, d.offer) }))
 		}
 		x.note(s, noteTLSSSL2)
+		if specs, session, challenge := c.U16(), c.U16(), c.U16(); specs%3 != 0 || session != 0 && session != 16 || challenge < 16 || challenge > 32 {
+			x.note(s, noteTLSCiphers)
+		}
 		d.end(s, false)
 		return 2 + size, 0, nil
 	}

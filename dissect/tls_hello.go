@@ -34,6 +34,9 @@ const (
 	extVersions   = 43
 )
 
+// maxTLSCiphers is how many suites a ClientHello may have. IANA has assigned fewer, and no honest client offers half of them.
+const maxTLSCiphers = 400
+
 // retryRandom is the random of a HelloRetryRequest, RFC 8446 section 4.1.3.
 var retryRandom = [32]byte{
 	0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,

@@ -95,6 +95,7 @@ func (h *http) judgeURI(s *httpSide, b []byte) {
 		switch {
 		case c == '\r' || c == '\n':
 			h.note(s, noteURICRLF)
+			h.judgeInjected(s, b[i+1:])
 		case c < 0x80:
 		default:
 			r, n := utf8.DecodeRune(b[i:])
@@ -104,4 +105,24 @@ func (h *http) judgeURI(s *httpSide, b []byte) {
 			i += max(n, 1) - 1
 		}
 	}
+}
+
+// judgeInjected notes what stands behind an encoded line end, if it is what an attacker writes there.
+func (h *http) judgeInjected(s *httpSide, b []byte) {
+	if bytes.HasPrefix(b, []byte("HTTP/1.")) {
+		h.note(s, noteSplitting)
+		return
+	}
+	for _, name := range injected {
+		if len(b) > len(name) && b[len(name)] == ':' && bytes.EqualFold(b[:len(name)], []byte(name)) {
+			h.note(s, noteInjection)
+			return
+		}
+	}
+}
+
+// injected are the headers that are worth an injection. Texts of several lines have others.
+var injected = []string{
+	"Set-Cookie", "Location", "Content-Type", "Content-Length", "Transfer-Encoding", "Refresh", "X-XSS-Protection", "Access-Control-Allow-Origin",
+	"Content-Disposition", "Content-Encoding", "Cache-Control", "Host", "Cookie", "X-Forwarded-For", "X-Forwarded-Host", "Authorization", "Connection",
 }
