@@ -41,6 +41,11 @@ func (l *Lane) seekTunnels(m *dissect.Message) {
 		v, found = tunnel.HTTP(&s, m)
 		l.a.remember(s)
 	}
+	if m.Protocol.Name == "websocket" {
+		s := l.a.remembered()
+		v, found = tunnel.Socket(&s, m)
+		l.a.remember(s)
+	}
 	if found {
 		l.tunnelled(m, v)
 	}

@@ -77,7 +77,7 @@ func toolOf(head []byte) string {
 // tools are tunnels that say who they are.
 var tools = []struct{ header, value, also, why string }{
 	{"sec-websocket-protocol", "chisel-v", "", "the protocol that a client of chisel asks for"},
-	{"sec-websocket-protocol", "authorization.bearer.", "", "the protocol that a client of wstunnel asks for, with where to go in a token"},
+	{"sec-websocket-protocol", "v1, authorization.bearer.ey", "", "the protocol that a client of wstunnel asks for, with where to go in a token"},
 	{"x-cmd", "", "x-target", "the headers of reGeorg: a command and a target"},
 	{"x-cmd", "read", "", "the headers of reGeorg: a command"},
 	{"x-cmd", "forward", "", "the headers of reGeorg: a command"},

@@ -11,7 +11,8 @@ import (
 type Stream struct {
 	shell  *shell
 	ip     uint8                // IP packets at the beginning of its pieces
-	inside [2]*dissect.Protocol // what bodies of each direction began with
+	inside [2]*dissect.Protocol // what bodies or messages of each direction began with
+	looked [2]uint8             // messages of a WebSocket whose beginning was looked at
 }
 
 // Raw looks at bytes of a flow that nobody understands. s is what is remembered of it; it is made if something is to be.
@@ -94,6 +95,26 @@ func Followed(p *dissect.Protocol) (Verdict, bool) {
 	switch p.Name {
 	case "ssh", "telnet", "rdp", "rfb", "socks", "smb", "adb", "x11", "openvpn":
 		return Verdict{Kind: KindConnect, Score: 80, Why: "what HTTP agreed to carry is no HTTP and no TLS, but a protocol that lets somebody in or everything out"}, true
+	}
+	return Verdict{}, false
+}
+
+// socketMessages is how many messages of each direction of a WebSocket are looked at: who carries a protocol begins with it.
+const socketMessages = 4
+
+// Socket looks at a part of a message of a WebSocket.
+func Socket(s **Stream, m *dissect.Message) (Verdict, bool) {
+	in := remember(s)
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		if p.View != dissect.ViewPlain || p.Off != 0 || len(p.Bytes) < 3 || m.Protocol.Fields[p.Field].Derived || in.looked[m.Dir] == socketMessages {
+			continue
+		}
+		in.looked[m.Dir]++
+		if q := Inside(m.Dir, p.Bytes); q != nil && in.inside[m.Dir] == nil {
+			in.inside[m.Dir] = q
+			return Verdict{Kind: KindSocket, Score: 80, Why: "a message is the beginning of SSH, TLS, HTTP or another protocol that needs no WebSocket"}, true
+		}
 	}
 	return Verdict{}, false
 }

@@ -252,6 +252,94 @@ func TestIsIP(t *testing.T) {
 	}
 }
 
+func TestSocket(t *testing.T) {
+	socket := &dissect.Protocol{Name: "websocket", Fields: []dissect.FieldSpec{{Name: "websocket.opcode", Derived: true}, {Name: "websocket.payload"}}}
+	hello := "\x16\x03\x01\x00\x31\x01\x00\x00\x2d\x03\x03" + strings.Repeat("A", 32) + "\x00\x00\x04\xc0\x2f\xc0\x30\x01\x00\x00\x00"
+	for text, want := range map[string]bool{
+		"SSH-2.0-OpenSSH_9.6\r\n": true, "SSH-chisel-v3-client\r\n": true, hello: true, "GET / HTTP/1.1\r\nHost: a\r\n\r\n": true,
+		`{"type":"hello","text":"GET / HTTP/1.1"}`: false, "\x10\x1a\x00\x04MQTT\x04\x02\x00\x3c\x00\x0eclient": false, "RFB 003.008\n": false,
+		"\x01$ ls -l\r\n": false, "0{\"sid\":\"a\"}": false, "CONNECT\naccept-version:1.2\n\n\x00": false,
+	} {
+		var s *Stream
+		m := &dissect.Message{Protocol: socket, Parts: []dissect.Part{{Field: 0, Bytes: []byte("2")}, {Field: 1, Bytes: []byte(text)}}}
+		if v, got := Socket(&s, m); got != want {
+			t.Errorf("%q: got %t %+v, want %t", text, got, v, want)
+		}
+	}
+}
+
+func TestHTTP(t *testing.T) {
+	say := func(field, text string, dir wire.Dir) *dissect.Message {
+		m := &dissect.Message{Protocol: &dissect.HTTP, Dir: dir}
+		for i, f := range dissect.HTTP.Fields {
+			if f.Name == field {
+				m.Parts = []dissect.Part{{Field: dissect.Field(i), Bytes: []byte(text)}}
+			}
+		}
+		return m
+	}
+	for _, c := range []struct {
+		what string
+		say  []*dissect.Message
+		want bool
+	}{
+		{"chisel", []*dissect.Message{say("http.request.header", "Host: a\r\nSec-WebSocket-Protocol: chisel-v3\r\n\r\n", 0)}, true},
+		{"kubectl exec", []*dissect.Message{say("http.request.header", "Host: a\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n", 0)}, false},
+		{"kubectl with a token", []*dissect.Message{say("http.request.header", "Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.YWJj, v4.channel.k8s.io\r\n\r\n", 0)}, false},
+		{"reGeorg", []*dissect.Message{say("http.request.header", "X-CMD: READ\r\n\r\n", 0)}, true},
+		{"another X-Cmd", []*dissect.Message{say("http.request.header", "X-CMD: status\r\n\r\n", 0)}, false},
+		{"SSH both ways", []*dissect.Message{say("http.request.body", "SSH-2.0-a\r\n", 0), say("http.response.body", "SSH-2.0-b\r\n", 1)}, true},
+		{"a banner that somebody found", []*dissect.Message{say("http.request.body", "{}", 0), say("http.response.body", "SSH-2.0-b\r\n", 1)}, false},
+		{"long polling", []*dissect.Message{say("http.request.body", "\x00\x01\x02binary", 0), say("http.response.body", "", 1), say("http.response.body", "hello", 1)}, false},
+	} {
+		var s *Stream
+		got := false
+		for _, m := range c.say {
+			_, found := HTTP(&s, m)
+			got = got || found
+		}
+		if got != c.want {
+			t.Errorf("%s: got %t, want %t", c.what, got, c.want)
+		}
+	}
+}
+
+func TestShell(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		said []string // > to the server, < to the client
+		want bool
+	}{
+		{"netcat, no prompts", []string{"<id\n", ">uid=0(root) gid=0(root)\n"}, true},
+		{"bash -i", []string{">bash: no job control in this shell\n", ">root@web-0:/# ", "<ls\n", ">bin\n"}, true},
+		{"Windows", []string{">Microsoft Windows [Version 10.0.1]\r\n\r\nC:\\>", "<whoami\r\n", ">corp\\web\r\n"}, true},
+		{"a bind shell", []string{">uname -a\n", "<Linux a 6.1 x86_64\n$ ", ">ls\n", "<a\n$ "}, true},
+		{"a log of a shell", []string{">root@a:/# id\nuid=0(root) gid=0(root)\nroot@a:/# ls\n"}, false},
+		{"a protocol of lines", []string{">get key\n", "<value 12\n", ">find all\n", "<total 3\n"}, false},
+		{"a greeting", []string{"<welcome\n> ", ">help\n", "<...\n> ", ">exit\n"}, false},
+		{"a build's output", []string{">$ go test\nbash: foo: command not found\n", "<ok\n", ">total 12\n", "<ok\n"}, false},
+	} {
+		for _, size := range []int{1, 1000} {
+			var s *Stream
+			got := false
+			for _, line := range c.said {
+				dir := wire.ToServer
+				if line[0] == '<' {
+					dir = wire.ToClient
+				}
+				for b := []byte(line[1:]); len(b) > 0; {
+					n := min(size, len(b))
+					_, found := Raw(&s, dir, b[:n])
+					got, b = got || found, b[n:]
+				}
+			}
+			if got != c.want {
+				t.Errorf("%s, in pieces of %d: got %t, want %t", c.what, size, got, c.want)
+			}
+		}
+	}
+}
+
 // TestAllocations: what comes with every message and ping costs no memory.
 func TestAllocations(t *testing.T) {
 	w := NewWatch()
