@@ -298,7 +298,7 @@ func (l *Lane) upgraded(a *app) {
 func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
 	head := l.join(dir, data)
 	a.need[dir] = 0
-	for a.reprobes < maxReprobes {
+	for a.reprobes < maxReprobes || a.d != nil && a.reprobes < maxRejoins {
 		p, maybe := l.again(a, dir, head)
 		if p != nil {
 			if p.New == nil {
@@ -388,7 +388,7 @@ func (l *Lane) end(a *app, dir wire.Dir) {
 	l.unheld(a, dir)
 	if a.at[dir] != parsed {
 		a.at[dir] = unknown
-		a.reprobes = maxReprobes
+		a.reprobes = maxRejoins
 		l.flush(a, dir)
 	} else if a.d != nil {
 		l.endParsed(a, dir)

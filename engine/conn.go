@@ -27,6 +27,7 @@ const (
 
 const (
 	maxReprobes  = 64      // chunks of raw bytes whose beginning is probed again, after a gap, an error or a mid-stream start
+	maxRejoins   = 4096    // likewise where the other direction is understood, so that one probe is asked
 	maxTold      = 64      // different notes told of a flow
 	maxCounted   = 64      // different rules whose findings are counted for a flow
 	maxDatagrams = 8       // datagrams of a flow that are probed before it is taken for unknown
@@ -51,7 +52,7 @@ type app struct {
 	why         code // the first reason for skipped
 	at          [2]place
 	ended       [2]bool
-	reprobes    uint8
+	reprobes    uint16
 	datagrams   uint8
 	panicked    bool
 	alerted     bool
