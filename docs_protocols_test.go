@@ -58,7 +58,7 @@ func protocolsDoc(t *testing.T) string {
 		depth := "named"
 		for _, p := range entries[name] {
 			over = append(over, carriersOf(p))
-			if p.New != nil {
+			if p.New != nil || p == &dissect.GRPC {
 				depth = "messages"
 			}
 		}

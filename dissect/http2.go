@@ -108,6 +108,7 @@ type http2Scratch struct {
 	text   []byte // header lists written anew
 	cookie []byte // crumbs joined
 	free   []*http2Stream
+	grpcs  []*grpcCall
 }
 
 func newHTTP2(p *Protocol, env *Env) Dissector {

@@ -286,7 +286,7 @@ func (d *http2) blockDone(st *http2Stream, m *http2Message, k *http2Block) {
 	case m.frame.interim:
 		d.endMessage(st, m.kind)
 		return
-	default:
+	case m.grpc == nil: // else its messages are told, not the body
 		d.h.openBody(&m.httpSide)
 	}
 	d.flush(m, false, false)

@@ -53,6 +53,12 @@ func (d *http2) firstFields(st *http2Stream, m *http2Message, partial bool) {
 		d.statusField(m, &p, partial)
 	}
 	d.regular(m, &p)
+	if m.grpc != nil && m.frame.layers.n > 0 { // HTTP's own codings have to be undone first
+		d.grpcFree(m)
+	}
+	if m.grpc != nil {
+		d.grpcBegin(st, m, p.value[pseudoPath])
+	}
 	if m.kind == request && m.frame.hosts == 0 && m.frame.hostSum == 0 && !partial {
 		d.h.note(&m.httpSide, noteNoHost)
 	}
@@ -61,7 +67,13 @@ func (d *http2) firstFields(st *http2Stream, m *http2Message, partial bool) {
 // moreFields takes trailers, and what follows of a list that comes in pieces.
 func (d *http2) moreFields(m *http2Message) {
 	p := d.pseudos(m, true)
+	g := m.grpc
 	d.regular(m, &p)
+	if g != nil {
+		d.grpcTold(d.grpcTeller(m), m)
+	} else {
+		d.grpcFree(m) // it is too late for a content type
+	}
 }
 
 // pseudos finds the pseudo-headers of a list and judges their places. In trailers there may be none.
@@ -268,7 +280,10 @@ func (d *http2) header(m *http2Message, name, v []byte) {
 			m.note(h2Connection)
 		}
 	case 12:
-		m.isDoH = m.isDoH || foldEqual(name, "content-type") && foldEqual(trimSpace(v), dohType)
+		if foldEqual(name, "content-type") {
+			m.isDoH = m.isDoH || foldEqual(trimSpace(v), dohType)
+			d.grpcType(m, trimSpace(v))
+		}
 	case 16:
 		if foldEqual(name, "proxy-connection") {
 			m.note(h2Connection)

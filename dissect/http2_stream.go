@@ -15,6 +15,7 @@ type http2Message struct {
 	done  bool   // it has ended, or nothing of it will be seen
 	isDoH bool   // the body is a DNS message
 	doh   []byte // the DNS message, or what came of it
+	grpc  *grpcCall
 }
 
 // http2Stream is an exchange.
@@ -61,6 +62,7 @@ func (d *http2) open(s *http2Side, id uint32) *http2Stream {
 func (d *http2) forget(st *http2Stream) {
 	for k := range st.msg {
 		d.h.drop(&st.msg[k].httpSide)
+		d.grpcFree(&st.msg[k])
 	}
 	if i := slices.Index(d.streams, st); i >= 0 {
 		d.streams = slices.Delete(d.streams, i, i+1)
@@ -119,6 +121,13 @@ func (d *http2) endMessage(st *http2Stream, k httpKind) {
 	}
 	m.done = !f.interim
 	over := st.msg[request].done && st.msg[response].done
+	if m.grpc != nil {
+		if f.interim {
+			d.grpcFree(m)
+		} else {
+			d.grpcEnd(m, over)
+		}
+	}
 	d.flush(m, true, over)
 	m.open = false
 	d.h.drop(&m.httpSide)
@@ -211,6 +220,9 @@ func (d *http2) data(dir wire.Dir, s *http2Side, b []byte) {
 	}
 	d.h.bodyPiece(dir, &m.httpSide, b)
 	d.dohBody(m, b)
+	if m.grpc != nil {
+		d.grpcData(m, b)
+	}
 	d.flush(m, false, false)
 }
 
@@ -218,6 +230,9 @@ func (d *http2) data(dir wire.Dir, s *http2Side, b []byte) {
 func (d *http2) skipData(dir wire.Dir, s *http2Side, n int64) {
 	_, m := d.body(dir, s)
 	d.h.skipBody(&m.httpSide, n)
+	if m.grpc != nil {
+		d.grpcSkip(m, n)
+	}
 	d.flush(m, false, false)
 }
 

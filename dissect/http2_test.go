@@ -83,7 +83,7 @@ var h2cases = []h2case{
 	{
 		name: "continuation, priority, trailers",
 		turns: func(c, s *h2peer) []turn {
-			list := c.list(":method", "POST", ":scheme", "http", ":path", "/long", "te", "trailers", "content-type", "application/grpc", "host", "h.test")
+			list := c.list(":method", "POST", ":scheme", "http", ":path", "/long", "te", "trailers", "content-type", "application/stream", "host", "h.test")
 			return []turn{
 				{toS, h2frame(frameHeaders, flagPriority|flagPadded, 1, "\x02\x00\x00\x00\x00\x10"+list[:5]+"\x00\x00") +
 					h2frame(frameContinuation, 0, 1, list[5:11]) + h2frame(frameContinuation, flagEndHeaders, 1, list[11:])},
@@ -93,7 +93,7 @@ var h2cases = []h2case{
 		},
 		fields: []string{"http.uri", "http.host", "http.request.header", "http.request.body", "http.response.header", "http.response.body"},
 		want: []string{"1 http.uri 3/0 /long", "1 http.host 7/0 h.test",
-			"1 http.request.header 8/0 te: trailers\r\ncontent-type: application/grpc\r\nhost: h.test\r\n", "1 http.request.body 9/0 \x00\x00\x00\x00\x02hi",
+			"1 http.request.header 8/0 te: trailers\r\ncontent-type: application/stream\r\nhost: h.test\r\n", "1 http.request.body 9/0 \x00\x00\x00\x00\x02hi",
 			"2 http.response.body 4/0 \x00\x00\x00\x00\x02ho", "2 http.response.header 5/0 grpc-status: 0\r\n"},
 	},
 	{

@@ -6,6 +6,7 @@ var Protocols = number([]*Protocol{
 	// web
 	&HTTP,
 	&HTTP2,
+	&GRPC,
 	&WebSocket,
 
 	// encryption and tunnels
