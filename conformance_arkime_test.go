@@ -67,8 +67,8 @@ var arkimeFields = map[string][]sameField{
 		{"mqtt.clientId", "mqtt.connect.client_id", nil},
 		{"mqtt.topic", "mqtt.publish.topic mqtt.subscribe.topics.topic mqtt.unsubscribe.topics", nil},
 	},
-	"mysql":      {{"mysql.user", "mysql.user", nil}, {"mysql.version", "mysql.version", nil}},
-	"postgresql": {{"postgresql.user", "postgresql.user", nil}, {"postgresql.db", "postgresql.database", nil}},
+	"mysql": {{"mysql.user", "mysql.user", nil}, {"mysql.version", "mysql.version", nil}},
+	"pgsql": {{"postgresql.user", "pgsql.request.user", nil}, {"postgresql.db", "pgsql.request.database", nil}},
 	"sip": {
 		{"sip.method", "sip.method", nil},
 		{"sip.callid", "sip.call_id", nil},
@@ -88,7 +88,7 @@ var arkimeFields = map[string][]sameField{
 	"irc":    {{"irc.nick", "irc.nick", nil}, {"irc.channel", "irc.channel", nil}},
 	"radius": {{"radius.user", "radius.username", nil}},
 	"smb":    {{"smb.share", "smb.share", nil}, {"smb.filename", "smb.filename", nil}, {"smb.dialect", "smb.dialect", smbDialect}},
-	"kerberos": {
+	"krb5": {
 		{"krb5.cname", "krb5.cname", nil},
 		{"krb5.realm", "krb5.realm", nil},
 		{"krb5.sname", "krb5.sname", nil},

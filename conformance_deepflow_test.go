@@ -36,20 +36,15 @@ var deepflowFields = map[string]struct {
 		{"grpc_status_code", "grpc.status", nil},
 	}},
 	"mysql": {"mysql", []sameField{
-		{"request_resource", "mysql.statement", nil},
+		{"request_resource", "mysql.query", deepflowStatement},
 		{"sql_affected_rows", "mysql.affected_rows", nil},
 	}},
-	"postgresql": {"postgresql", []sameField{
-		{"request_resource", "postgresql.statement", nil},
-		{"sql_affected_rows", "postgresql.affected_rows", nil},
+	"postgresql": {"pgsql", []sameField{
+		{"request_resource", "pgsql.request.simple_query", nil},
 	}},
 	"redis": {"redis", []sameField{
 		{"request_type", "redis.command", strings.ToLower},
-		{"error", "redis.error", nil},
-	}},
-	"mongodb": {"mongodb", []sameField{
-		{"request_id", "mongodb.request_id", nil},
-		{"op_code_name", "mongodb.opcode", nil},
+		{"error", "redis.error", redisError},
 	}},
 	"kafka": {"kafka", []sameField{
 		{"correlation_id", "kafka.correlation_id", nil},
@@ -168,6 +163,16 @@ func textsAtAll(o map[string]any, paths string) (out []string) {
 	}
 	return out
 }
+
+// deepflowStatement leaves out what DeepFlow writes of a login as if it were a statement.
+func deepflowStatement(s string) string {
+	if strings.HasPrefix(s, "Login username: ") {
+		return ""
+	}
+	return s
+}
+
+func redisError(s string) string { return strings.TrimPrefix(s, "-") }
 
 // commonLength returns how many elements of a stand in b in the same order.
 func commonLength(a, b []string) int {

@@ -24,7 +24,7 @@ import (
 // suricataKinds are kinds of events that are not called like their protocol, and those that belong to none; "": the same name.
 var suricataKinds = map[string]string{
 	"flow": "", "anomaly": "", "fileinfo": "",
-	"krb5": "kerberos", "pgsql": "postgresql", "rfb": "vnc", "bittorrent_dht": "bittorrent", "doh2": "dns", "mdns": "dns", "llmnr": "dns",
+	"rfb": "vnc", "bittorrent_dht": "bittorrent", "doh2": "dns", "mdns": "dns", "llmnr": "dns",
 }
 
 // suricataNone are fields that say nothing of the traffic, or nothing that another engine could say: they are left out of checks.

@@ -88,8 +88,8 @@ var zeekLogs = map[string]struct {
 	}},
 	"mysql": {"mysql", []sameField{
 		{"cmd", "mysql.command", nil},
-		{"arg", "mysql.arg", nil},
-		{"rows", "mysql.rows", nil},
+		{"arg", "mysql.query mysql.user", nil},
+		{"rows", "mysql.affected_rows", notZero},
 	}},
 	"redis": {"redis", []sameField{
 		{"cmd.name", "redis.command", strings.ToUpper},
@@ -106,10 +106,10 @@ var zeekLogs = map[string]struct {
 		{"host_name", "dhcp.hostname", nil},
 		{"assigned_addr", "dhcp.assigned_ip", nil},
 	}},
-	"kerberos": {"kerberos", []sameField{
-		{"client", "kerberos.cname", zeekPrincipal},
-		{"service", "kerberos.sname", nil},
-		{"error_msg", "kerberos.error_code", nil},
+	"kerberos": {"krb5", []sameField{
+		{"client", "krb5.cname", zeekPrincipal},
+		{"service", "krb5.sname", nil},
+		{"error_msg", "krb5.error_code", nil},
 	}},
 	"ldap": {"ldap", []sameField{
 		{"message_id", "ldap.request.message_id", nil},
