@@ -36,7 +36,7 @@ func (l *Lane) seekTunnels(m *dissect.Message) {
 		if w := l.watch(); w != nil {
 			v, found = w.DNS(l.t.now, m)
 		}
-	case &dissect.HTTP:
+	case &dissect.HTTP, &dissect.HTTP2:
 		s := l.a.remembered()
 		v, found = tunnel.HTTP(&s, m)
 		l.a.remember(s)

@@ -7,7 +7,10 @@ import (
 	"weir/wire"
 )
 
-var httpWords = fieldsOf(&dissect.HTTP, "http.request.header", "http.request.body", "http.response.body")
+var (
+	httpWords  = fieldsOf(&dissect.HTTP, "http.request.header", "http.request.body", "http.response.body")
+	http2Words = fieldsOf(&dissect.HTTP2, "http.request.header", "http.request.body", "http.response.body")
+)
 
 const (
 	httpHead = iota + 1
@@ -15,14 +18,18 @@ const (
 	httpResponse
 )
 
-// HTTP looks at a part of an HTTP message. s is what is remembered of its flow; it is made if something is to be.
+// HTTP looks at a part of a message of HTTP/1 or HTTP/2. s is what is remembered of its flow; it is made if something is to be.
 func HTTP(s **Stream, m *dissect.Message) (Verdict, bool) {
+	words := &httpWords
+	if m.Protocol == &dissect.HTTP2 {
+		words = &http2Words
+	}
 	for i := range m.Parts {
 		p := &m.Parts[i]
 		if p.View != dissect.ViewPlain || p.Off != 0 || len(p.Bytes) == 0 {
 			continue
 		}
-		switch httpWords[p.Field] {
+		switch words[p.Field] {
 		case httpHead:
 			if why := toolOf(p.Bytes); why != "" {
 				return Verdict{Kind: KindHTTP, Score: 90, Why: why}, true
@@ -64,17 +71,27 @@ func (s *Stream) body(dir wire.Dir, in *dissect.Protocol) (Verdict, bool) {
 	return Verdict{}, false
 }
 
-// toolOf returns whose marks stand in the head of a request; "": nobody's.
+// toolOf returns whose marks stand in the head of a request; "": nobody's. It goes over the lines once: there are many requests, and few
+// have a header that a tool has.
 func toolOf(head []byte) string {
-	for _, t := range tools {
-		if mark := lineOf(head, t.header); mark != nil && (t.value == "" || containsFold(mark, t.value)) && (t.also == "" || lineOf(head, t.also) != nil) {
-			return t.why
+	for rest := head; len(rest) > 0; {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte("\n"))
+		if len(line) == 0 || line[0]|0x20 != 's' && line[0]|0x20 != 'x' {
+			continue
+		}
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		for _, t := range tools {
+			if len(name) == len(t.header) && bytes.EqualFold(name, []byte(t.header)) && (t.value == "" || containsFold(value, t.value)) &&
+				(t.also == "" || lineOf(head, t.also) != nil) {
+				return t.why
+			}
 		}
 	}
 	return ""
 }
 
-// tools are tunnels that say who they are.
+// tools are tunnels that say who they are. Their headers begin with S or X.
 var tools = []struct{ header, value, also, why string }{
 	{"sec-websocket-protocol", "chisel-v", "", "the protocol that a client of chisel asks for"},
 	{"sec-websocket-protocol", "v1, authorization.bearer.ey", "", "the protocol that a client of wstunnel asks for, with where to go in a token"},

@@ -403,3 +403,18 @@ func BenchmarkDNS(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkHTTP(b *testing.B) {
+	m := &dissect.Message{Protocol: &dissect.HTTP}
+	for i, f := range dissect.HTTP.Fields {
+		if f.Name == "http.request.header" {
+			m.Parts = []dissect.Part{{Field: dissect.Field(i), Bytes: []byte("Host: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html\r\n" +
+				"Accept-Encoding: gzip, br\r\nX-Request-Id: 0123456789\r\nSec-Fetch-Mode: navigate\r\nCookie: a=b; c=d\r\nConnection: keep-alive\r\n\r\n")}}
+		}
+	}
+	var s *Stream
+	b.ReportAllocs()
+	for b.Loop() {
+		HTTP(&s, m)
+	}
+}
