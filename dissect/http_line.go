@@ -158,6 +158,9 @@ func (h *http) target(s *httpSide, t []byte) {
 	if len(path) > 0 {
 		h.add(s, httpPath, path)
 	}
+	if isContainerAPI(path) {
+		h.note(s, noteContainerAPI)
+	}
 	if len(query) > 0 {
 		h.add(s, httpQuery, query)
 	}
@@ -187,6 +190,9 @@ func (h *http) authority(s *httpSide, a []byte, fromTarget bool) {
 		return
 	}
 	s.frame.hostSum = sum
+	if isMetadataHost(host) {
+		h.note(s, noteMetadata)
+	}
 	if !h.x.wants(httpHost) || len(host) == 0 {
 		return
 	}
@@ -202,6 +208,25 @@ func (h *http) authority(s *httpSide, a []byte, fromTarget bool) {
 		}
 	}
 	h.add(s, httpHost, host)
+}
+
+// isMetadataHost reports whether a host is where clouds tell machines about themselves: AWS, Azure, Google and others; ECS; Alibaba.
+func isMetadataHost(host []byte) bool {
+	switch string(host) {
+	case "169.254.169.254", "[fd00:ec2::254]", "metadata.google.internal", "169.254.170.2", "100.100.100.200":
+		return true
+	}
+	return false
+}
+
+// isContainerAPI reports whether a path is one of Docker's API about containers: /v1.43/containers/...
+func isContainerAPI(path []byte) bool {
+	v, ok := bytes.CutPrefix(path, []byte("/v1."))
+	if !ok {
+		return false
+	}
+	rest := bytes.TrimLeft(v, "0123456789")
+	return len(rest) < len(v) && (bytes.HasPrefix(rest, []byte("/containers/")) || bytes.HasPrefix(rest, []byte("/exec/")))
 }
 
 // hostOf cuts the port off and reports whether host and port are well formed: RFC 3986 section 3.2.

@@ -66,10 +66,14 @@ const (
 	noteDecoders
 	noteAuthorization
 	noteDepth
+	noteMetadata
+	noteContainerAPI
 	noteKinds
 )
 
 var httpNotes = [noteKinds]Note{
+	noteMetadata:         {"http.cloud_metadata", false, "a call of the cloud's metadata service, where credentials of the machine are read"},
+	noteContainerAPI:     {"http.container_api", false, "a call of a container runtime's API (Docker, Podman) that is about containers"},
 	noteLengthAndCoding:  {"http.length_and_transfer_coding", true, "both Content-Length and Transfer-Encoding: receivers disagree on where the body ends"},
 	noteLengthRepeated:   {"http.content_length_repeated", true, "Content-Length is given more than once"},
 	noteLengthDiffers:    {"http.content_length_differs", true, "Content-Length is given more than once with different values"},
