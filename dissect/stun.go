@@ -73,7 +73,7 @@ func (d *stun) Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, e
 	case isSTUN(data):
 		return d.datagrams.Feed(dir, data, emit)
 	case d.dtls == nil && probeDTLS(dir, data) == Yes:
-		d.dtls = newDTLS(&DTLS, d.env)
+		d.dtls = DTLS.New(&DTLS, d.env)
 		d.up = d.onOther
 	case len(data) >= 4 && data[0]&0xc0 == 0x40: // channel data, RFC 8656 section 12.4
 		u := unit{id: d.last + 1, tx: d.last + 1}

@@ -139,6 +139,7 @@ var Protocols = number([]*Protocol{
 	&S7comm,
 	&S7commPlus,
 	&BACnet,
+	&SOMEIP,
 
 	// everything else
 	&JSONRPC,
