@@ -178,6 +178,8 @@ func related(p, q *dissect.Protocol) bool {
 
 var (
 	web = []string{"http", "http2", "grpc", "websocket", "sse"}
+	// alike are written as HTTP is: clients of HTTP take their answers for their own, so its parser has them.
+	alike = []string{"sip", "rtsp", "ssdp", "icap"}
 	// secured are protocols in which TLS may begin, as they have agreed.
 	secured = []string{"smtp", "imap", "pop3", "ftp", "ldap", "xmpp", "irc", "nntp", "postgresql", "mysql", "tds", "rdp", "amqp", "nats", "rfb", "socks",
 		"mqtt", "sip", "http", "stomp", "dcerpc", "proxy"}
