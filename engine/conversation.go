@@ -173,7 +173,7 @@ func (l *Lane) violation(code, detail string, alert bool) {
 
 // related reports whether one protocol may follow another, or answer it, without a word: they are spellings of one.
 func related(p, q *dissect.Protocol) bool {
-	return p.Name == q.Name || slices.Contains(web, p.Name) && slices.Contains(web, q.Name) || q == &dissect.TLS && slices.Contains(secured, p.Name)
+	return p.Name == q.Name || slices.Contains(web, p.Name) && (slices.Contains(web, q.Name) || slices.Contains(alike, q.Name)) || q == &dissect.TLS && slices.Contains(secured, p.Name)
 }
 
 var (
