@@ -3,7 +3,48 @@ package dissect
 import "weir/wire"
 
 // Aerospike is Aerospike's client protocol.
-var Aerospike = Protocol{Name: "aerospike", About: "Aerospike's client protocol.", Carrier: Stream, Ports: []uint16{3000}, Probe: probeAerospike}
+var Aerospike = Protocol{
+	Name: "aerospike",
+	About: "Aerospike's client protocol (Aerospike documentation, \"Wire Protocol\"): kinds of messages; what is in them is told as it came. Each message has an event of its " +
+		"own.",
+	Carrier:    Stream,
+	Ports:      []uint16{3000},
+	Probe:      probeAerospike,
+	PerMessage: true,
+	Fields: []FieldSpec{
+		aerospikeKind: {Name: "aerospike.message", Doc: "kind of the message: `info`, `admin`, `message`, `compressed`", EVE: "message", Derived: true},
+		aerospikeData: {Name: "aerospike.data", Doc: "what is in it, as it came"},
+	},
+	New:    newEnveloped(&aerospikeEnvelope),
+	Resume: resumeEnveloped(&aerospikeEnvelope),
+}
+
+// Fields of Aerospike, in the order of Aerospike.Fields.
+const (
+	aerospikeKind Field = iota
+	aerospikeData
+)
+
+var aerospikeEnvelope = enveloping{head: aerospikeHeader, size: aerospikeSize, tell: aerospikeTell, data: aerospikeData}
+
+var aerospikeNames = [...]string{aerospikeInfo: "info", aerospikeAdmin: "admin", aerospikeMessage: "message", aerospikePacked: "compressed"}
+
+func aerospikeSize(d *enveloped, dir wire.Dir, b []byte) int {
+	c := wire.Cut(b)
+	version, kind, high, low := c.U8(), c.U8(), c.U16(), c.U32()
+	if version != 2 || kind < aerospikeInfo || kind > aerospikePacked || high != 0 || low > 1<<28 {
+		return 0
+	}
+	return aerospikeHeader + int(low)
+}
+
+func aerospikeTell(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed bool) {
+	t.addString(aerospikeKind, aerospikeNames[b[1]])
+	if b[1] == aerospikePacked {
+		return len(b), true
+	}
+	return aerospikeHeader, false
+}
 
 // from the specification
 const (

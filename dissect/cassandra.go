@@ -2,12 +2,42 @@ package dissect
 
 // Cassandra is the CQL binary protocol.
 var Cassandra = Protocol{
-	Name:    "cassandra",
-	About:   "CQL binary protocol v3 to v5.",
-	Carrier: Stream,
-	Ports:   []uint16{9042, 9142},
-	Probe:   probeCassandra,
+	Name: "cassandra",
+	About: "CQL binary protocol v3 to v5 (native_protocol_v3.spec to v5.spec) of Cassandra and ScyllaDB, with the segments of v5, bodies compressed by LZ4 or Snappy: " +
+		"statements, user, errors; bound values and results as they came. Each message has an event of its own. What nodes say to each other is named only.",
+	Carrier:    Stream,
+	Ports:      []uint16{9042, 9142},
+	Probe:      probeCassandra,
+	PerMessage: true,
+	Fields: []FieldSpec{
+		cqlText:      {Name: "cassandra.query", Doc: "statement, to run or to prepare", EVE: "query"},
+		cqlVerb:      {Name: "cassandra.verb", Doc: "its verb, upper case", EVE: "verb", Derived: true},
+		cqlTable:     {Name: "cassandra.table", Doc: "tables that it names", EVE: "tables[]", Derived: true},
+		cqlVersion:   {Name: "cassandra.version", Doc: "version of the protocol", EVE: "version", Number: true, Derived: true},
+		cqlOpcode:    {Name: "cassandra.message", Doc: "kind of the message, as `query`, `result`", EVE: "message", Derived: true},
+		cqlOption:    {Name: "cassandra.option", Doc: "options of the connection"},
+		cqlPassword:  {Name: "cassandra.password", Doc: "what the client proves its identity with"},
+		cqlErrorCode: {Name: "cassandra.error_code", Doc: "number of an error", EVE: "error_code", Number: true, Derived: true},
+		cqlErrorText: {Name: "cassandra.error", Doc: "its text", EVE: "error"},
+		cqlData:      {Name: "cassandra.data", Doc: "bound values, rows and all else, as they came"},
+	},
+	New:    newEnveloped(&cqlEnvelope),
+	Resume: resumeEnveloped(&cqlEnvelope),
 }
+
+// Fields of Cassandra, in the order of Cassandra.Fields.
+const (
+	cqlText Field = iota
+	cqlVerb
+	cqlTable
+	cqlVersion
+	cqlOpcode
+	cqlOption
+	cqlPassword
+	cqlErrorCode
+	cqlErrorText
+	cqlData
+)
 
 // CassandraNode is what nodes of a cluster say to each other.
 var CassandraNode = Protocol{Name: "cassandra", Carrier: Stream, Ports: []uint16{7000}, Probe: probeCassandraNode}

@@ -7,7 +7,41 @@ import (
 )
 
 // DRDA is the Distributed Relational Database Architecture of Db2, Informix and Derby.
-var DRDA = Protocol{Name: "drda", About: "DRDA, the protocol of Db2, Informix and Derby.", Carrier: Stream, Ports: []uint16{446, 50000, 1527, 9089}, Probe: probeDRDA}
+var DRDA = Protocol{
+	Name: "drda",
+	About: "DRDA, the protocol of Db2, Informix and Derby (The Open Group, DRDA Version 5): code points; what is in their objects is told as it came. Each object has an event of " +
+		"its own.",
+	Carrier:    Stream,
+	Ports:      []uint16{446, 50000, 1527, 9089},
+	Probe:      probeDRDA,
+	PerMessage: true,
+	Fields: []FieldSpec{
+		drdaPoint: {Name: "drda.code_point", Doc: "code point of the object, as `4161`", EVE: "code_point", Number: true, Derived: true},
+		drdaData:  {Name: "drda.data", Doc: "the object, as it came: statements, rows, and what the client proves its identity with"},
+	},
+	New:    newEnveloped(&drdaEnvelope),
+	Resume: resumeEnveloped(&drdaEnvelope),
+}
+
+// Fields of DRDA, in the order of DRDA.Fields.
+const (
+	drdaPoint Field = iota
+	drdaData
+)
+
+var drdaEnvelope = enveloping{head: drdaHeader, size: drdaSize, tell: drdaTell, data: drdaData}
+
+func drdaSize(d *enveloped, dir wire.Dir, b []byte) int {
+	if n := int(binary.BigEndian.Uint16(b)); b[2] == drdaMagic && n >= drdaHeader && n < 0x8000 {
+		return n
+	}
+	return 0
+}
+
+func drdaTell(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed bool) {
+	t.number(drdaPoint, int64(binary.BigEndian.Uint16(b[8:])))
+	return drdaHeader, false
+}
 
 // from the specification
 const (
