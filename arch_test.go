@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -121,16 +122,14 @@ func TestDirectoryNames(t *testing.T) {
 func TestTables(t *testing.T) {
 	var protocols []string
 	for _, p := range dissect.Protocols {
-		for _, c := range []dissect.Carrier{dissect.Stream, dissect.Datagram} {
-			if p.Carrier&c != 0 {
-				protocols = append(protocols, fmt.Sprint(p.Name, " over carrier ", c))
-			}
-		}
+		protocols = append(protocols, fmt.Sprintf("%s over carrier %d, probe %x", p.Name, p.Carrier, reflect.ValueOf(p.Probe).Pointer()))
 		var fields []string
 		for _, f := range p.Fields {
 			fields = append(fields, f.Name)
 		}
-		unique(t, "fields of "+p.Name, fields)
+		if p.New != nil || len(fields) > 0 {
+			unique(t, "fields of "+p.Name, fields)
+		}
 	}
 	unique(t, "protocols", protocols)
 	unique(t, "validators", dlp.Validators())

@@ -1,10 +1,6 @@
 package daemon
 
-import (
-	"sync"
-
-	"github.com/vishvananda/netlink"
-)
+import "sync"
 
 // leftOut counts the frames of an interface that a filter keeps out of its rings: what its own counters grow by that the rings' do not,
 // while anything is left out. It is exact but for the frames that come while the counters are read.
@@ -44,11 +40,8 @@ func (x *leftOut) frames(t *tap) uint64 {
 
 // unread returns the frames that the interface counts and its rings do not. An interface that is gone has as many as when it was asked last.
 func (t *tap) unread() uint64 {
-	link, err := netlink.LinkByIndex(t.iface.Index)
-	if err != nil || link.Attrs().Statistics == nil {
-		return t.unreadLast
+	if n, err := t.iface.Frames(); err == nil {
+		t.unreadLast = max(t.unreadLast, n-min(t.readStats().Packets, n))
 	}
-	s := link.Attrs().Statistics
-	t.unreadLast = max(t.unreadLast, s.RxPackets+s.TxPackets-min(t.readStats().Packets, s.RxPackets+s.TxPackets))
 	return t.unreadLast
 }
