@@ -5,10 +5,13 @@ BENCH ?= ../shared/bench
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 PACKAGES = g++ libhyperscan-dev pkg-config
-# The second line is container runtimes: tests run them in namespaces of their own, nothing of them is started otherwise.
+# The second line is container runtimes, the last two are servers with their clients: tests run them in namespaces of their own, nothing of
+# them is started otherwise.
 TESTPACKAGES = iproute2 iputils-ping procps tcpreplay wireshark-common tshark systemd systemd-container \
 	containerd runc containernetworking-plugins busybox-static podman docker.io iptables \
-	iodine dns2tcp ptunnel netcat-openbsd
+	iodine dns2tcp ptunnel netcat-openbsd \
+	postgresql mariadb-server mariadb-client redis-server redis-tools mosquitto mosquitto-clients nats-server rabbitmq-server amqp-tools \
+	memcached nginx-light openssl curl openssh-server openssh-client dnsmasq bind9-dnsutils python3-aiosmtpd swaks
 export CGO_ENABLED = 1
 
 .PHONY: build demo test race fuzz bench bench-live conformance lint cover install check deps

@@ -10,6 +10,12 @@ import (
 var redisInline = []string{"PING\r\n", "INFO\r\n", "COMMAND\r\n", "CONFIG GET ", "KEYS ", "FLUSHALL\r\n", "FLUSHDB\r\n", "MONITOR\r\n", "SUBSCRIBE ", "PSUBSCRIBE ",
 	"SLAVEOF ", "REPLICAOF ", "SYNC\r\n", "PSYNC ", "DBSIZE\r\n", "CLIENT LIST\r\n", "HGETALL ", "LRANGE ", "info\r\n", "ping\r\n"}
 
+// redisWrites are commands that begin what is loaded as lines, with the words that follow at least.
+var redisWrites = []struct {
+	name  string
+	words int
+}{{"SET ", 2}, {"SETEX ", 3}, {"MSET ", 2}, {"HSET ", 3}, {"HMSET ", 3}, {"SADD ", 2}, {"ZADD ", 3}, {"LPUSH ", 2}, {"RPUSH ", 2}, {"XADD ", 4}}
+
 // redisReplies are errors that only such a server says.
 var redisReplies = []string{"-NOAUTH ", "-WRONGTYPE ", "-NOPERM ", "-WRONGPASS ", "-MOVED ", "-ASK ", "-LOADING ", "-READONLY ", "-DENIED ", "-BUSY ", "-NOPROTO ", "+PONG\r\n", "+FULLRESYNC ", "+CONTINUE"}
 
@@ -39,7 +45,39 @@ func probeRedis(dir wire.Dir, head []byte) Guess {
 	for _, s := range list {
 		best = max(best, starts(head, s))
 	}
+	if dir == wire.ToServer {
+		for _, w := range redisWrites {
+			if g := starts(head, w.name); g == Yes {
+				return probeRedisLine(head[len(w.name):], w.words)
+			} else if g == Maybe {
+				best = max(best, Maybe)
+			}
+		}
+	}
 	return best
+}
+
+// probeRedisLine knows a line of that many words of text at least, with one space between.
+func probeRedisLine(b []byte, words int) Guess {
+	n, space := 0, true
+	for i, c := range b {
+		switch {
+		case c == '\r':
+			switch {
+			case n < words || space:
+				return No
+			case i+1 == len(b):
+				return Maybe
+			}
+			return starts(b[i+1:], "\n")
+		case c == ' ' && space, c < ' ', c == 0x7f:
+			return No
+		case space:
+			n++
+		}
+		space = c == ' '
+	}
+	return Maybe
 }
 
 // probeRedisError knows "-ERR " with text that no quote begins: NATS says those.
