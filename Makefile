@@ -11,7 +11,7 @@ TESTPACKAGES = iproute2 iputils-ping procps tcpreplay wireshark-common tshark sy
 	containerd runc containernetworking-plugins busybox-static podman docker.io iptables \
 	iodine dns2tcp ptunnel netcat-openbsd \
 	postgresql mariadb-server mariadb-client redis-server redis-tools mosquitto mosquitto-clients nats-server rabbitmq-server amqp-tools \
-	memcached nginx-light openssl curl openssh-server openssh-client dnsmasq bind9-dnsutils python3-aiosmtpd swaks
+	libdbd-mariadb-perl memcached nginx-light openssl curl openssh-server openssh-client dnsmasq bind9-dnsutils python3-aiosmtpd swaks
 export CGO_ENABLED = 1
 
 .PHONY: build demo test race fuzz bench bench-live conformance lint cover install check deps

@@ -31,8 +31,9 @@ var liveServers = []liveServer{
 		},
 	},
 	{
-		name: "mariadb", port: "13306", app: "mysql", fields: "mysql.query mysql.row",
-		events: []string{`"user":"shop"`, `"query":"create table card `, `"verb":"SELECT"`, `"rows":1`, `"error_code":1146`},
+		name: "mariadb", port: "13306", app: "mysql", fields: "mysql.file mysql.parameter mysql.query mysql.row",
+		events: []string{`"user":"shop"`, `"query":"create table card `, `"verb":"SELECT"`, `"query":"select id, note.*"rows":1`, `"query":"select repeat\('x', 300000\).*"rows":1`,
+			`"command":"stmt_execute".*"rows":2`, `"file_name":"[^"]*/rows"`, `"error_code":1146`},
 		talk: func(t *testing.T, l serverLab) {
 			data := filepath.Join(l.dir, "data")
 			command(t, "mariadb-install-db", "--no-defaults", "--user=mysql", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
@@ -42,27 +43,37 @@ var liveServers = []liveServer{
 			client := "mariadb --no-defaults --skip-auto-rehash -h " + serverAddr + " -P " + l.port + " -u shop shop"
 			l.client(t, "sh", "-c", client+" -e \"create table card (id int, note text); insert into card values (1, '"+liveToken+"'); select id, note from card\"")
 			l.client(t, "sh", "-c", "! "+client+" -e 'select * from nowhere'")
+			l.client(t, "sh", "-c", client+" --compress -e \"select repeat('x', 300000), note from card\" >/dev/null")
+			l.client(t, "sh", "-c", client+" --local-infile -e \"load data local infile '"+l.file(t, "rows", "2\t"+liveToken+"\n")+"' into table card\"")
+			l.client(t, "perl", "-MDBI", "-e", `my $d = DBI->connect("DBI:MariaDB:database=shop;host=$ARGV[0];port=$ARGV[1]", "shop", "", {RaiseError => 1, mariadb_server_prepare => 1});
+				my $s = $d->prepare("select id, note from card where note = ?"); $s->execute($ARGV[2]); print @$_ while $_ = $s->fetch`, serverAddr, l.port, liveToken)
 		},
 	},
 	{
-		name: "postgresql", port: "5432", app: "postgresql", fields: "postgresql.copy postgresql.parameter postgresql.query postgresql.row",
-		events: []string{`"user":"postgres"`, `"simple_query":"CREATE TABLE card `, `"verb":"SELECT".*"tables":\["card"\]`, `"command_completed":"COPY 1"`, `"message":"relation .*nowhere.* does not exist"`},
+		name: "postgresql", port: "5432", app: "postgresql", fields: "postgresql.copy postgresql.notification postgresql.parameter postgresql.query postgresql.row",
+		events: []string{`"user":"postgres"`, `"simple_query":"CREATE TABLE card `, `"verb":"SELECT".*"tables":\["card"\]`, `"command_completed":"COPY 1"`, `"command_completed":"FETCH 2"`,
+			`"authentication":"SCRAM-SHA-256"`, `"message":"relation .*nowhere.* does not exist"`},
 		talk: func(t *testing.T, l serverLab) {
-			bin := globOne(t, "/usr/lib/postgresql/*/bin")
-			as := []string{"setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"}
-			data := filepath.Join(l.dir, "data")
-			command(t, as[0], append(as[1:], bin+"/initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-D", data)...)
-			hba := "host all all 10.98.0.0/24 trust\n"
-			if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(hba), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			l.serve(t, syscall.SIGINT, append(as, bin+"/postgres", "-D", data, "-k", l.dir, "-h", serverAddr, "-p", l.port, "-c", "fsync=off")...)
+			l.postgres(t)
 			psql := []string{"psql", "-X", "-q", "-h", serverAddr, "-p", l.port, "-U", "postgres"}
 			l.client(t, append(psql, "-c", "CREATE TABLE card (id int, note text)", "-c", "INSERT INTO card VALUES (1, '"+liveToken+"')",
 				"-c", "SELECT id, note FROM card", "-c", "\\copy card TO '"+l.dir+"/copy'", "-c", "SELECT 1/2 FROM card")...)
+			l.client(t, append(psql, "-c", "\\copy card FROM '"+l.dir+"/copy'", "-c", "LISTEN c", "-c", "NOTIFY c, '"+liveToken+"'", "-o", l.dir+"/big", "-c", "SELECT repeat('x', 3000000), note FROM card",
+				"-c", "CREATE ROLE shop LOGIN PASSWORD 'secret'", "-c", "BEGIN", "-c", "DECLARE c CURSOR FOR SELECT * FROM card", "-c", "FETCH 10 c", "-c", "COMMIT")...)
+			l.client(t, "env", "PGPASSWORD=secret", "psql", "-X", "-q", "-h", serverAddr, "-p", l.port, "-U", "shop", "-d", "postgres", "-c", "SELECT 7")
 			l.client(t, append([]string{"sh", "-c", `! "$@"`, "sh"}, append(psql, "-c", "SELECT * FROM nowhere")...)...)
 			script := l.file(t, "prepared.sql", "\\set id 1\nSELECT count(*) FROM card WHERE id = :id AND note = :note;\n")
 			l.client(t, "pgbench", "-h", serverAddr, "-p", l.port, "-U", "postgres", "-n", "-M", "prepared", "-D", "note="+liveToken, "-t", "3", "-f", script, "postgres")
+		},
+	},
+	{
+		name: "postgresql tls", port: "15432", app: "tls",
+		events: []string{`"message":"ssl_request".*"ssl_accepted":true`, `"event_type":"tls".*"version":"TLS 1.3"`},
+		talk: func(t *testing.T, l serverLab) {
+			l.certificate(t)
+			command(t, "chown", "postgres", l.dir+"/key")
+			l.postgres(t, "-c", "ssl=on", "-c", "ssl_cert_file="+l.dir+"/cert", "-c", "ssl_key_file="+l.dir+"/key")
+			l.client(t, "env", "PGSSLMODE=require", "psql", "-X", "-q", "-h", serverAddr, "-p", l.port, "-U", "postgres", "-c", "SELECT '"+liveToken+"'")
 		},
 	},
 	{
@@ -76,17 +87,22 @@ var liveServers = []liveServer{
 			l.client(t, append(redis, "HSET", "cart:7", "a", "1", "b", "2")...)
 			l.client(t, append(redis, "-3", "HGETALL", "cart:7")...)
 			l.client(t, append(redis, "INFO")...)
+			l.client(t, append(redis, "EVAL", "return {redis.call('GET', KEYS[1]), 7}", "1", "card:1")...)
+			l.client(t, append([]string{"sh", "-c", `head -c 3000000 /dev/zero | "$@" -x SET big; printf 'MULTI\nGET card:1\nINCR n\nEXEC\nPUBLISH c m\n' | "$@"`, "sh"}, redis...)...)
+			l.client(t, append(redis, "-3", "GETRANGE", "big", "0", "2000000")...)
 			l.client(t, append([]string{"sh", "-c", `for i in $(seq 2000); do printf 'SET k:%d v%d\r\n' $i $i; done | "$@" --pipe`, "sh"}, redis...)...)
 		},
 	},
 	{
-		name: "mosquitto", port: "11883", app: "mqtt", fields: "mqtt.publish.message",
-		events: []string{`"topic":"shop/card"`, `"protocol_version":4`, `"protocol_version":5`, `"qos":2`},
+		name: "mosquitto", port: "11883", app: "mqtt", fields: "mqtt.connect.will.message mqtt.properties mqtt.publish.message",
+		events: []string{`"topic":"shop/card"`, `"protocol_version":4`, `"protocol_version":5`, `"qos":2`, `"username":"till"`, `"will":\{.*"topic":"shop/lost"`},
 		talk: func(t *testing.T, l serverLab) {
 			conf := l.file(t, "conf", "listener "+l.port+" "+serverAddr+"\nallow_anonymous true\npersistence false\n")
 			l.serve(t, syscall.SIGTERM, "mosquitto", "-c", conf)
 			at := []string{"-h", serverAddr, "-p", l.port, "-t", "shop/card"}
 			l.client(t, append([]string{"mosquitto_pub", "-V", "mqttv311", "-q", "2", "-r", "-m", liveToken}, at...)...)
+			l.client(t, append([]string{"mosquitto_pub", "-V", "mqttv5", "-q", "1", "-u", "till", "-P", "secret", "-m", "x", "-D", "publish", "user-property", "k", liveToken,
+				"--will-topic", "shop/lost", "--will-payload", liveToken}, at...)...)
 			l.client(t, append([]string{"mosquitto_sub", "-V", "mqttv5", "-q", "1", "-C", "1"}, at...)...)
 		},
 	},
@@ -133,7 +149,7 @@ var liveServers = []liveServer{
 		name: "nginx tls", port: "18443", app: "tls",
 		events: []string{`"sni":"shop.example"`, `"server_alpns":\["h2"\]`, `"version":"TLS 1.2".*|"subject":"CN=shop.example"`},
 		talk: func(t *testing.T, l serverLab) {
-			command(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=shop.example", "-keyout", l.dir+"/key", "-out", l.dir+"/cert")
+			l.certificate(t)
 			l.nginx(t, "ssl http2; ssl_certificate cert; ssl_certificate_key key")
 			for _, version := range []string{"1.2", "1.3"} {
 				l.client(t, "curl", "-sS", "-k", "--tls-max", version, "--resolve", "shop.example:"+l.port+":"+serverAddr, "https://shop.example:"+l.port+"/card.txt")
@@ -164,6 +180,16 @@ var liveServers = []liveServer{
 		},
 	},
 	{
+		name: "smtp tls", port: "587", app: "tls",
+		events: []string{`"helo":"shop.example"`, `"event_type":"tls".*"version":"TLS 1.3"`},
+		talk: func(t *testing.T, l serverLab) {
+			l.certificate(t)
+			l.serve(t, syscall.SIGTERM, "/usr/bin/python3", "-m", "aiosmtpd", "-n", "-l", serverAddr+":"+l.port, "-c", "aiosmtpd.handlers.Sink", "--tlscert", l.dir+"/cert", "--tlskey", l.dir+"/key")
+			l.client(t, "curl", "-sS", "-k", "--ssl-reqd", "--mail-from", "a@shop.example", "--mail-rcpt", "b@shop.example", "-T", l.file(t, "mail", "Subject: card\r\n\r\n"+liveToken+"\r\n"),
+				"smtp://"+serverAddr+":"+l.port+"/shop.example")
+		},
+	},
+	{
 		name: "smtp", port: "2525", app: "smtp", fields: "smtp.mail.body",
 		events: []string{`"helo":"shop.example"`, `"mail_from":"<a@shop.example>"`, `"subject":"card"`, `"attachment":\["card.txt"\]`},
 		talk: func(t *testing.T, l serverLab) {
@@ -173,6 +199,26 @@ var liveServers = []liveServer{
 				"--attach-name", "card.txt", "--attach-type", "text/plain", "--attach", "@"+file)
 		},
 	},
+}
+
+// postgres serves everyone without a password as postgres, others with one.
+func (l serverLab) postgres(t *testing.T, options ...string) {
+	t.Helper()
+	bin := globOne(t, "/usr/lib/postgresql/*/bin")
+	as := []string{"setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"}
+	data := filepath.Join(l.dir, "data")
+	command(t, as[0], append(as[1:], bin+"/initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-D", data)...)
+	hba := "host all postgres 10.98.0.0/24 trust\nhost all all 10.98.0.0/24 scram-sha-256\n"
+	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(hba), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l.serve(t, syscall.SIGINT, append(append(as, bin+"/postgres", "-D", data, "-k", l.dir, "-h", serverAddr, "-p", l.port, "-c", "fsync=off"), options...)...)
+}
+
+// certificate makes a key and a certificate, for whoever reads them.
+func (l serverLab) certificate(t *testing.T) {
+	t.Helper()
+	command(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=shop.example", "-keyout", l.dir+"/key", "-out", l.dir+"/cert")
 }
 
 // nginx serves a file with the token at /card.txt, and answers with it to what is posted to /take.

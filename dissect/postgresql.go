@@ -30,7 +30,7 @@ var PostgreSQL = Protocol{
 		pgVersion:     {Name: "postgresql.version", Doc: "version of the protocol, as `3.0`", EVE: "request/protocol_version", Derived: true},
 		pgMessage:     {Name: "postgresql.message", Doc: "a request without a statement: `ssl_request`, `gss_request`, `cancel_request`, `terminate`, `copy_done`, `copy_fail`", EVE: "request/message", Derived: true},
 		pgPassword:    {Name: "postgresql.password", Doc: "what the client proves its identity with"},
-		pgAuth:        {Name: "postgresql.auth", Doc: "what the server asks for: `ok`, `cleartext`, `md5`, `gss`, `sspi`, or SASL mechanisms", EVE: "response/authentication", Derived: true},
+		pgAuth:        {Name: "postgresql.auth", Doc: "what the server asks for: `ok`, `cleartext`, `md5`, `gss`, `sspi`, or SASL mechanisms", EVE: "response/authentication", First: true, Derived: true},
 		pgSSL:         {Name: "postgresql.ssl_accepted", Doc: "the answer to an SSLRequest or GSSENCRequest", EVE: "response/ssl_accepted", Bool: true, Derived: true},
 		pgSetting:     {Name: "postgresql.setting", Doc: "parameters that the server tells, name and value with a NUL between"},
 		pgServer:      {Name: "postgresql.server_version", Doc: "version of the server", EVE: "response/server_version", Derived: true},
