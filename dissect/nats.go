@@ -278,9 +278,7 @@ func (d *nats) about(t *teller, op string, b []byte) {
 		f Field
 		s string
 	}{{natsVersion, about.Version}, {natsServer, about.Server}, {natsUser, about.User}, {natsName, about.Name}, {natsLang, about.Lang}} {
-		if v.s != "" {
-			t.addString(v.f, v.s)
-		}
+		t.addWritten(v.f, b, v.s)
 	}
 }
 

@@ -93,7 +93,7 @@ func (d *rocketMQ) next(t *teller, dir wire.Dir, b []byte) (n, need int, err err
 	} else {
 		h.read(b[8:whole])
 	}
-	over := d.open(t, dir, &h)
+	over := d.open(t, dir, &h, b[8:whole])
 	t.add(rocketHeader, b[8:whole])
 	if total == size+4 {
 		d.done(t, dir, over)
@@ -119,7 +119,7 @@ func (h *rocketCommand) read(b []byte) {
 }
 
 // open begins a command's message. It reports whether its exchange ends with it.
-func (d *rocketMQ) open(t *teller, dir wire.Dir, h *rocketCommand) (over bool) {
+func (d *rocketMQ) open(t *teller, dir wire.Dir, h *rocketCommand, header []byte) (over bool) {
 	key := uint64(uint32(h.Opaque))
 	switch {
 	case h.Flag&1 != 0: // an answer
@@ -145,14 +145,12 @@ func (d *rocketMQ) open(t *teller, dir wire.Dir, h *rocketCommand) (over bool) {
 	}{{rocketTopic, [3]string{"topic", "b"}}, {rocketGroup, [3]string{"consumerGroup", "producerGroup", "group"}}} {
 		for _, k := range f.keys {
 			if v := h.ExtFields[k]; v != "" && k != "" {
-				t.addString(f.field, v)
+				t.addWritten(f.field, header, v)
 				break
 			}
 		}
 	}
-	if h.Remark != "" {
-		t.addString(rocketRemark, h.Remark)
-	}
+	t.addWritten(rocketRemark, header, h.Remark)
 	return over
 }
 

@@ -1,6 +1,7 @@
 package dissect
 
 import (
+	"bytes"
 	"strconv"
 
 	"weir/wire"
@@ -62,6 +63,14 @@ func (t *teller) add(f Field, b []byte) {
 func (t *teller) addString(f Field, s string) {
 	if t.wants(f) {
 		t.add(f, t.write(func(b []byte) []byte { return append(b, s...) }))
+	}
+}
+
+// addWritten collects a value that was read from text, as JSON, if it is written there as it is: with escapes, it could show what was found in
+// text and is masked there.
+func (t *teller) addWritten(f Field, text []byte, s string) {
+	if i := bytes.Index(text, []byte(s)); s != "" && i >= 0 {
+		t.add(f, text[i:i+len(s)])
 	}
 }
 

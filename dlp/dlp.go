@@ -27,4 +27,6 @@ type Hit struct {
 	Raise       bool   // with this one the rule's conditions hold for the first time in this message
 	Grown       bool   // it replaces one told before with the same Rule, Value and Off, which has turned out longer; not counted again
 	Test        bool   // a published test value: worth an info event, no alert
+
+	text textSpan
 }

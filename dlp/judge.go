@@ -38,6 +38,14 @@ func (t *text) found(r *rule, m *match) found {
 	return f
 }
 
+// whole returns the secret, nil if it is cut.
+func (f *found) whole() []byte {
+	if !f.complete {
+		return nil
+	}
+	return f.secret
+}
+
 // Confidence in percent. Ours: a pattern alone says little, a checksum much, words around it some more.
 const (
 	surePattern   = 60

@@ -49,6 +49,7 @@ type held struct {
 	rule *rule
 	hit  Hit
 	at   span
+	text []byte // what was found
 }
 
 // ours
@@ -164,9 +165,10 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 			s.giveUp(int64(len(f.match)), whyHeld)
 			return hits
 		}
-		m.held = append(m.held, held{rule: r, hit: h, at: where})
+		m.held = append(m.held, held{rule: r, hit: h, at: where, text: bytes.Clone(f.whole())})
 		return hits
 	}
+	h.text = s.keep(f.whole())
 	return s.count(m, r, h, where, hits)
 }
 
@@ -195,6 +197,7 @@ func (s *Scanner) regrown(n *tally, r *rule, f *found, h Hit, where span, hits [
 		return hits
 	}
 	s.show(&h, r, f, n)
+	h.text = s.keep(f.whole())
 	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
 	return append(hits, h)
 }
@@ -351,6 +354,7 @@ func (s *Scanner) releaseHeld(at *site, hits []Hit) []Hit {
 			kept = append(kept, h)
 			continue
 		}
+		h.hit.text = s.keep(h.text)
 		hits = s.count(m, h.rule, h.hit, h.at, hits)
 	}
 	clear(m.held[len(kept):])

@@ -43,6 +43,7 @@ type Scanner struct {
 	mac    hash.Hash
 	macKey []byte
 	joined []byte  // tail and part of the value at hand, one after the other
+	text   []byte  // what the hits of the last call found, one after the other
 	stops  []int64 // by pattern: the last end in the part at hand
 	runs   []ruleRun
 	pools  []pool
@@ -133,7 +134,7 @@ func (s *Scanner) drain() {
 // Trim lets go of memory that is kept for reuse.
 func (s *Scanner) Trim() {
 	s.drain()
-	s.joined, s.runs = nil, nil
+	s.joined, s.text, s.runs = nil, nil, nil
 }
 
 // Free releases the Scanner's C memory and its hold on the Database. States that were used with it are not its business.
@@ -144,6 +145,28 @@ func (s *Scanner) Free() {
 		s.db = nil
 	}
 	s.native.free()
+}
+
+// Found returns what a hit of the last Inspect or Close found, as it stood in the view that showed it: for masking it wherever else it is written,
+// and nothing else. It is borrowed until the next call of either; nil if it is not known whole.
+func (s *Scanner) Found(h *Hit) []byte {
+	if h.text.end > len(s.text) || h.text.at == h.text.end {
+		return nil
+	}
+	return s.text[h.text.at:h.text.end]
+}
+
+// textSpan is a part of Scanner.text.
+type textSpan struct{ at, end int }
+
+// keep appends what was found to the text.
+func (s *Scanner) keep(b []byte) textSpan {
+	if s.Silent {
+		return textSpan{}
+	}
+	at := len(s.text)
+	s.text = append(s.text, b...)
+	return textSpan{at, len(s.text)}
 }
 
 // GaveUp returns how many bytes were not looked at since it was last asked, and a constant that says why. What it tells belongs to the
@@ -193,6 +216,7 @@ const (
 // Inspect looks for the rules' patterns in the parts of m and appends what it found. It allocates nothing when it finds nothing in whole values.
 // Nothing that it returns shares memory with m.
 func (s *Scanner) Inspect(st *State, m *dissect.Message, hits []Hit) []Hit {
+	s.text = s.text[:0]
 	for i := range m.Parts {
 		p := &m.Parts[i]
 		if st.open != nil {
@@ -219,6 +243,7 @@ func (s *Scanner) Inspect(st *State, m *dissect.Message, hits []Hit) []Hit {
 
 // Close ends what is open: the flow brings no more. st is as new afterwards.
 func (s *Scanner) Close(st *State, hits []Hit) []Hit {
+	s.text = s.text[:0]
 	for st.open != nil {
 		hits = s.finish(st, st.open, hits)
 	}

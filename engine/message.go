@@ -99,7 +99,7 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 				r.hide(h)
 			}
 		} else if r := a.find(m.Tx); r != nil {
-			r.mask(m, h)
+			r.mask(h, foundBytes(m, h), l.scan.Found(h))
 		}
 	}
 	for i := range hits {

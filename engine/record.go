@@ -20,6 +20,7 @@ type record struct {
 	time  int64
 	items []item
 	buf   []byte
+	found []masked
 }
 
 // item is one value in a record: buf[at:end].
@@ -35,6 +36,7 @@ const (
 	maxRecords    = 256     // exchanges of a flow that wait for their answer; then the oldest is told as it is
 	maxRecordSize = 8 << 10 // bytes of all values of an exchange; then values are left out
 	maxValueSize  = 2 << 10 // bytes of one value; then it is cut
+	maxFound      = 64      // findings of an exchange that are looked for in values that come after them
 )
 
 // record copies what an event of m's exchange shows.
@@ -53,6 +55,11 @@ func (l *Lane) record(m *dissect.Message) {
 		if n := len(r.items); part.Off > 0 && !spec.Pieces && n > 0 && r.items[n-1].field == part.Field && r.items[n-1].value == part.Value {
 			last := &r.items[n-1]
 			b = b[:min(len(b), maxValueSize-int(last.end-last.at))]
+			if int(last.end) != len(r.buf) { // what was masked stands behind it
+				at := len(r.buf)
+				r.buf = append(r.buf, r.buf[last.at:last.end]...)
+				last.at = int32(at)
+			}
 			r.buf = append(r.buf, b...)
 			last.end = int32(len(r.buf))
 			continue
@@ -108,26 +115,54 @@ func (a *app) find(tx uint64) *record {
 	return nil
 }
 
-// mask hides what h found wherever the record has it: the same bytes may stand in several values.
-func (r *record) mask(m *dissect.Message, h *dlp.Hit) {
-	found := foundBytes(m, h)
-	if len(found) == 0 {
-		r.hide(h)
-		return
-	}
-	for i := range r.items {
-		it := &r.items[i]
-		v := r.buf[it.at:it.end]
-		if !bytes.Contains(v, found) {
-			if it.value == h.Value && r.proto.Fields[it.field].Name == h.Field { // cut, say
-				it.hidden = true
-			}
+// mask hides what h found wherever the record has it, or comes to have it: the same bytes may stand in several values, in upper case or decoded
+// in some of them. forms are the ways in which they are written; those of nil are not known.
+func (r *record) mask(h *dlp.Hit, forms ...[]byte) {
+	known := false
+	for k, form := range forms {
+		if len(form) == 0 || k > 0 && bytes.Equal(form, forms[0]) {
 			continue
 		}
-		at := len(r.buf)
-		r.buf = append(r.buf, bytes.ReplaceAll(v, found, []byte(h.Masked))...)
-		it.at, it.end = int32(at), int32(len(r.buf))
+		known = true
+		for i := range r.items {
+			it := &r.items[i]
+			if v := maskFold(r.buf[it.at:it.end], form, h.Masked); v != nil {
+				it.at = int32(len(r.buf))
+				r.buf = append(r.buf, v...)
+				it.end = int32(len(r.buf))
+			} else if k == 0 && it.value == h.Value && r.proto.Fields[it.field].Name == h.Field { // cut, say
+				it.hidden = true
+			}
+		}
+		if len(r.found) < maxFound {
+			r.found = append(r.found, masked{bytes.Clone(form), h.Masked})
+		}
 	}
+	if !known || len(forms[0]) == 0 {
+		r.hide(h)
+	}
+}
+
+// masked is what was found in an exchange, and how it is shown.
+type masked struct {
+	found []byte
+	mask  string
+}
+
+// maskFold returns v with mask in place of found, letters in either case; nil if found does not stand in it.
+func maskFold(v, found []byte, mask string) (out []byte) {
+	from := 0
+	for i := 0; i+len(found) <= len(v); i++ {
+		if bytes.EqualFold(v[i:i+len(found)], found) {
+			out = append(append(out, v[from:i]...), mask...)
+			from = i + len(found)
+			i = from - 1
+		}
+	}
+	if from == 0 {
+		return nil
+	}
+	return append(out, v[from:]...)
 }
 
 // hide leaves all of the value out that h found something in.
@@ -163,6 +198,11 @@ func (r *record) app() *alert.App {
 	for _, it := range r.items {
 		spec, to := &r.proto.Fields[it.field], &spots[r.proto.Base+int(it.field)]
 		text := all[it.at:it.end]
+		for _, f := range r.found {
+			if v := maskFold([]byte(text), f.found, f.mask); v != nil {
+				text = string(v)
+			}
+		}
 		if it.hidden {
 			text = "[masked]"
 		}

@@ -1,0 +1,53 @@
+package weir_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"weir/daemon"
+	"weir/flow"
+)
+
+// tokenRule finds the cases' tokens in whatever field they stand.
+const tokenRule = `
+[[rules]]
+id = "test.token"
+description = "A token that stands for whatever must be found"
+regex = '''(?i)WEIRTOKEN-[0-9a-f]{6}'''
+severity = "high"
+`
+
+// TestNoLeakCases plays every case with events of all types: none shows a token, in whatever field of whatever protocol it stood.
+func TestNoLeakCases(t *testing.T) {
+	dir := t.TempDir()
+	own := filepath.Join(dir, "token.toml")
+	if err := os.WriteFile(own, []byte(tokenRule), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	r := daemon.Replay{Rules: []string{own}, Checksum: flow.ChecksumAuto, Output: "json", Stdout: &text, Stderr: &text}
+	set, problems := r.LoadRules()
+	if problems.Failed() {
+		t.Fatal(problems.Err())
+	}
+	token := regexp.MustCompile(`(?i)WEIRTOKEN-[0-9a-f]{6}`)
+	path := filepath.Join(dir, "case.pcap")
+	for _, c := range loadCases(t) {
+		for _, w := range ways[:3] {
+			if c.dialogue.udp && w.name != "whole" || c.dialogue.not == w.name {
+				continue
+			}
+			writePcap(t, path, play(t, c.dialogue, w, wrappings()[0]))
+			text.Reset()
+			if _, err := r.Run(set, []string{path}); err != nil {
+				t.Fatal(err)
+			}
+			if at := token.FindIndex(text.Bytes()); at != nil {
+				t.Errorf("%s, %s: shown: %q", c.name, w.name, text.Bytes()[max(0, at[0]-200):min(text.Len(), at[1]+60)])
+			}
+		}
+	}
+}
