@@ -68,7 +68,7 @@ var arkimeFields = map[string][]sameField{
 		{"mqtt.topic", "mqtt.publish.topic mqtt.subscribe.topics.topic mqtt.unsubscribe.topics", nil},
 	},
 	"mysql": {{"mysql.user", "mysql.user", nil}, {"mysql.version", "mysql.version", nil}},
-	"pgsql": {{"postgresql.user", "pgsql.request.user", nil}, {"postgresql.db", "pgsql.request.database", nil}},
+	"pgsql": {{"postgresql.user", "pgsql.request.startup_parameters.user", nil}, {"postgresql.db", "pgsql.request.startup_parameters.optional_parameters.database", nil}},
 	"sip": {
 		{"sip.method", "sip.method", nil},
 		{"sip.callid", "sip.call_id", nil},
@@ -78,7 +78,7 @@ var arkimeFields = map[string][]sameField{
 	},
 	"snmp":   {{"snmp.version", "snmp.version", nil}},
 	"ntp":    {{"ntp.version", "ntp.version", nil}, {"ntp.mode", "ntp.mode", nil}},
-	"modbus": {{"modbus.unitid", "modbus.id", nil}, {"modbus.transactionid", "modbus.transaction", nil}},
+	"modbus": {{"modbus.unitid", "modbus.unit_id", nil}, {"modbus.transactionid", "modbus.transaction_id", nil}},
 	"ldap":   {{"ldap.bindname", "ldap.request.bind_request.name", notRoot}},
 	"socks":  {{"socks.host", "socks.host", nil}, {"socks.port", "socks.port", nil}, {"socks.user", "socks.user", nil}},
 	"dhcp":   {{"dhcp.type", "dhcp.dhcp_type", strings.ToLower}},

@@ -120,8 +120,8 @@ var zeekLogs = map[string]struct {
 		{"client_protocol", "quic.client_alpns", nil},
 	}},
 	"modbus": {"modbus", []sameField{
-		{"tid", "modbus.transaction", nil},
-		{"unit", "modbus.id", nil},
+		{"tid", "modbus.transaction_id", nil},
+		{"unit", "modbus.unit_id", nil},
 	}},
 	"socks": {"socks", []sameField{
 		{"version", "socks.version", nil},

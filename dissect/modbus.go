@@ -8,8 +8,8 @@ var Modbus = Protocol{
 	About:   "Modbus over TCP (Modbus Application Protocol 1.1b3). Each message has an event `modbus`.",
 	Carrier: Stream, Ports: []uint16{502}, Probe: probeModbus, PerMessage: true, New: newModbus, Resume: resumeModbus,
 	Fields: []FieldSpec{
-		modbusID:        {Name: "modbus.transaction", Doc: "number of the exchange", EVE: "transaction", Number: true, Derived: true},
-		modbusUnit:      {Name: "modbus.unit", Doc: "unit that is spoken to", EVE: "id", Number: true, Derived: true},
+		modbusID:        {Name: "modbus.transaction", Doc: "number of the exchange", EVE: "transaction_id", Number: true, Derived: true},
+		modbusUnit:      {Name: "modbus.unit", Doc: "unit that is spoken to", EVE: "unit_id", Number: true, Derived: true},
 		modbusFunction:  {Name: "modbus.function", Doc: "what is asked for, as `read_coils`", EVE: "function", Derived: true},
 		modbusException: {Name: "modbus.exception", Doc: "why it was refused, as `illegal_function`", EVE: "exception", Derived: true},
 		modbusData:      {Name: "modbus.data", Doc: "what follows the function"},
