@@ -54,15 +54,14 @@ func protocolsDoc(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("\n| protocol | over | what is understood |\n|---|---|---|\n")
 	for _, name := range names[1:] {
-		var over []string
-		depth := "named"
+		over, depth := dissect.Carrier(0), "name"
 		for _, p := range entries[name] {
-			over = append(over, carriersOf(p))
+			over |= p.Carrier
 			if p.New != nil || p == &dissect.GRPC {
 				depth = "messages"
 			}
 		}
-		fmt.Fprintf(&b, "| [%s](#%[1]s) | %s | %s |\n", name, strings.Join(over, ", "), depth)
+		fmt.Fprintf(&b, "| [%s](#%[1]s) | %s | %s |\n", name, carriersOf(over), depth)
 	}
 	notes, told := notesOf(t), map[string]bool{}
 	for _, name := range names {
@@ -85,13 +84,16 @@ func protocolsDoc(t *testing.T) string {
 	return b.String()
 }
 
-func carriersOf(p *dissect.Protocol) string {
+func carriersOf(over dissect.Carrier) string {
+	if over == 0 { // what carries packets
+		return "IP"
+	}
 	var out []string
 	for _, c := range []struct {
 		is   dissect.Carrier
 		name string
 	}{{dissect.Stream, "TCP"}, {dissect.Datagram, "UDP"}, {dissect.ICMPv4, "ICMP"}, {dissect.ICMP6, "ICMPv6"}} {
-		if p.Carrier&c.is != 0 {
+		if over&c.is != 0 {
 			out = append(out, c.name)
 		}
 	}
@@ -143,6 +145,9 @@ func eventPath(p *dissect.Protocol, f *dissect.FieldSpec) string {
 		return "–"
 	}
 	path := f.EVE
+	if strings.HasPrefix(path, "email/") { // it stands beside the protocol's own object
+		return "`" + strings.ReplaceAll(path, "/", ".") + "`"
+	}
 	if list, key, ok := strings.Cut(path, "."); ok {
 		path = list + "[]." + key
 	}
