@@ -94,6 +94,7 @@ type work struct {
 	txBase    uint64 // and to its exchanges
 	dlp       dlp.State
 	records   []*record
+	shell     *tunnel.Shell // nil: the flow is no text, or is understood
 	open      open
 }
 

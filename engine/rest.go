@@ -4,6 +4,7 @@ import (
 	"weir/budget"
 	"weir/dissect"
 	"weir/flow"
+	"weir/tunnel"
 )
 
 // Ours.
@@ -102,6 +103,9 @@ func (l *Lane) settle(a *app) {
 	if w.d != nil {
 		cost += w.d.Size()
 	}
+	if w.shell != nil {
+		cost += tunnel.ShellSize
+	}
 	for _, r := range w.records {
 		cost += recordSize + cap(r.buf) + itemSize*cap(r.items)
 	}
@@ -157,7 +161,7 @@ func (l *Lane) sweep(o *opens, n, keep int) {
 // rests reports whether nothing of the present flow is open. Its dissector is given back then.
 func (l *Lane) rests(a *app) bool {
 	w := a.work
-	if !w.alive.empty() || len(w.records) > 0 || w.need != [2]int{} || !w.dlp.Empty() {
+	if !w.alive.empty() || len(w.records) > 0 || w.shell != nil && w.shell.Odd() || w.need != [2]int{} || !w.dlp.Empty() {
 		return false
 	}
 	if w.d == nil {

@@ -58,10 +58,10 @@ func (l *Lane) seekInRaw(a *app, dir wire.Dir, data []byte, packet bool) {
 	}
 	s := a.remembered()
 	v, found := tunnel.Packets(&s, data, packet)
-	if !found && !packet && a.sure == unrecognised {
-		v, found = tunnel.Raw(&s, dir, data)
-	}
 	a.remember(s)
+	if !found && !packet && a.sure == unrecognised && a.work != nil {
+		v, found = tunnel.Raw(&a.shell, dir, data)
+	}
 	if found {
 		l.tunnelled(nil, v)
 	}

@@ -12,8 +12,11 @@ const (
 	shellTail = 24 // bytes of its end
 )
 
-// shell is what is remembered of a flow in clear text that may be a shell's.
-type shell struct {
+// ShellSize is the bytes that a Shell is counted for.
+const ShellSize = 288
+
+// Shell is what is remembered of a flow in clear text that may be a shell's.
+type Shell struct {
 	line     [2][shellLine]byte
 	tail     [2][shellTail]byte
 	n        [2]int // bytes of the line under way
@@ -26,8 +29,18 @@ type shell struct {
 	begun    bool
 }
 
+// Odd reports whether something was seen that shells say: then what comes later matters.
+func (s *Shell) Odd() bool {
+	for dir := range wire.Dir(2) {
+		if s.prompts[dir]|s.outputs[dir]|s.banners[dir]|s.ids[dir] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // take looks at bytes of a direction.
-func (s *shell) take(dir wire.Dir, data []byte) {
+func (s *Shell) take(dir wire.Dir, data []byte) {
 	if s.begun && dir != s.last {
 		s.paused(s.last)
 	}
@@ -44,7 +57,7 @@ func (s *shell) take(dir wire.Dir, data []byte) {
 	}
 }
 
-func (s *shell) append(dir wire.Dir, b []byte) {
+func (s *Shell) append(dir wire.Dir, b []byte) {
 	if n := s.n[dir]; n < shellLine {
 		copy(s.line[dir][n:], b)
 	}
@@ -58,7 +71,7 @@ func (s *shell) append(dir wire.Dir, b []byte) {
 }
 
 // end returns the last bytes of the line under way.
-func (s *shell) end(dir wire.Dir) []byte {
+func (s *Shell) end(dir wire.Dir) []byte {
 	if n := s.n[dir]; n < shellTail {
 		return s.tail[dir][shellTail-n:]
 	}
@@ -66,7 +79,7 @@ func (s *shell) end(dir wire.Dir) []byte {
 }
 
 // paused is called when the other direction speaks: what stands there without an end may be a prompt.
-func (s *shell) paused(dir wire.Dir) {
+func (s *Shell) paused(dir wire.Dir) {
 	if isPrompt(s.end(dir), s.n[dir]) {
 		more(&s.prompts[dir])
 	}
@@ -74,7 +87,7 @@ func (s *shell) paused(dir wire.Dir) {
 }
 
 // ended is called at the end of a line.
-func (s *shell) ended(dir wire.Dir) {
+func (s *Shell) ended(dir wire.Dir) {
 	line := s.line[dir][:min(s.n[dir], shellLine)]
 	whole := s.n[dir] <= shellLine
 	s.n[dir] = 0
@@ -94,7 +107,7 @@ func (s *shell) ended(dir wire.Dir) {
 func more(n *uint8) { *n = min(*n, 254) + 1 }
 
 // judge weighs what is known: commands from one side, and what a shell says from the other.
-func (s *shell) judge() (Verdict, bool) {
+func (s *Shell) judge() (Verdict, bool) {
 	for dir := range wire.Dir(2) { // the shell's
 		var p points
 		other := dir.Other()

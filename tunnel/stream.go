@@ -9,22 +9,21 @@ import (
 
 // Stream is what is remembered of a flow of which something is to be remembered.
 type Stream struct {
-	shell  *shell
 	ip     uint8                // IP packets at the beginning of its pieces
 	inside [2]*dissect.Protocol // what bodies or messages of each direction began with
 	looked [2]uint8             // messages of a WebSocket whose beginning was looked at
 }
 
-// Raw looks at bytes of a flow that nobody understands. s is what is remembered of it; it is made if something is to be.
-func Raw(s **Stream, dir wire.Dir, data []byte) (Verdict, bool) {
-	if *s == nil || (*s).shell == nil {
+// Raw looks at bytes of a flow that nobody understands. s is what is remembered of it as a shell; it is made if the flow begins as text.
+func Raw(s **Shell, dir wire.Dir, data []byte) (Verdict, bool) {
+	if *s == nil {
 		if !Text(data) {
 			return Verdict{}, false
 		}
-		remember(s).shell = &shell{}
+		*s = &Shell{}
 	}
-	(*s).shell.take(dir, data)
-	return (*s).shell.judge()
+	(*s).take(dir, data)
+	return (*s).judge()
 }
 
 // Packets looks for IP packets in bytes that no parser has. packet says that they are a whole datagram.

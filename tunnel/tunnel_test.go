@@ -320,7 +320,7 @@ func TestShell(t *testing.T) {
 		{"a build's output", []string{">$ go test\nbash: foo: command not found\n", "<ok\n", ">total 12\n", "<ok\n"}, false},
 	} {
 		for _, size := range []int{1, 1000} {
-			var s *Stream
+			var s *Shell
 			got := false
 			for _, line := range c.said {
 				dir := wire.ToServer
