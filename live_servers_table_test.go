@@ -52,7 +52,7 @@ var liveServers = []liveServer{
 	{
 		name: "postgresql", port: "5432", app: "postgresql", fields: "postgresql.copy postgresql.notification postgresql.parameter postgresql.query postgresql.row",
 		events: []string{`"user":"postgres"`, `"simple_query":"CREATE TABLE card `, `"verb":"SELECT".*"tables":\["card"\]`, `"command_completed":"COPY 1"`, `"command_completed":"FETCH 2"`,
-			`"authentication":"SCRAM-SHA-256"`, `"message":"relation .*nowhere.* does not exist"`},
+			`"authentication":"SCRAM-SHA-256"`, `"names":\["P[_0-9]+"\],"simple_query":"SELECT count`, `"request":\{"names":\["P[_0-9]+"\]\},"response":\{"command_completed":"SELECT 1"`, `"message":"relation .*nowhere.* does not exist"`},
 		talk: func(t *testing.T, l serverLab) {
 			l.postgres(t)
 			psql := []string{"psql", "-X", "-q", "-h", serverAddr, "-p", l.port, "-U", "postgres"}
@@ -118,7 +118,8 @@ var liveServers = []liveServer{
 		},
 	},
 	{
-		name: "memcached", port: "21211", app: "memcached", fields: "raw|memcached.value",
+		name: "memcached", port: "21211", app: "memcached", fields: "memcached.value",
+		events: []string{`"command":"set","key":"card:1"`, `"command":"get","key":"card:1"`, `"command":"stats"`},
 		talk: func(t *testing.T, l serverLab) {
 			l.serve(t, syscall.SIGTERM, "memcached", "-u", "memcache", "-l", serverAddr, "-p", l.port, "-U", "0")
 			l.say(t, [2]string{"set card:1 0 0 16\r\n" + liveToken + "\r\n", "STORED\r\n"}, [2]string{"get card:1\r\n", "END\r\n"},

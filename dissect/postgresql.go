@@ -22,7 +22,7 @@ var PostgreSQL = Protocol{
 		pgVerb:        {Name: "postgresql.verb", Doc: "its verb, upper case", EVE: "request/verb", Derived: true},
 		pgTable:       {Name: "postgresql.table", Doc: "tables that it names, as `schema.table`, a value for each", EVE: "request/tables[]", Derived: true},
 		pgParameter:   {Name: "postgresql.parameter", Doc: "values that are bound to a prepared statement, a value for each"},
-		pgName:        {Name: "postgresql.name", Doc: "name of a prepared statement or portal", Derived: true},
+		pgName:        {Name: "postgresql.name", Doc: "names of prepared statements and portals, a value for each: what ties an execution to its statement", EVE: "request/names[]", Derived: true},
 		pgUser:        {Name: "postgresql.user", Doc: "user of the session", EVE: "request/startup_parameters/user"},
 		pgDatabase:    {Name: "postgresql.database", Doc: "database of the session", EVE: "request/startup_parameters/optional_parameters.database"},
 		pgApplication: {Name: "postgresql.application", Doc: "what the client calls itself", EVE: "request/startup_parameters/optional_parameters.application_name"},
