@@ -2,6 +2,7 @@ package weir_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -214,6 +215,9 @@ func (l serverLab) postgres(t *testing.T, options ...string) {
 		t.Fatal(err)
 	}
 	l.serve(t, syscall.SIGINT, append(append(as, bin+"/postgres", "-D", data, "-k", l.dir, "-h", serverAddr, "-p", l.port, "-c", "fsync=off"), options...)...)
+	until(t, "postgres", func() bool { // it listens before it is ready
+		return exec.Command("ip", "netns", "exec", l.servers, "pg_isready", "-q", "-h", l.dir, "-p", l.port).Run() == nil
+	})
 }
 
 // certificate makes a key and a certificate, for whoever reads them.
