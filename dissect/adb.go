@@ -52,5 +52,5 @@ func probeADBHost(dir wire.Dir, head []byte) Guess {
 	if len(head) <= 4 {
 		return Maybe
 	}
-	return startsWith(head[4:], "host:", "host-serial:", "host-usb:", "host-local:")
+	return startsFold(head[4:], "host:", "host-serial:", "host-usb:", "host-local:")
 }

@@ -61,7 +61,7 @@ const (
 	amqpPayload
 )
 
-// From the specification of 0-9-1, section 2.3.
+// from the specification of 0-9-1, section 2.3.
 const (
 	amqpFrameMethod    = 1
 	amqpFrameHeader    = 2

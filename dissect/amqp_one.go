@@ -6,7 +6,7 @@ import (
 	"weir/wire"
 )
 
-// From the specification of AMQP 1.0, part 2.3.
+// from the specification of AMQP 1.0, part 2.3.
 const (
 	amqp1HeadSize = 8
 	amqp1AMQP     = 0

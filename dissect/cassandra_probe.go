@@ -37,7 +37,7 @@ func probeCassandra(dir wire.Dir, head []byte) Guess {
 			}
 			return Maybe
 		}
-		if n := binary.BigEndian.Uint16(body); n == 0 || n > 64 || !printable(body[4:5]) || body[2] != 0 || body[3] > 64 {
+		if n := binary.BigEndian.Uint16(body); n == 0 || n > 64 || !isText(body[4:5]) || body[2] != 0 || body[3] > 64 {
 			return No
 		}
 		return Yes

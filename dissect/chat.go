@@ -51,6 +51,33 @@ func (d *chat) next() uint64 {
 	return d.lastTx
 }
 
+// tlsWait is what is remembered of a client that has asked for TLS, as by STARTTLS, until the server has answered.
+type tlsWait struct {
+	waits  bool // what follows is TLS if the server agrees
+	warned bool
+}
+
+// behindTLS deals with what the client says while w waits, first being its first byte: TLS ends the protocol (up), or is held until the server has
+// agreed if that was seen to speak; anything else is held until it has answered or the client has
+// closed its side, and told by note.
+func (d *chat) behindTLS(w *tlsWait, first byte, tx uint64, greeted bool, note Note, emit func(*Message)) (up, hold bool) {
+	last := d.closed[wire.ToServer]
+	switch {
+	case first == recordShake && greeted && !last:
+		return false, true
+	case first == recordShake:
+		d.message(wire.ToServer, tx, emit)
+		d.upgrade(wire.ToServer, emit)
+		return true, false
+	case !w.warned:
+		w.warned = true
+		d.message(wire.ToServer, tx, emit).note(note)
+		d.over(wire.ToServer, false, emit)
+	}
+	w.waits = !last
+	return false, !last
+}
+
 // ours
 const (
 	maxChatLine    = 8 << 10 // bytes of a command or answer; a longer line is taken in pieces

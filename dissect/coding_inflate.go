@@ -9,7 +9,7 @@ import (
 // errInflate is the only error of an inflater.
 var errInflate = errors.New("deflate: broken data")
 
-// From the specification, RFC 1951.
+// from the specification, RFC 1951.
 const (
 	windowSize  = 32 << 10 // bytes that a distance reaches back
 	maxCodeBits = 15

@@ -38,7 +38,7 @@ const (
 	dubboAnswer
 )
 
-// From the specification.
+// from the specification.
 const (
 	dubboHead     = 16
 	dubboIsReq    = 0x80

@@ -41,7 +41,7 @@ const (
 	fcgiOther
 )
 
-// From the specification, section 8.
+// from the specification, section 8.
 const (
 	fcgiHead  = 8
 	fcgiBegin = 1

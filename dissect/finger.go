@@ -24,7 +24,7 @@ func probeFinger(dir wire.Dir, head []byte) Guess {
 		}
 		return Maybe
 	}
-	if g := startsWith(head, "login: "); g != Yes {
+	if g := startsFold(head, "login: "); g != Yes {
 		return g
 	}
 	line, whole := firstLine(head)

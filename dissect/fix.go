@@ -35,7 +35,7 @@ const (
 	fixBody
 )
 
-// From the specification: bytes of the checksum.
+// from the specification: bytes of the checksum.
 const fixSum = 7
 
 // ours

@@ -72,8 +72,7 @@ type ftp struct {
 	chat
 	pending queue[ftpKind]
 	greeted bool
-	waits   bool // AUTH was asked for: what follows is TLS if the server agrees
-	warned  bool
+	tls     tlsWait     // AUTH
 	code    int         // of the answer of several lines in hand; 0: none
 	expect  Expectation // the connection for data that was announced last; Port 0: none
 }
@@ -83,22 +82,14 @@ func (d *ftp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 	last := d.closed[dir]
 	for pr.Used < len(data) {
 		b := data[pr.Used:]
-		if dir == wire.ToServer && d.waits {
-			switch {
-			case b[0] == recordShake && d.greeted && !last:
-			case b[0] == recordShake:
-				d.message(dir, d.lastTx, emit)
-				d.upgrade(dir, emit)
+		if dir == wire.ToServer && d.tls.waits {
+			up, hold := d.behindTLS(&d.tls, b[0], d.lastTx, d.greeted, ftpNoteInjected, emit)
+			if up {
 				return pr, nil
-			case !d.warned:
-				d.warned = true
-				d.message(dir, d.lastTx, emit).note(ftpNoteInjected)
-				d.over(dir, false, emit)
 			}
-			if !last {
+			if hold {
 				break
 			}
-			d.waits = false
 		}
 		n, whole := cutLine(b, maxChatLine, last)
 		if n == 0 {
@@ -167,7 +158,7 @@ func (d *ftp) command(line []byte, emit func(*Message)) {
 		}
 	case foldEqual(verb, "auth"):
 		if k := arg[:min(len(arg), 3)]; foldEqual(k, "tls") || foldEqual(k, "ssl") {
-			kind, d.waits, d.warned = ftpTLS, true, false
+			kind, d.tls = ftpTLS, tlsWait{waits: true}
 		}
 	case d.expect.Port != 0 && ftpTransfers(verb):
 		d.expect.Name = string(bytes.ToUpper(verb)) + " " + string(arg[:min(len(arg), maxFTPName)])
@@ -270,7 +261,7 @@ func (d *ftp) bound(t *teller) {
 func (d *ftp) answered(t *teller, kind ftpKind, code int, line []byte, emit func(*Message)) (up bool) {
 	switch {
 	case kind == ftpTLS:
-		d.waits = false
+		d.tls.waits = false
 		if code == 234 || code == 334 {
 			d.upgrade(wire.ToClient, emit)
 			return true

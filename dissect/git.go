@@ -22,9 +22,9 @@ func probeGit(dir wire.Dir, head []byte) Guess {
 		return Maybe
 	}
 	if dir == wire.ToServer {
-		return startsWith(head[4:], "git-upload-pack ", "git-receive-pack ", "git-upload-archive ")
+		return startsFold(head[4:], "git-upload-pack ", "git-receive-pack ", "git-upload-archive ")
 	}
-	if g := startsWith(head[4:], "version 1", "version 2", "err "); g != No {
+	if g := startsFold(head[4:], "version 1", "version 2", "err "); g != No {
 		return g
 	}
 	for i, c := range head[4:min(len(head), 45)] {

@@ -38,7 +38,7 @@ const (
 	grpcText
 )
 
-// From the specification.
+// from the specification.
 const grpcHead = 5 // bytes before a message: whether it is compressed, its length
 
 // ours

@@ -39,7 +39,7 @@ func http2Fields() []FieldSpec {
 		FieldSpec{Name: "http2.payload", Doc: "what HTTP/1 has no place for: debug data, unknown frames, padding in use, frames that cannot be waited for"})
 }
 
-// From the specification (RFC 9113).
+// from the specification (RFC 9113).
 const (
 	http2Preface   = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" // section 3.4
 	http2HeadSize  = 9                                  // bytes of a frame's header, section 4.1

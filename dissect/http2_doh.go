@@ -7,7 +7,7 @@ import (
 	"weir/wire"
 )
 
-// From the specification (RFC 8484).
+// from the specification (RFC 8484).
 const (
 	dohType = "application/dns-message"
 	dohSize = 64<<10 - 1 // bytes of a message, section 6

@@ -4,7 +4,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// From the specification (RFC 7541).
+// from the specification (RFC 7541).
 const (
 	hpackOverhead = 32   // bytes that an entry counts beyond name and value, section 4.1
 	hpackStatic   = 61   // entries of the static table, appendix A

@@ -84,8 +84,7 @@ type imap struct {
 	login   uint8  // arguments of LOGIN to come as literals or lines: 2 user, 1 password
 	appends bool   // the command in hand is APPEND
 	auth    saslState
-	waits   bool // STARTTLS was asked for
-	warned  bool
+	tls     tlsWait // STARTTLS
 	greeted bool
 	sealed  bool // COMPRESS: no line can be read any more
 }
@@ -103,8 +102,8 @@ func (d *imap) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress
 			pr.Used += n
 			continue
 		}
-		if dir == wire.ToServer && d.waits {
-			up, hold := d.wait(b, last, emit)
+		if dir == wire.ToServer && d.tls.waits {
+			up, hold := d.behindTLS(&d.tls, b[0], d.tx, d.greeted, imapNoteInjection, emit)
 			if up {
 				return pr, nil
 			}
@@ -132,25 +131,6 @@ func (d *imap) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress
 	}
 	d.flush(dir, emit)
 	return pr, err
-}
-
-// wait deals with what comes behind STARTTLS before the server has answered.
-func (d *imap) wait(b []byte, last bool, emit func(*Message)) (up, hold bool) {
-	if b[0] == recordShake {
-		if d.greeted && !last {
-			return false, true
-		}
-		d.message(wire.ToServer, d.tx, emit)
-		d.upgrade(wire.ToServer, emit)
-		return true, false
-	}
-	if !d.warned {
-		d.warned = true
-		d.message(wire.ToServer, d.tx, emit).note(imapNoteInjection)
-		d.over(wire.ToServer, false, emit)
-	}
-	d.waits = !last
-	return false, !last
 }
 
 // request takes a line of the client, or a piece of one.
@@ -227,7 +207,7 @@ func (d *imap) command(line []byte, emit func(*Message)) {
 		t.add(imapRequest, line)
 		d.appends = foldEqual(verb, "append")
 		if foldEqual(verb, "starttls") {
-			q.tls, d.waits, d.warned = true, true, false
+			q.tls, d.tls = true, tlsWait{waits: true}
 		}
 	}
 	if len(d.pending) < maxIMAPPending {

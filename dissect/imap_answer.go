@@ -53,7 +53,7 @@ func (d *imap) answer(s *imapSide, b []byte, whole bool, emit func(*Message)) (u
 		d.secret = false
 	}
 	if q.tls {
-		d.waits = false
+		d.tls.waits = false
 		if foldEqual(word, "ok") {
 			d.upgrade(wire.ToClient, emit)
 			return true, nil

@@ -14,7 +14,7 @@ var imapFirst = []string{"capability", "login ", "authenticate ", "starttls", "n
 // probeIMAP knows a server by its greeting, a client by a command behind a tag.
 func probeIMAP(dir wire.Dir, head []byte) Guess {
 	if dir == wire.ToClient {
-		return startsWith(head, "* ok ", "* preauth ", "* bye ", "* ok\r\n", "* ok[", "* capability ")
+		return startsFold(head, "* ok ", "* preauth ", "* bye ", "* ok\r\n", "* ok[", "* capability ")
 	}
 	i := bytes.IndexByte(head, ' ')
 	tag := head

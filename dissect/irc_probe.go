@@ -22,12 +22,12 @@ func probeIRC(dir wire.Dir, head []byte) Guess {
 	if len(head) > 0 && head[0] == ':' {
 		return probeIRCPrefix(head)
 	}
-	return startsWith(head, "notice auth :", "notice * :", "notice authentication :")
+	return startsFold(head, "notice auth :", "notice * :", "notice authentication :")
 }
 
 // probeIRCUser recognises USER with its four parameters.
 func probeIRCUser(head []byte) Guess {
-	if g := startsWith(head, "user "); g != Yes {
+	if g := startsFold(head, "user "); g != Yes {
 		return g
 	}
 	line, whole := firstLine(head)
@@ -57,7 +57,7 @@ func probeIRCPrefix(head []byte) Guess {
 		}
 		return Maybe
 	}
-	if g := startsWith(rest, "notice ", "cap ", "001 ", "002 ", "020 ", "433 ", "451 ", "ping "); g != Maybe || !whole {
+	if g := startsFold(rest, "notice ", "cap ", "001 ", "002 ", "020 ", "433 ", "451 ", "ping "); g != Maybe || !whole {
 		return g
 	}
 	return No

@@ -33,7 +33,7 @@ const (
 	rmiReturns
 )
 
-// From the specification, section 10.2.
+// from the specification, section 10.2.
 const (
 	rmiMagic    = "JRMI"
 	rmiStream   = 0x4b

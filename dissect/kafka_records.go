@@ -7,7 +7,7 @@ import (
 	"weir/wire"
 )
 
-// From the specification of record batches.
+// from the specification of record batches.
 const (
 	kafkaBatchHead  = 61 // bytes of a batch of version 2 before its records
 	kafkaBatchStart = 12 // of them, those that its length does not count: of all versions

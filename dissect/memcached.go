@@ -134,7 +134,7 @@ func (d *memcached) message(t *teller, dir wire.Dir, b []byte) (n, need int, err
 		}
 		return 0, 1, nil
 	}
-	if !printable(line) {
+	if !isText(line) {
 		return 0, 0, errMemcached
 	}
 	if len(line) == 0 {

@@ -39,7 +39,7 @@ func probeMemcached(dir wire.Dir, head []byte) Guess {
 	if end >= 0 {
 		line = bytes.TrimSuffix(head[:end], []byte("\r"))
 	}
-	if !printable(line) || len(line) > 1<<10 {
+	if !isText(line) || len(line) > 1<<10 {
 		return No
 	}
 	verb, rest, found := bytes.Cut(line, []byte(" "))

@@ -86,7 +86,7 @@ func probeMongoDB(_ wire.Dir, head []byte) Guess {
 // mongoNameGuess looks at the name of a namespace or database.
 func mongoNameGuess(name []byte, whole bool) Guess {
 	switch {
-	case len(name) > mongoMaxName || !printable(name) || whole && len(name) == 0:
+	case len(name) > mongoMaxName || !isText(name) || whole && len(name) == 0:
 		return No
 	case !whole:
 		return Maybe

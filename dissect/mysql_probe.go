@@ -35,7 +35,7 @@ func probeMySQLRole(dir wire.Dir, head []byte) Guess {
 		if len(body) < 3 {
 			return Maybe
 		}
-		if code := binary.LittleEndian.Uint16(body[1:]); code < 1000 || code >= 5000 || size < 8 || !printable(body[3:]) {
+		if code := binary.LittleEndian.Uint16(body[1:]); code < 1000 || code >= 5000 || size < 8 || !isText(body[3:]) {
 			return No
 		}
 		if len(body) == size {
@@ -52,7 +52,7 @@ func probeMySQLGreeting(size int, body []byte) Guess {
 		return No
 	}
 	version, rest, ok := cString(body[1:])
-	if len(version) > mysqlMaxVersion || !printable(version) || len(version) > 0 && !isDigit(version[0]) || ok && bytes.IndexByte(version, '.') < 0 {
+	if len(version) > mysqlMaxVersion || !isText(version) || len(version) > 0 && !isDigit(version[0]) || ok && bytes.IndexByte(version, '.') < 0 {
 		return No
 	}
 	if !ok {

@@ -250,16 +250,10 @@ func (d *nats) message(t *teller, dir wire.Dir, s *natsSide, op string, w [][]by
 
 // natsNumber reads a length.
 func natsNumber(b []byte) (n int64, ok bool) {
-	if len(b) == 0 || len(b) > 10 {
+	if len(b) > 10 {
 		return 0, false
 	}
-	for _, c := range b {
-		if !isDigit(c) {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
+	return decimal(b)
 }
 
 // about tells what INFO and CONNECT say.

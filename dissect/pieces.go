@@ -93,34 +93,3 @@ func (p *pieces) lost(n int) bool {
 	p.off += int64(n)
 	return true
 }
-
-// starts says whether head begins with s: Maybe while it may.
-func starts(head []byte, s string) Guess {
-	switch n := min(len(head), len(s)); {
-	case string(head[:n]) != s[:n]:
-		return No
-	case n < len(s):
-		return Maybe
-	}
-	return Yes
-}
-
-// cString returns what stands before the first NUL of b, and what is behind it; ok is false if there is none.
-func cString(b []byte) (s, rest []byte, ok bool) {
-	for i, c := range b {
-		if c == 0 {
-			return b[:i], b[i+1:], true
-		}
-	}
-	return b, nil, false
-}
-
-// printable reports whether b is text: no control characters but white space.
-func printable(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}

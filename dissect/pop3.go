@@ -65,9 +65,8 @@ type pop3 struct {
 	chat
 	pending queue[popKind]
 	greeted bool
-	waits   bool // STLS was asked for: what follows is TLS if the server agrees
-	warned  bool
-	secret  bool // the client's lines are credentials
+	tls     tlsWait // STLS
+	secret  bool    // the client's lines are credentials
 	auth    saslState
 	lines   popKind // of the answer in hand: popList, popFetch; else it has one line
 	tx      uint64  // of the answer in hand
@@ -81,22 +80,14 @@ func (d *pop3) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress
 	for pr.Used < len(data) {
 		b := data[pr.Used:]
 		max := maxChatLine
-		if dir == wire.ToServer && d.waits {
-			switch {
-			case b[0] == recordShake && d.greeted && !last:
-			case b[0] == recordShake:
-				d.message(dir, d.lastTx, emit)
-				d.upgrade(dir, emit)
+		if dir == wire.ToServer && d.tls.waits {
+			up, hold := d.behindTLS(&d.tls, b[0], d.lastTx, d.greeted, popNoteInjection, emit)
+			if up {
 				return pr, nil
-			case !d.warned:
-				d.warned = true
-				d.message(dir, d.lastTx, emit).note(popNoteInjection)
-				d.over(dir, false, emit)
 			}
-			if !last {
+			if hold {
 				break
 			}
-			d.waits = false
 		} else if d.lines == popFetch {
 			max = mailLine
 		}
@@ -166,7 +157,7 @@ func (d *pop3) command(line []byte, emit func(*Message)) {
 	case foldEqual(verb, "retr"), foldEqual(verb, "top"):
 		kind = popFetch
 	case foldEqual(verb, "stls"):
-		kind, d.waits, d.warned = popTLS, true, false
+		kind, d.tls = popTLS, tlsWait{waits: true}
 	}
 	for len(rest) > 0 {
 		var arg []byte
@@ -214,7 +205,7 @@ func (d *pop3) answer(b []byte, whole bool, emit func(*Message)) (up bool, err e
 		d.upgrade(wire.ToClient, emit)
 		return true, nil
 	case kind == popTLS:
-		d.waits = false
+		d.tls.waits = false
 	case kind == popAuth && (ok || bad):
 		d.secret = false
 	case ok && (kind == popList || kind == popFetch):

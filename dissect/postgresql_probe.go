@@ -55,12 +55,12 @@ func probePostgreSQLStart(head []byte) Guess {
 	case code>>16 == 3 && code&0xffff < 16:
 		key, rest, ok := cString(head[8:])
 		if !ok {
-			if len(key) <= pgMaxKey && printable(key) {
+			if len(key) <= pgMaxKey && isText(key) {
 				return Maybe
 			}
 			return No
 		}
-		if len(key) > 0 && len(key) <= pgMaxKey && printable(key) && (len(rest) == 0 || rest[0] >= ' ' || rest[0] == 0) {
+		if len(key) > 0 && len(key) <= pgMaxKey && isText(key) && (len(rest) == 0 || rest[0] >= ' ' || rest[0] == 0) {
 			return Yes
 		}
 	}
@@ -133,7 +133,7 @@ func probePostgreSQLChain(head []byte, known *[256]pgShape) Guess {
 func pgStatementGuess(typ byte, body []byte) Guess {
 	if typ == 'P' {
 		name, rest, ok := cString(body)
-		if len(name) > pgMaxKey || !printable(name) {
+		if len(name) > pgMaxKey || !isText(name) {
 			return No
 		}
 		if !ok {

@@ -55,7 +55,7 @@ func probeRDP(dir wire.Dir, head []byte) Guess {
 	if dir == wire.ToClient {
 		return No
 	}
-	return startsWith(rest, "cookie: m", "cookie: msts=", "tsv://")
+	return startsFold(rest, "cookie: m", "cookie: msts=", "tsv://")
 }
 
 // probeRDPUDP recognises the datagram that opens a connection, which is padded, and its answer.

@@ -72,7 +72,7 @@ func (d *redis) request(s *redisSide, t *teller, b []byte) (n, need int, err err
 	case len(bytes.TrimSpace(line)) == 0:
 		return n, 0, nil
 	}
-	if !printable(line) && d.lastTx == 0 {
+	if !isText(line) && d.lastTx == 0 {
 		return 0, 0, errRedis
 	}
 	d.command(s)

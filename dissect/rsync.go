@@ -8,5 +8,5 @@ var Rsync = Protocol{
 	About:   "rsync as its daemon speaks it. Flows are named by the greeting.",
 	Carrier: Stream,
 	Ports:   []uint16{873},
-	Probe:   func(_ wire.Dir, head []byte) Guess { return startsWith(head, "@rsyncd: ") },
+	Probe:   func(_ wire.Dir, head []byte) Guess { return startsFold(head, "@rsyncd: ") },
 }

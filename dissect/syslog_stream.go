@@ -145,5 +145,5 @@ func probePriority(b []byte) Guess {
 	case n == 1 || b[n] != '>':
 		return No
 	}
-	return startsWith(b[n+1:], "1 ", "jan ", "feb ", "mar ", "apr ", "may ", "jun ", "jul ", "aug ", "sep ", "oct ", "nov ", "dec ")
+	return startsFold(b[n+1:], "1 ", "jan ", "feb ", "mar ", "apr ", "may ", "jun ", "jul ", "aug ", "sep ", "oct ", "nov ", "dec ")
 }

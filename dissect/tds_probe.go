@@ -51,7 +51,7 @@ func probeTDS(dir wire.Dir, head []byte) Guess {
 		if len(body) < 31 {
 			return Maybe
 		}
-		if n := int(body[30]); n <= 30 && printable(body[:n]) {
+		if n := int(body[30]); n <= 30 && isText(body[:n]) {
 			return Yes
 		}
 	case (head[0] == tdsBatch || head[0] == tdsRPC) && toServer:

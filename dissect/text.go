@@ -2,8 +2,19 @@ package dissect
 
 import "bytes"
 
-// startsWith compares the front of head with words, which are lower-case, letters in either case: Yes if it begins with one of them, Maybe if it may come to do so.
-func startsWith(head []byte, words ...string) Guess {
+// starts says whether head begins with s: Maybe while it may.
+func starts(head []byte, s string) Guess {
+	switch n := min(len(head), len(s)); {
+	case string(head[:n]) != s[:n]:
+		return No
+	case n < len(s):
+		return Maybe
+	}
+	return Yes
+}
+
+// startsFold compares the front of head with words, which are lower-case, letters in either case: Yes if it begins with one of them, Maybe if it may come to do so.
+func startsFold(head []byte, words ...string) Guess {
 	g := No
 	for _, w := range words {
 		n := min(len(head), len(w))
@@ -195,4 +206,14 @@ func cutWord(line []byte) (word, rest []byte) {
 		return line, nil
 	}
 	return line[:i], bytes.TrimLeft(line[i:], " \t")
+}
+
+// cString returns what stands before the first NUL of b, and what is behind it; ok is false if there is none.
+func cString(b []byte) (s, rest []byte, ok bool) {
+	for i, c := range b {
+		if c == 0 {
+			return b[:i], b[i+1:], true
+		}
+	}
+	return b, nil, false
 }

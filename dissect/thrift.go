@@ -37,7 +37,7 @@ const (
 	thriftResult
 )
 
-// From the specification.
+// from the specification.
 const (
 	thriftVersion = 0x8001 // of the binary protocol
 	thriftCompact = 0x82

@@ -2,7 +2,7 @@ package dissect
 
 import "encoding/binary"
 
-// From the specifications of LZ4's frame and block formats.
+// from the specifications of LZ4's frame and block formats.
 const (
 	lz4Magic    = 0x184d2204
 	lz4Version  = 1 << 6

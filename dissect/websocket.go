@@ -41,7 +41,7 @@ const (
 	wsPayload
 )
 
-// From the specification, RFC 6455 section 5.2.
+// from the specification, RFC 6455 section 5.2.
 const (
 	wsContinued  = 0
 	wsIsText     = 1

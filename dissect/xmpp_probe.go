@@ -8,7 +8,7 @@ import (
 
 // probeXMPP recognises the opening of a stream, behind an XML declaration perhaps, and stanzas midway.
 func probeXMPP(_ wire.Dir, head []byte) Guess {
-	if g := startsWith(head, "<?xml "); g == Maybe {
+	if g := startsFold(head, "<?xml "); g == Maybe {
 		return Maybe
 	} else if g == Yes {
 		end := bytes.Index(head, []byte("?>"))
@@ -25,8 +25,8 @@ func probeXMPP(_ wire.Dir, head []byte) Guess {
 		if len(head) == 0 {
 			return Maybe
 		}
-		return startsWith(head, "<stream:stream ")
+		return startsFold(head, "<stream:stream ")
 	}
-	return startsWith(head, "<stream:stream ", "<stream:features>", "</stream:stream>", "<iq type=", "<iq id=", "<iq to=", "<iq from=", "<iq xml:lang=", "<presence to=", "<presence xml:lang=", "<presence from=",
+	return startsFold(head, "<stream:stream ", "<stream:features>", "</stream:stream>", "<iq type=", "<iq id=", "<iq to=", "<iq from=", "<iq xml:lang=", "<presence to=", "<presence xml:lang=", "<presence from=",
 		"<message to=", "<message from=", "<message xml:lang=", "<message type=", "<starttls xmlns=")
 }

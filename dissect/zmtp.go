@@ -37,7 +37,7 @@ const (
 	zmtpFrame
 )
 
-// From the specification.
+// from the specification.
 const (
 	zmtpGreeting = 64 // bytes
 	zmtpMore     = 1  // flags of a frame
