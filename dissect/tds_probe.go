@@ -55,7 +55,7 @@ func probeTDS(dir wire.Dir, head []byte) Guess {
 			return Yes
 		}
 	case (head[0] == tdsBatch || head[0] == tdsRPC) && toServer:
-		if head[0] == tdsRPC || binary.LittleEndian.Uint32(body) == 22 && len(body) >= 6 {
+		if head[0] == tdsRPC || len(body) >= 6 && binary.LittleEndian.Uint32(body) == 22 {
 			if len(body) < 10 {
 				return Maybe
 			}
