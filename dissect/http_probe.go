@@ -67,7 +67,7 @@ func probeRequest(b []byte) Guess {
 	if len(line) > 5 && string(line[:5]) == "HTTP/" && isDigit(line[5]) && knownMethod(method) {
 		return Yes // no target
 	}
-	if bytes.IndexFunc(line, func(r rune) bool { return r < ' ' && r != '\t' }) >= 0 {
+	if bytes.IndexFunc(bytes.TrimSuffix(line, []byte("\r")), func(r rune) bool { return r < ' ' && r != '\t' }) >= 0 {
 		return No
 	}
 	if full {

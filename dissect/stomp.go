@@ -54,7 +54,8 @@ var errSTOMP = errors.New("stomp: no frame")
 // stomp parses one connection.
 type stomp struct {
 	framed
-	at [2]stompState
+	at     [2]stompState
+	looked [2]int // bytes of a head that is not whole, up to a line that is not: they are not looked at again
 }
 
 // stompState is what a direction waits for.
@@ -104,21 +105,23 @@ func (d *stomp) next(t *teller, dir wire.Dir, b []byte) (n, need int, err error)
 	if b[0] == 0 {
 		return 1, 0, nil
 	}
-	head := stompHead(b)
+	head := stompHead(b, &d.looked[dir])
 	if head == 0 {
 		if len(b) > stompMaxHead || stompProbeCommand(b) == No {
 			return 0, 0, errSTOMP
 		}
 		return 0, 1, nil
 	}
+	d.looked[dir] = 0
 	return head, 0, d.head(t, dir, b[:head])
 }
 
-// stompHead returns the length of a command and its headers with the empty line behind them, 0 if it is not there.
-func stompHead(b []byte) int {
-	for at := 0; ; {
+// stompHead returns the length of a command and its headers with the empty line behind them, 0 if it is not there. looked is where it goes on.
+func stompHead(b []byte, looked *int) int {
+	for at := *looked; ; {
 		i := bytes.IndexByte(b[at:], '\n')
 		if i < 0 {
+			*looked = at
 			return 0
 		}
 		line := trimCR(b[at : at+i])

@@ -178,7 +178,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestProbesShort asks all probes about beginnings of every length that are a few bytes of the cases, cut, and others changed: none may panic.
+// TestProbesShort asks all probes about beginnings of every length that begin as the cases do, with bytes changed: none may panic.
 func TestProbesShort(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	for _, c := range loadCases(t) {
@@ -201,6 +201,9 @@ func TestProbesShort(t *testing.T) {
 				}
 			}
 		}
+	}
+	if g := HTTP.Probe(toS, []byte("POST /\r")); g != Maybe {
+		t.Errorf("http: %d of a line whose end is on its way", g)
 	}
 	for n := range 12 { // a batch that is all there, and shorter than its headers
 		TDS.Probe(toS, append([]byte{tdsBatch, 1, 0, byte(8 + n), 0, 0, 1, 0}, make([]byte, n)...))

@@ -49,6 +49,7 @@ const (
 	thriftMaxStruct = 256 << 10 // bytes of a struct that no frame is around
 	thriftMaxName   = 1 << 10   // bytes of a method's name
 	thriftMaxDepth  = 16        // structs and containers in one another
+	thriftMaxWalk   = 8 << 20   // bytes that are walked again, since a struct that no frame is around came in pieces, until it is given up
 )
 
 var thriftTypes = [...]string{1: "call", 2: "reply", 3: "exception", 4: "oneway"}
@@ -58,7 +59,8 @@ var errThrift = errors.New("thrift: no message")
 // thrift parses one connection.
 type thrift struct {
 	framed
-	pairs pairs
+	pairs  pairs
+	walked [2]int // bytes of a struct that is not whole yet that were looked at, each time it grew
 }
 
 func newThrift(p *Protocol, env *Env) Dissector {
@@ -156,11 +158,12 @@ func (d *thrift) next(t *teller, dir wire.Dir, b []byte) (n, need int, err error
 		c := wire.Cut(b[at:])
 		thriftStruct(&c, 0)
 		if c.Short() {
-			if len(b) > thriftMaxStruct {
+			if d.walked[dir] += len(b); len(b) > thriftMaxStruct || d.walked[dir] > thriftMaxWalk {
 				return 0, 0, errThrift
 			}
 			return 0, 1, nil
 		}
+		d.walked[dir] = 0
 		body = int64(len(b) - at - c.Len())
 	}
 	field, over := thriftArgs, h.kind != 1

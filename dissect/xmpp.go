@@ -44,13 +44,23 @@ const maxStanza = 64 << 10 // bytes that are waited for; a longer stanza is told
 type xmpp struct {
 	chat
 	auth saslState
+	scan [2]xmppScan
+}
+
+// xmppScan is how far the item at the front of what is held was looked at: nothing is looked at twice, however small the pieces are.
+type xmppScan struct {
+	at    int // bytes that were
+	tag   int // where the tag begins that at is within, if inTag
+	depth int
+	inTag bool
+	quote byte // that at is within; 0: none
 }
 
 // Feed implements Dissector.
 func (d *xmpp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
 	for pr.Used < len(data) {
 		b := data[pr.Used:]
-		n := xmppEnd(b)
+		n := d.scan[dir].end(b)
 		if n == 0 && (d.closed[dir] || len(b) >= maxStanza) {
 			n = min(len(b), maxStanza)
 		}
@@ -58,6 +68,7 @@ func (d *xmpp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress
 			return pr, nil
 		}
 		pr.Used += n
+		d.scan[dir] = xmppScan{}
 		if d.stanza(dir, b[:n], emit) {
 			return pr, nil
 		}
@@ -65,40 +76,62 @@ func (d *xmpp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress
 	return pr, nil
 }
 
-// xmppEnd returns how long the item at the front of b is: white space, a declaration, the tag that opens or closes a stream, or an element with all
-// that is in it. 0: it is not whole yet.
-func xmppEnd(b []byte) int {
+// end returns how long the item at the front of b is: white space, a declaration, the tag that opens or closes a stream, or an element with all
+// that is in it. 0: it is not whole yet; then it goes on from here in the next call.
+func (s *xmppScan) end(b []byte) int {
 	if b[0] != '<' {
-		if i := bytes.IndexByte(b, '<'); i > 0 {
-			return i
+		if i := bytes.IndexByte(b[s.at:], '<'); i >= 0 {
+			return s.at + i
 		}
+		s.at = len(b)
 		return 0
 	}
-	for depth, i := 0, 0; ; {
-		open := bytes.IndexByte(b[i:], '<')
-		if open < 0 {
+	for {
+		if !s.inTag {
+			open := bytes.IndexByte(b[s.at:], '<')
+			if open < 0 {
+				s.at = len(b)
+				return 0
+			}
+			s.tag, s.inTag = s.at+open, true
+			s.at = s.tag
+		}
+		if !s.tagEnd(b) {
 			return 0
 		}
-		i += open
-		end := tagEnd(b[i:])
-		if end == 0 {
-			return 0
-		}
-		tag := b[i : i+end]
-		i += end
+		tag := b[s.tag:s.at]
+		s.inTag = false
 		switch {
 		case tag[1] == '?' || tag[1] == '!':
 		case tag[1] == '/':
-			depth--
+			s.depth--
 		case tag[len(tag)-2] == '/':
-		case depth == 0 && bytes.HasPrefix(tag, []byte("<stream:stream")):
+		case s.depth == 0 && bytes.HasPrefix(tag, []byte("<stream:stream")):
 		default:
-			depth++
+			s.depth++
 		}
-		if depth <= 0 {
-			return i
+		if s.depth <= 0 {
+			return s.at
 		}
 	}
+}
+
+// tagEnd takes at behind the end of the tag; it reports false if that is not there.
+func (s *xmppScan) tagEnd(b []byte) bool {
+	for ; s.at < len(b); s.at++ {
+		switch c := b[s.at]; {
+		case s.quote != 0:
+			if c == s.quote {
+				s.quote = 0
+			}
+		case c == '"' || c == '\'':
+			s.quote = c
+		case c == '>' && s.at >= s.tag+2:
+			s.at++
+			return true
+		}
+	}
+	return false
 }
 
 // tagEnd returns the length of the tag at the front of b, 0 if it is not whole.
@@ -186,4 +219,4 @@ func (d *xmpp) Close(dir wire.Dir, emit func(*Message)) { d.closed[dir] = true }
 func (d *xmpp) Rest() (Rest, bool) { return Rest{}, false }
 
 // Size implements Dissector.
-func (d *xmpp) Size() int { return 160 }
+func (d *xmpp) Size() int { return 240 }
