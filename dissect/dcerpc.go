@@ -122,7 +122,7 @@ func (d *dcerpc) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progre
 		}
 		if len(b) < n {
 			if d.closed[dir] {
-				return Progress{Used: len(data), Opaque: pr.Opaque}, nil
+				return pr, nil // what is no packet is inspected raw
 			}
 			pr.Need = n - len(b)
 			return pr, nil
@@ -206,6 +206,9 @@ func (d *dcerpc) packet(dir wire.Dir, b []byte, emit func(*Message)) (opaque int
 			}
 			q.bytes[side] += int64(stub)
 		}
+	case rpcPtFault, 12, 13, 15, rpcPtAuth3:
+	default: // there is none such, or nothing in it
+		opaque = len(b) - rpcHeader
 	}
 	if flags&rpcLast == 0 {
 		t.flush(false, false)

@@ -72,7 +72,6 @@ var krbErrors = map[int64]string{
 type kerberos struct {
 	chat
 	asked string // type of the last request
-	taken bool
 }
 
 func newKerberos(p *Protocol, env *Env) Dissector { return &kerberos{chat: chat{p: p, env: env}} }
@@ -83,7 +82,7 @@ func (d *kerberos) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Prog
 		if !d.one(dir, data, emit) {
 			return pr, errKerberos
 		}
-		return Progress{Used: len(data)}, nil
+		return Progress{Used: len(data), Opaque: len(data)}, nil
 	}
 	for pr.Used < len(data) {
 		c := wire.Cut(data[pr.Used:])
@@ -93,15 +92,16 @@ func (d *kerberos) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Prog
 			return pr, errKerberos
 		case c.Short() || n > c.Len():
 			if d.closed[dir] {
-				return Progress{Used: len(data)}, nil
+				return pr, nil // what is no message is inspected raw
 			}
 			pr.Need = max(1, n-c.Len())
 			return pr, nil
 		}
-		if !d.one(dir, c.Bytes(n), emit) && !d.taken {
+		if !d.one(dir, c.Bytes(n), emit) {
 			return pr, errKerberos
 		}
 		pr.Used += 4 + n
+		pr.Opaque += 4 + n // but for its names it is ciphertext
 	}
 	return pr, nil
 }
@@ -114,7 +114,6 @@ func (d *kerberos) one(dir wire.Dir, b []byte, emit func(*Message)) bool {
 	}
 	c := ber{b: b[at : at+n]}
 	members := krbMembers(c.want(0x30))
-	d.taken = true
 	t := d.message(dir, d.next(), emit)
 	t.addString(krbType, krbTypes[tag])
 	var client, realm, service, ticket []byte

@@ -88,7 +88,7 @@ func (d *rdp) first(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress
 	}
 	if len(data) < n {
 		if d.closed[dir] {
-			return Progress{Used: len(data)}, false, nil
+			return Progress{}, false, nil // it is inspected raw
 		}
 		return Progress{Need: n - len(data)}, false, nil
 	}

@@ -162,12 +162,14 @@ func (d *smb) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 			n = min(s.pad, len(b))
 			s.pad -= n
 			s.frame -= n
+			pr.Opaque += n
 		case s.stream > 0:
 			n = d.stream(dir, s, b, emit)
 		case s.skip > 0:
 			n = min(s.skip, len(b))
 			s.skip -= n
 			s.frame -= n
+			pr.Opaque += n // nobody reads it
 		case s.frame == 0:
 			n, pr.Need, err = d.frame(s, b)
 		default:
@@ -175,8 +177,8 @@ func (d *smb) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 		}
 		pr.Used += n
 	}
-	if d.closed[dir] && pr.Need > 0 {
-		pr = Progress{Used: len(data), Opaque: pr.Opaque}
+	if d.closed[dir] {
+		pr.Need = 0 // what is no message is inspected raw
 	}
 	return pr, err
 }

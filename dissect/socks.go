@@ -79,10 +79,7 @@ func (d *socks) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progres
 		case !ok:
 			return pr, errSOCKS
 		case c.Short():
-			if d.closed[dir] {
-				pr.Used = len(data)
-			}
-			pr.Need = 1
+			pr.Need = 1 // or never: what is no message is inspected raw
 			if d.closed[dir] {
 				pr.Need = 0
 			}

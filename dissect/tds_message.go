@@ -61,7 +61,7 @@ func tdsTell(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed boo
 		return len(b), false
 	case tdsLogin:
 		if first && tdsLoginFields(t, body) {
-			return len(b), false
+			return len(b), true // what else is in it is not looked at
 		}
 	case tdsRPC:
 		if first {

@@ -167,7 +167,11 @@ func (d *tls) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 			n, opaque = d.ciphertext(s, b)
 			pr.Opaque += opaque
 		case tlsClear:
+			over := s.typ == recordShake && s.skip > 0 // within a message that is passed over
 			n, pr.Need, err = d.clear(s, b)
+			if over {
+				pr.Opaque += n
+			}
 		}
 		pr.Used += n
 	}

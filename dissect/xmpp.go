@@ -38,7 +38,10 @@ const (
 )
 
 // ours
-const maxStanza = 64 << 10 // bytes that are waited for; a longer stanza is told in pieces as it comes
+const (
+	maxStanza      = 64 << 10 // bytes that are waited for; a longer stanza is told in pieces as it comes
+	maxDeclaration = 64       // bytes of a declaration that nobody needs to see: version, encoding, standalone
+)
 
 // xmpp parses one flow.
 type xmpp struct {
@@ -154,7 +157,7 @@ func tagEnd(b []byte) int {
 
 // stanza tells of an item. It reports whether TLS follows.
 func (d *xmpp) stanza(dir wire.Dir, b []byte, emit func(*Message)) (up bool) {
-	if len(bytes.TrimSpace(b)) == 0 || bytes.HasPrefix(b, []byte("<?")) {
+	if len(bytes.TrimSpace(b)) == 0 || bytes.HasPrefix(b, []byte("<?xml ")) && len(b) <= maxDeclaration {
 		return false
 	}
 	t := d.message(dir, d.next(), emit)
