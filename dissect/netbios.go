@@ -24,9 +24,7 @@ var NetBIOSSession = Protocol{
 const (
 	nbName        = 32 // characters of a name in its first-level encoding
 	nbNameAt      = 12 // offset of the first name in a packet of the name service
-	nbHeader      = 14 // bytes of a datagram's header
 	nbDirect      = 0x10
-	nbNegative    = 0x82
 	nbSession     = 0x81
 	nbSessionDone = 0x82
 )

@@ -16,13 +16,12 @@ type saslState struct {
 type saslMech uint8
 
 const (
-	saslOther   saslMech = iota
-	saslPlain            // RFC 4616
-	saslLogin            // user and password, one after the other
-	saslCram             // CRAM-MD5, RFC 2195: user and digest
-	saslBearer           // XOAUTH2, OAUTHBEARER: RFC 7628
-	saslNTLM             // MS-SMTPNTLM
-	maxSASLUser = 1 << 10
+	saslOther  saslMech = iota
+	saslPlain           // RFC 4616
+	saslLogin           // user and password, one after the other
+	saslCram            // CRAM-MD5, RFC 2195: user and digest
+	saslBearer          // XOAUTH2, OAUTHBEARER: RFC 7628
+	saslNTLM            // MS-SMTPNTLM
 )
 
 func saslOf(name []byte) saslMech {

@@ -60,11 +60,10 @@ const (
 
 // ours
 const (
-	sipMaxHead    = 16 << 10 // bytes of start line and headers that are waited for
-	sipMaxWord    = 32       // bytes of a method
-	sipMaxMedia   = 16       // flows of media that a message announces
-	sipProbeLine  = 1 << 10  // bytes of a start line that a probe waits for
-	rtspMaxFramed = 1 << 16  // bytes of media in a frame: its length has 16 bits
+	sipMaxHead   = 16 << 10 // bytes of start line and headers that are waited for
+	sipMaxWord   = 32       // bytes of a method
+	sipMaxMedia  = 16       // flows of media that a message announces
+	sipProbeLine = 1 << 10  // bytes of a start line that a probe waits for
 )
 
 // sip parses one flow, of SIP or RTSP.
