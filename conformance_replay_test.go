@@ -110,7 +110,7 @@ func builtinRules(t *testing.T, list []playing) *dlp.Database {
 
 // everyEvent are all types of events that a replay can tell.
 func everyEvent() map[string]bool {
-	all := map[string]bool{"alert": true, "info": true, "anomaly": true, "flow": true}
+	all := map[string]bool{"alert": true, "info": true, "anomaly": true, "flow": true, "fileinfo": true}
 	for _, p := range dissect.Protocols {
 		// else it is only named, or only its flows are told of
 		if p.New != nil && slices.ContainsFunc(p.Fields, func(f dissect.FieldSpec) bool { return f.EVE != "" }) {

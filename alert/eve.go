@@ -45,6 +45,9 @@ func AppendEVE(dst []byte, e *Event) ([]byte, error) {
 	if e.Anomaly != nil {
 		o.anomaly(e.Anomaly)
 	}
+	if e.File != nil {
+		o.file(e.File)
+	}
 	if e.Stats != nil {
 		o.key("stats")
 		o.value(e.Stats)
@@ -81,7 +84,7 @@ func (o *object) head(e *Event) {
 	o.filled("app_proto_tc", e.AppProtoTC)
 	o.filled("app_proto_orig", e.AppProtoOrig)
 	o.filled("community_id", e.CommunityID)
-	if e.App != nil || e.Alert != nil {
+	if e.App != nil || e.Alert != nil || e.File != nil {
 		o.uint("tx_id", e.TxID)
 	}
 	if e.PcapCnt != 0 {
@@ -320,6 +323,17 @@ func (o *object) anomaly(a *Anomaly) {
 	o.str("event", a.Event)
 	o.filled("layer", a.Layer)
 	o.filled("app_proto", a.AppProto)
+	o.close()
+}
+
+func (o *object) file(f *FileInfo) {
+	o.open("fileinfo")
+	o.filled("filename", f.Name)
+	o.bool("gaps", f.Gaps)
+	o.str("state", f.State)
+	o.bool("stored", false)
+	o.uint("size", f.Size)
+	o.uint("tx_id", f.TxID)
 	o.close()
 }
 

@@ -12,7 +12,7 @@ import (
 // "weir".
 type Event struct {
 	Time     int64  // ns since the epoch, of the packet that caused it
-	Type     string // event_type: alert, info, flow, anomaly, drop, stats, or a protocol's name
+	Type     string // event_type: alert, info, flow, fileinfo, anomaly, drop, stats, or a protocol's name
 	FlowID   uint64 // 0: the event belongs to no flow
 	Iface    string
 	Src, Dst netip.AddrPort // the initiator's end first; ports of ICMP are type and code
@@ -23,13 +23,14 @@ type Event struct {
 	AppProtoOrig           string // flow: the first protocol, where the flow carried another one later
 	CommunityID            string
 	VLAN                   []uint16
-	TxID                   uint64 // valid iff App != nil or Alert != nil
+	TxID                   uint64 // valid iff one of App, Alert and File is there
 	PcapCnt                uint64 // number of the frame in a file; 0 live
 
 	Alert   *Alert
 	App     *App // the protocol's own object: http, dns, tls ...
 	Flow    *Flow
 	Anomaly *Anomaly
+	File    *FileInfo
 	Stats   map[string]any
 	Weir    Weir
 }
@@ -52,6 +53,9 @@ func (e *Event) size() int {
 	}
 	if e.Anomaly != nil {
 		n += partSize + len(e.Anomaly.Detail)
+	}
+	if e.File != nil {
+		n += partSize + len(e.File.Name)
 	}
 	if e.App != nil {
 		n += e.App.size()
@@ -135,6 +139,15 @@ type TCP struct {
 
 // ICMP is what the answers of a flow are: members response_icmp_type and response_icmp_code.
 type ICMP struct{ Type, Code uint8 }
+
+// FileInfo is the object "fileinfo".
+type FileInfo struct {
+	Name  string
+	State string // CLOSED; TRUNCATED: not all of it was seen
+	Gaps  bool   // bytes within it were never seen
+	Size  uint64 // bytes up to the last that was seen
+	TxID  uint64 // exchange that carried it
+}
 
 // Anomaly is the object "anomaly".
 type Anomaly struct {

@@ -40,6 +40,7 @@ type eveLine struct {
 	Alert       *eveAlert      `json:"alert"`
 	Flow        *eveFlow       `json:"flow"`
 	Anomaly     *eveAnomaly    `json:"anomaly"`
+	File        *eveFile       `json:"fileinfo"`
 	Stats       map[string]any `json:"stats"`
 	CaptureFile string         `json:"capture_file"`
 	Weir        eveWeir        `json:"weir"`
@@ -74,6 +75,14 @@ type eveAnomaly struct {
 	Event    string `json:"event"`
 	Layer    string `json:"layer"`
 	AppProto string `json:"app_proto"`
+}
+
+type eveFile struct {
+	Name  string `json:"filename"`
+	State string `json:"state"`
+	Gaps  bool   `json:"gaps"`
+	Size  uint64 `json:"size"`
+	TxID  uint64 `json:"tx_id"`
 }
 
 type eveWeir struct {
@@ -120,7 +129,7 @@ type eveSkipped struct {
 }
 
 // common names the members of the root that are no protocol's own object.
-var common = map[string]bool{"alert": true, "flow": true, "anomaly": true, "stats": true, "weir": true}
+var common = map[string]bool{"alert": true, "flow": true, "anomaly": true, "fileinfo": true, "stats": true, "weir": true}
 
 // ParseEVE reads one line that AppendEVE has written. Times come back in whole microseconds; numbers in Stats as
 // json.Number; strings as they are shown, so a byte that was no UTF-8 as the text \xNN. Members that it does not know
@@ -146,7 +155,7 @@ func ParseEVE(line []byte) (*Event, error) {
 		in.SrcPort, in.DestPort = in.ICMPType, in.ICMPCode
 	}
 	e.Src, e.Dst = netip.AddrPortFrom(in.SrcIP, in.SrcPort), netip.AddrPortFrom(in.DestIP, in.DestPort)
-	e.Alert = (*Alert)(in.Alert)
+	e.Alert, e.File = (*Alert)(in.Alert), (*FileInfo)(in.File)
 	if a := in.Anomaly; a != nil {
 		e.Anomaly = &Anomaly{Type: a.Type, Event: a.Event, Layer: a.Layer, AppProto: a.AppProto, Detail: in.Weir.Why}
 	}

@@ -141,6 +141,8 @@ func describe(e *Event) (severity, rule, what string) {
 		return orType(e.Weir.Severity, e), first(e.Weir.Rule, strconv.FormatUint(uint64(e.Alert.SignatureID), 10)), describeAlert(e)
 	case e.Flow != nil:
 		return orType(e.Weir.Severity, e), e.Flow.State, describeFlow(e)
+	case e.File != nil:
+		return orType(e.Weir.Severity, e), e.Weir.Rule, describeFile(e.File)
 	case e.App != nil:
 		return orType(e.Weir.Severity, e), e.Weir.Rule, describeApp(e.App)
 	case e.Stats != nil:
@@ -159,6 +161,8 @@ func summarise(e *Event) (verdict, what string) {
 		return e.Type, joined(name+":", what)
 	case e.Flow != nil:
 		what = "flow " + joined(name+":", what)
+	case e.File != nil:
+		what = "file " + what
 	case e.App != nil && e.App.Name == "http":
 		if n := e.App.text("length"); n != "" {
 			what = joined(what, n+"B")
@@ -221,6 +225,14 @@ func describeFlow(e *Event) string {
 	}
 	if u := e.Weir.Uninspected; u != nil {
 		s += fmt.Sprintf("  %d bytes not inspected: %s", u.Bytes, short(u.Reason))
+	}
+	return s
+}
+
+func describeFile(f *FileInfo) string {
+	s := joined(short(f.Name), strconv.FormatUint(f.Size, 10)+"B")
+	if f.State != "CLOSED" {
+		s += ", not all of it seen"
 	}
 	return s
 }

@@ -49,7 +49,20 @@ type FieldSpec struct {
 	First   bool   // of several values in an exchange, the event shows the first, not the last
 	Bool    bool   // written as a JSON boolean in the event; its value is "true" or "false"
 	Derived bool   // its bytes are also part of another field: a rule sees it only if it names it
+	File    FileRole
 }
+
+// FileRole says what a field's values are to the files that an exchange carries, for the events that tell of those.
+type FileRole uint8
+
+const (
+	NoFile    FileRole = iota
+	FileName           // name of the next file of the direction
+	FileURL            // URL whose path names the files of the exchange that have no name of their own
+	File               // a value is a file
+	NamedFile          // a value is a file if a FileName came before it
+	InnerFile          // size of a file, told where it ends: it is inside a value that is no file then, and has a name
+)
 
 // Protocol is one entry of Protocols.
 type Protocol struct {
@@ -155,6 +168,7 @@ type Part struct {
 	Field  Field
 	View   uint8  // which decoding of the value this is; 0: as it came
 	More   bool   // further Parts of this Value and View follow
+	Cut    bool   // none follow, although the value goes on: the rest was not seen
 	Value  uint32 // numbers the values of a message; all views of a value have the same
 	Off    int64  // offset of Bytes in the value, in this view
 	Bytes  []byte

@@ -21,9 +21,9 @@ var FTPData = Protocol{
 		return Yes
 	},
 	Fields: []FieldSpec{
-		ftpDataName:    {Name: "ftp-data.filename", Doc: "argument of the command that asked for the transfer", EVE: "filename"},
+		ftpDataName:    {Name: "ftp-data.filename", Doc: "argument of the command that asked for the transfer", EVE: "filename", File: FileName},
 		ftpDataCommand: {Name: "ftp-data.command", Doc: "the command", EVE: "command", Derived: true},
-		ftpDataBody:    {Name: "ftp-data.body", Doc: "what is transferred"},
+		ftpDataBody:    {Name: "ftp-data.body", Doc: "what is transferred", File: File},
 	},
 	New: newFTPData,
 }

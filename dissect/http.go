@@ -25,7 +25,7 @@ var HTTP = Protocol{
 	Probe:   probeHTTP,
 	Fields: []FieldSpec{
 		httpMethod:        {Name: "http.method", Doc: "the method", EVE: "http_method"},
-		httpURI:           {Name: "http.uri", Doc: "the request target as it came", EVE: "url"},
+		httpURI:           {Name: "http.uri", Doc: "the request target as it came", EVE: "url", File: FileURL},
 		httpPath:          {Name: "http.path", Doc: "of the target, without scheme, authority and query", Derived: true},
 		httpQuery:         {Name: "http.query", Doc: "of the target, without `?`", Derived: true},
 		httpVersion:       {Name: "http.version", Doc: "as `HTTP/1.1`", EVE: "protocol", First: true, Derived: true},
@@ -40,13 +40,15 @@ var HTTP = Protocol{
 		httpResponseLine:  {Name: "http.response_line", Doc: "the first line of an answer, without its line end", Derived: true},
 		httpRequestHead:   {Name: "http.request.header", Doc: "the header block of a request; trailers and chunk extensions are further values"},
 		httpResponseHead:  {Name: "http.response.header", Doc: "likewise of an answer"},
-		httpRequestBody:   {Name: "http.request.body", Doc: "the body of a request, after transfer and content codings"},
-		httpResponseBody:  {Name: "http.response.body", Doc: "likewise of an answer"},
+		httpRequestBody:   {Name: "http.request.body", Doc: "the body of a request, after transfer and content codings", File: File},
+		httpResponseBody:  {Name: "http.response.body", Doc: "likewise of an answer", File: File},
 		httpCookie:        {Name: "http.cookie", Doc: "Cookie and Set-Cookie, a value for each line", Derived: true},
 		httpLength:        {Name: "http.length", Doc: "bytes of an answer's body as they came", EVE: "length", Number: true, Derived: true},
-		httpBodyFile:      {Name: "http.body_file", Doc: "file names of multipart parts", Derived: true},
+		httpBodyFile:      {Name: "http.body_file", Doc: "file names of multipart parts", Derived: true, File: FileName},
 		httpRequestType:   {Name: "http.request.content_type", Doc: "header Content-Type of the request", Derived: true},
 		httpAuthorization: {Name: "http.authorization", Doc: "header Authorization", Derived: true},
+		httpFileName:      {Name: "http.filename", Doc: "file name in the header Content-Disposition", Derived: true, File: FileName},
+		httpFileSize:      {Name: "http.body_file_size", Doc: "bytes of the file of a multipart part", Derived: true, File: InnerFile},
 	},
 	New:    newHTTP,
 	Resume: resumeHTTP,
@@ -77,6 +79,8 @@ const (
 	httpBodyFile            // file names of multipart parts
 	httpRequestType         // Content-Type of a request
 	httpAuthorization       //
+	httpFileName            // in Content-Disposition
+	httpFileSize            // bytes of a multipart part with a file name
 )
 
 // ours

@@ -111,7 +111,7 @@ func (d *http2) begin(st *http2Stream, k httpKind, dir wire.Dir) *http2Message {
 func (d *http2) endMessage(st *http2Stream, k httpKind) {
 	m := &st.msg[k]
 	f := &m.frame
-	d.h.closeBody(m.dir, &m.httpSide)
+	d.h.closeBody(m.dir, &m.httpSide, (m.httpSide.told|m.httpSide.fresh)&(1<<noteTruncated) != 0)
 	if f.lengths > 0 && !f.badLength && m.length != f.length && m.httpSide.told&(1<<noteTruncated) == 0 &&
 		!(k == response && m.length == 0 && (st.head || f.status == 304)) {
 		m.note(h2LengthDiffers)

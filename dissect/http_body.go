@@ -130,18 +130,19 @@ func (h *http) skipBody(s *httpSide, n int64) {
 
 // endBody ends the body, and with it the message.
 func (h *http) endBody(dir wire.Dir, s *httpSide) {
-	if s.state == inBody && s.remain > 0 || s.state == inChunk || s.state == inChunkExt || s.state == atChunkEnd {
+	cut := s.state == inBody && s.remain > 0 || s.state == inChunk || s.state == inChunkExt || s.state == atChunkEnd
+	if cut {
 		h.note(s, noteTruncated)
 	}
-	h.closeBody(dir, s)
+	h.closeBody(dir, s, cut || s.state == inJunk)
 	if s.kind == response && !s.frame.interim {
 		h.number(s, httpLength, s.length)
 	}
 	h.end(dir, s)
 }
 
-// closeBody ends the body's values.
-func (h *http) closeBody(dir wire.Dir, s *httpSide) {
+// closeBody ends the body's values; cut says that the body does not end here.
+func (h *http) closeBody(dir wire.Dir, s *httpSide, cut bool) {
 	if s.chain != nil {
 		h.decodeEnd(dir, s)
 		s.chain = h.x.freeCodings(s.chain)
@@ -150,7 +151,10 @@ func (h *http) closeBody(dir wire.Dir, s *httpSide) {
 		s.view.end(h.x, s.bodyField(), s.bodyNo)
 		s.view = h.x.freeViewer(s.view)
 	}
-	s.files = h.x.freeMultipart(s.files)
+	if s.files != nil {
+		s.files.end(h, s)
+		s.files = h.x.freeMultipart(s.files)
+	}
 	s.sniff = false
 	if !s.body {
 		return
@@ -159,11 +163,11 @@ func (h *http) closeBody(dir wire.Dir, s *httpSide) {
 	f := s.bodyField()
 	for i := len(h.x.parts) - 1; i >= 0; i-- {
 		if p := &h.x.parts[i]; p.Field == f && p.Value == s.bodyNo && p.View == ViewPlain {
-			p.More = false
+			p.More, p.Cut = false, cut
 			return
 		}
 	}
-	h.x.parts = append(h.x.parts, Part{Field: f, Value: s.bodyNo, Off: s.off})
+	h.x.parts = append(h.x.parts, Part{Field: f, Value: s.bodyNo, Off: s.off, Cut: cut})
 }
 
 // ours

@@ -154,7 +154,7 @@ var httpCases = []struct {
 			{toS, "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=\"xx\"\r\nContent-Length: 118\r\n\r\n--xx\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a b.txt\"\r\n\r\nfilename=\"not\"\r\n--xx\r\nA: filename=c\r\n\r\n\r\n--xx--\r\n"},
 		},
 		fields: []string{"http.body_file"},
-		want:   []string{"1 http.body_file 10/0 a b.txt", "1 http.body_file 11/0 c"},
+		want:   []string{"1 http.body_file 10/0 a b.txt", "1 http.body_file 12/0 c"},
 	},
 	{
 		name: "odd heads",

@@ -55,6 +55,10 @@ func (h *http) ordinary(s *httpSide, name, v []byte) {
 		if req && foldEqual(name, "authorization") {
 			h.authorization(s, v)
 		}
+	case 19:
+		if h.x.wants(httpFileName) && foldEqual(name, "content-disposition") {
+			h.fileName(s, v)
+		}
 	case 24:
 		if !req && foldEqual(name, "sec-websocket-extensions") {
 			s.frame.deflate |= uint8(wsAgreed(v))
@@ -79,8 +83,19 @@ func (h *http) contentType(s *httpSide, v []byte) {
 		s.frame.form = urlForm
 	case len(media) > 4 && indexFold(media, "json") >= 0:
 		s.frame.form = jsonForm
-	case s.kind == request && foldPrefix(media, "multipart/") == Yes && h.x.wants(httpBodyFile) && s.files == nil:
+	case s.kind == request && foldPrefix(media, "multipart/") == Yes && (h.x.wants(httpBodyFile) || h.x.wants(httpFileSize)) && s.files == nil:
 		s.files = h.x.newMultipart(v)
+	}
+}
+
+// fileName takes the name that the body is to be kept under.
+func (h *http) fileName(s *httpSide, v []byte) {
+	name := parameter(v, "filename")
+	if name == nil {
+		name = parameter(v, "filename*")
+	}
+	if len(name) > 0 {
+		h.add(s, httpFileName, name)
 	}
 }
 

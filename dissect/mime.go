@@ -13,9 +13,9 @@ func mailFields(name string) []FieldSpec {
 		mailDate:       {Name: name + ".mail.date", Doc: "date in the mail's header", EVE: "email/date", Derived: true},
 		mailMessageID:  {Name: name + ".mail.message_id", Doc: "Message-ID", EVE: "email/message_id", Derived: true},
 		mailReceived:   {Name: name + ".mail.received", Doc: "what relays have written of the mail's way, a value for each", EVE: "email/received[]", Derived: true},
-		mailAttachment: {Name: name + ".mail.attachment", Doc: "file name of a part, a value for each", EVE: "email/attachment[]", Derived: true},
+		mailAttachment: {Name: name + ".mail.attachment", Doc: "file name of a part, a value for each", EVE: "email/attachment[]", Derived: true, File: FileName},
 		mailStatus:     {Name: name + ".mail.status", Doc: "`PARSE_DONE` once the mail's end was seen", EVE: "email/status", Derived: true},
-		mailBody:       {Name: name + ".mail.body", Doc: "content of a part, base64 and quoted-printable decoded; a value for each part, attachments among them"},
+		mailBody:       {Name: name + ".mail.body", Doc: "content of a part, base64 and quoted-printable decoded; a value for each part, attachments among them", File: NamedFile},
 	}
 }
 
@@ -69,6 +69,8 @@ type mime struct {
 	odd    bool   // what is said to be base64 is not
 	plain  uint32 // value of the content as it came, if so
 	came   int64  // bytes of it
+	file   bool   // it has a file name
+	eol    []byte // end of its last line, not told yet: crlf, or the end of it
 
 	// of the header in hand
 	boundary []byte // its Content-Type is a multipart with this boundary
@@ -164,7 +166,7 @@ func (m *mime) headEnd(t *teller) {
 	case m.embeds && m.coding == mailPlain:
 		m.inBody, m.inner = false, true
 	}
-	m.boundary, m.embeds, m.next, m.named = nil, false, mailPlain, false
+	m.boundary, m.embeds, m.next, m.file, m.named = nil, false, mailPlain, m.named, false
 }
 
 // content takes bytes of a part's content.
@@ -191,10 +193,40 @@ func (m *mime) content(t *teller, b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	off := m.off
-	m.off += int64(len(b))
-	t.run(f, m.value, off, b)
+	m.lineEnd(t)
+	if bytes.HasSuffix(b, crlf) {
+		m.eol = crlf
+	} else if b[len(b)-1] == '\n' {
+		m.eol = crlf[1:]
+	}
+	if b = b[:len(b)-len(m.eol)]; len(b) > 0 {
+		m.run(t, b)
+	}
 }
+
+// run tells of the next bytes of the content.
+func (m *mime) run(t *teller, b []byte) {
+	t.run(m.base+mailBody, m.value, m.off, b)
+	m.off += int64(len(b))
+}
+
+// lineEnd tells of the last line's end: it is the content's if more of that follows, else the delimiter's (RFC 2046 section 5.1.1).
+func (m *mime) lineEnd(t *teller) {
+	if len(m.eol) == 0 {
+		return
+	}
+	eol := m.eol
+	m.eol = nil
+	if n := len(t.parts); n > 0 { // mostly it stands in memory behind what was told
+		last := &t.parts[n-1]
+		if k := len(last.Bytes); last.Field == m.base+mailBody && last.Value == m.value && k > 0 && cap(last.Bytes) >= k+len(eol) && bytes.Equal(last.Bytes[k:k+len(eol)], eol) {
+			eol = last.Bytes[k : k+len(eol)]
+		}
+	}
+	m.run(t, eol)
+}
+
+var crlf = []byte("\r\n")
 
 // asItCame tells a content that is said to be base64 as it came too, from the first line on that is not: a reader may take it for what it
 // looks like.
@@ -221,6 +253,10 @@ func isBase64(b []byte) bool {
 
 // contentEnd ends the content of a part.
 func (m *mime) contentEnd(t *teller) {
+	if m.value == 0 && m.file && t.wants(m.base+mailBody) { // an empty file
+		m.value = t.value()
+	}
+	m.file = false
 	if m.value != 0 {
 		if m.coding == mailBase64 {
 			at := len(t.text)
@@ -235,7 +271,7 @@ func (m *mime) contentEnd(t *teller) {
 	if m.odd {
 		t.part(Part{Field: m.base + mailBody, Value: m.plain, Off: m.came})
 	}
-	m.value, m.off, m.dec = 0, 0, mailDecoder{}
+	m.value, m.off, m.dec, m.eol = 0, 0, mailDecoder{}, nil
 	m.odd, m.plain, m.came = false, 0, 0
 }
 
@@ -244,6 +280,7 @@ func (m *mime) end(t *teller, whole bool) {
 	if !m.inBody {
 		m.headEnd(t)
 	}
+	m.lineEnd(t)
 	m.contentEnd(t)
 	if whole {
 		t.addString(m.base+mailStatus, "PARSE_DONE")

@@ -9,13 +9,18 @@ const (
 	maxFileNames = 256 // file names of one body; more are not told apart from the body
 )
 
-// multipart finds the file names in a multipart body (RFC 7578, RFC 2046) as it comes. The parts' bytes are the body's
+// multipart finds the files in a multipart body (RFC 7578, RFC 2046) as it comes: their names and sizes. The parts' bytes are the body's
 // own; they are not copied.
 type multipart struct {
 	delim  [maxBoundary + 2]byte // "--" boundary
 	nDelim int
 	inHead bool // in a part's header lines
 	names  int
+	named  bool              // the part in hand has a file name
+	size   int64             // bytes of its content, up to the line in hand
+	eol    int64             // of them, those of the last line's end
+	cur    int64             // bytes of the line in hand
+	cr     bool              // the last of them is a CR
 	line   [maxPartLine]byte // the line in hand, as far as it is kept
 	nLine  int
 }
@@ -34,7 +39,7 @@ func (x *httpScratch) newMultipart(contentType []byte) *multipart {
 	}
 	m.nDelim = copy(m.delim[:], "--")
 	m.nDelim += copy(m.delim[2:], b)
-	m.inHead, m.nLine, m.names = false, 0, 0
+	*m = multipart{delim: m.delim, nDelim: m.nDelim}
 	return m
 }
 
@@ -89,11 +94,15 @@ func (m *multipart) push(h *http, s *httpSide, b []byte) {
 		if m.nLine < room {
 			m.nLine += copy(m.line[m.nLine:room], piece)
 		}
+		m.cur += int64(len(piece))
+		if n := len(piece); n > 0 {
+			m.cr = piece[n-1] == '\r'
+		}
 		if e < 0 {
 			return
 		}
 		m.endLine(h, s)
-		m.nLine = 0
+		m.nLine, m.cur, m.cr = 0, 0, false
 		b = b[e+1:]
 	}
 }
@@ -103,10 +112,15 @@ func (m *multipart) endLine(h *http, s *httpSide) {
 	line := m.line[:m.nLine]
 	switch {
 	case bytes.HasPrefix(line, m.delim[:m.nDelim]):
+		m.fileEnd(h, s, m.size-m.eol, false)
 		m.inHead = true
 	case !m.inHead:
+		if m.eol = 1; m.cr {
+			m.eol = 2
+		}
+		m.size += m.cur + 1
 	case emptyLine(line):
-		m.inHead = false
+		m.inHead, m.size, m.eol = false, 0, 0
 	case m.names < maxFileNames && indexFold(line, "filename") >= 0:
 		name := parameter(line, "filename")
 		if name == nil {
@@ -117,6 +131,28 @@ func (m *multipart) endLine(h *http, s *httpSide) {
 			at := len(h.x.text)
 			h.x.text = append(h.x.text, name...)
 			h.add(s, httpBodyFile, h.x.text[at:])
+			m.named = true
 		}
+	}
+}
+
+// fileEnd tells the size of the part in hand, if it is a file. cut says that it does not end here.
+func (m *multipart) fileEnd(h *http, s *httpSide, size int64, cut bool) {
+	if m.named && h.x.wants(httpFileSize) {
+		h.number(s, httpFileSize, size)
+		h.x.parts[len(h.x.parts)-1].Cut = cut
+	}
+	m.named = false
+}
+
+// end ends the body: the last delimiter may have no line end.
+func (m *multipart) end(h *http, s *httpSide) {
+	switch {
+	case m.inHead:
+		m.fileEnd(h, s, 0, true)
+	case bytes.HasPrefix(m.line[:m.nLine], m.delim[:m.nDelim]):
+		m.fileEnd(h, s, m.size-m.eol, false)
+	default:
+		m.fileEnd(h, s, m.size+m.cur, true)
 	}
 }

@@ -19,7 +19,8 @@ var TFTP = Protocol{
 		tftpMode:   {Name: "tftp.mode", Doc: "`octet` or `netascii`", EVE: "mode", Derived: true},
 		tftpOption: {Name: "tftp.option", Doc: "options, names and values in turn; a value for each"},
 		tftpError:  {Name: "tftp.error", Doc: "what went wrong"},
-		tftpData:   {Name: "tftp.data", Doc: "the file"},
+		tftpData:   {Name: "tftp.data", Doc: "the file", File: File},
+		tftpName:   {Name: "tftp.transfer", Doc: "name of the file, where it is transferred", Derived: true, File: FileName},
 	},
 }
 
@@ -31,6 +32,7 @@ const (
 	tftpOption
 	tftpError
 	tftpData
+	tftpName
 )
 
 // from the specification
@@ -47,13 +49,14 @@ const (
 type tftp struct {
 	p     *Protocol
 	env   *Env
+	name  string // of the file that the flow was announced for
 	id    uint64
 	file  [2]unit   // of the blocks of both directions; id 0: none yet
 	off   [2]int64  // bytes of the file that came
 	block [2]uint16 // number of the last block
 }
 
-func newTFTP(p *Protocol, env *Env) Dissector { return &tftp{p: p, env: env} }
+func newTFTP(p *Protocol, env *Env) Dissector { return &tftp{p: p, env: env, name: env.Announced} }
 
 func probeTFTP(_ wire.Dir, head []byte) Guess {
 	_, _, _, ok := tftpRequest(head)
@@ -103,7 +106,7 @@ func (d *tftp) Feed(dir wire.Dir, b []byte, emit func(*Message)) (Progress, erro
 		t.add(tftpFile, file)
 		t.add(tftpMode, mode)
 		d.options(t, b[2+len(file)+1+len(mode)+1:])
-		t.expect(Expectation{Protocol: d.p, Side: dir})
+		t.expect(Expectation{Protocol: d.p, Side: dir, Name: string(file)})
 		t.flush(true, true)
 		return Progress{Used: len(b)}, nil
 	}
@@ -152,6 +155,9 @@ func (d *tftp) data(dir wire.Dir, n uint16, b []byte, emit func(*Message)) {
 	}
 	d.block[dir] = n
 	t := d.env.teller(d.p, dir, u, emit)
+	if d.off[dir] == 0 && d.name != "" {
+		t.addString(tftpName, d.name)
+	}
 	if t.wants(tftpData) && len(b) > 0 {
 		t.part(Part{Field: tftpData, Value: 1, Off: d.off[dir], Bytes: b, More: true})
 	}

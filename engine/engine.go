@@ -50,6 +50,7 @@ type Engine struct {
 	twins    *twins
 	expected expectations
 	trims    atomic.Uint64
+	files    bool // somebody listens to what is told of files
 }
 
 // ruleset is one compiled set of rules, and the fields that it and the event writers ask for.
@@ -64,6 +65,7 @@ func New(cfg Config) *Engine {
 	if e.budgets.Flows == nil {
 		e.budgets = DefaultBudgets(cfg.Flow)
 	}
+	e.files = e.listens("fileinfo")
 	e.twins = newTwins(cfg.Dissect, e.budgets.Inspect)
 	e.SetRules(nil)
 	return e
@@ -81,7 +83,7 @@ func (e *Engine) SetRules(db *dlp.Database) {
 			continue
 		}
 		for i, f := range p.Fields {
-			if f.EVE != "" || tunnel.Wants(f.Name) {
+			if f.EVE != "" || tunnel.Wants(f.Name) || f.File != dissect.NoFile && e.files {
 				wants[p.Base+i] = true
 			}
 		}
@@ -96,9 +98,9 @@ func (e *Engine) Trim() { e.trims.Add(1) }
 func (e *Engine) SetWorkloads(t *workload.Table) { e.where.Store(t) }
 
 // recorded reports whether the exchanges of a protocol are written down: for its own event, or as what stands around an
-// alert.
+// alert or a file.
 func (e *Engine) recorded(event string) bool {
-	return e.cfg.Events[event] || e.cfg.Events["alert"]
+	return e.cfg.Events[event] || e.cfg.Events["alert"] || e.files
 }
 
 func (e *Engine) listens(typ string) bool { return e.cfg.Emit != nil && e.cfg.Events[typ] }

@@ -21,6 +21,8 @@ type record struct {
 	items []item
 	buf   []byte
 	found []masked
+	files []file
+	named [2]int // of each direction, the index of the item that names its next file, plus 1; 0: none, nameless: it found no room
 }
 
 // item is one value in a record: buf[at:end].
@@ -48,7 +50,14 @@ func (l *Lane) record(m *dissect.Message) {
 	for i := range m.Parts {
 		part := &m.Parts[i]
 		spec := &m.Protocol.Fields[part.Field]
-		if part.View != dissect.ViewPlain || spec.EVE == "" {
+		if part.View != dissect.ViewPlain {
+			continue
+		}
+		if l.e.files && spec.File >= dissect.File {
+			l.file(r, m, part)
+		}
+		names := l.e.files && spec.File == dissect.FileName
+		if spec.EVE == "" && !names {
 			continue
 		}
 		b := part.Bytes
@@ -66,11 +75,20 @@ func (l *Lane) record(m *dissect.Message) {
 		}
 		b = b[:min(len(b), maxValueSize)]
 		if len(r.buf)+len(b) > maxRecordSize {
+			if names {
+				r.named[m.Dir] = nameless
+			}
 			continue
 		}
 		at := int32(len(r.buf))
 		r.buf = append(r.buf, b...)
 		r.items = append(r.items, item{at: at, end: int32(len(r.buf)), value: part.Value, field: part.Field, reply: m.Dir == wire.ToClient})
+		if names {
+			r.named[m.Dir] = len(r.items)
+		}
+	}
+	if m.End {
+		r.endFiles(m.ID)
 	}
 }
 
@@ -88,7 +106,7 @@ func (l *Lane) recordOf(m *dissect.Message) *record {
 	var r *record
 	if n := len(l.records); n > 0 {
 		r, l.records = l.records[n-1], l.records[:n-1]
-		*r = record{items: r.items[:0], buf: r.buf[:0]}
+		*r = record{items: r.items[:0], buf: r.buf[:0], files: r.files[:0]}
 	} else {
 		r = &record{}
 	}
@@ -130,7 +148,8 @@ func (r *record) mask(h *dlp.Hit, forms ...[]byte) {
 				it.at = int32(len(r.buf))
 				r.buf = append(r.buf, v...)
 				it.end = int32(len(r.buf))
-			} else if k == 0 && it.value == h.Value && r.proto.Fields[it.field].Name == h.Field { // cut, say
+			} else if spec := &r.proto.Fields[it.field]; k == 0 && it.value == h.Value && spec.Name == h.Field ||
+				spec.Derived && spec.File == dissect.FileName && it.end-it.at == maxValueSize { // cut, say
 				it.hidden = true
 			}
 		}
@@ -165,10 +184,12 @@ func maskFold(v, found []byte, mask string) (out []byte) {
 	return append(out, v[from:]...)
 }
 
-// hide leaves all of the value out that h found something in.
+// hide leaves all of the value out that h found something in, and names of files that may be part of it.
 func (r *record) hide(h *dlp.Hit) {
 	for i := range r.items {
-		if it := &r.items[i]; it.value == h.Value && r.proto.Fields[it.field].Name == h.Field {
+		it := &r.items[i]
+		spec := &r.proto.Fields[it.field]
+		if it.value == h.Value && spec.Name == h.Field || spec.Derived && spec.File == dissect.FileName {
 			it.hidden = true
 		}
 	}
@@ -197,15 +218,10 @@ func (r *record) app() *alert.App {
 	all := string(r.buf) // values are parts of it
 	for _, it := range r.items {
 		spec, to := &r.proto.Fields[it.field], &spots[r.proto.Base+int(it.field)]
-		text := all[it.at:it.end]
-		for _, f := range r.found {
-			if v := maskFold([]byte(text), f.found, f.mask); v != nil {
-				text = string(v)
-			}
+		if spec.EVE == "" {
+			continue
 		}
-		if it.hidden {
-			text = "[masked]"
-		}
+		text := r.text(all, &it)
 		if to.kind == member {
 			b.member(to.list, text)
 			continue
@@ -226,6 +242,23 @@ func (r *record) app() *alert.App {
 	}
 	return b.out
 }
+
+// text returns a value as it is shown; all is what all values are parts of.
+func (r *record) text(all string, it *item) string {
+	if it.hidden {
+		return hiddenText
+	}
+	text := all[it.at:it.end]
+	for _, f := range r.found {
+		if v := maskFold([]byte(text), f.found, f.mask); v != nil {
+			text = string(v)
+		}
+	}
+	return text
+}
+
+// hiddenText stands for a value nothing of which is shown.
+const hiddenText = "[masked]"
 
 // spot is where a field's values stand in its protocol's object: what dissect.FieldSpec.EVE says, taken apart.
 type spot struct {

@@ -12,6 +12,7 @@ const (
 	workSize   = 320             // bytes that an open work is counted for, beside what is open in it
 	recordSize = 96              // bytes of a record, beside the values in it
 	itemSize   = 16              // bytes of an item
+	fileSize   = 64              // bytes of a file in it
 	maxFree    = 128             // of each kind, kept for reuse by a lane
 	warm       = 64              // flows of which nothing is open that keep what they need for the next message
 	sweepFlow  = 2               // of what is open, so many are looked at for each flow that is worked on during a pass,
@@ -107,7 +108,7 @@ func (l *Lane) settle(a *app) {
 		cost += tunnel.ShellSize
 	}
 	for _, r := range w.records {
-		cost += recordSize + cap(r.buf) + itemSize*cap(r.items)
+		cost += recordSize + cap(r.buf) + itemSize*cap(r.items) + fileSize*cap(r.files)
 	}
 	if a.twin != nil {
 		cost += a.twin.size()

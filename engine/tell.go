@@ -374,9 +374,16 @@ func (l *Lane) finishScan(a *app) {
 	l.scanEnd(a)
 }
 
-// tellRecord writes the event of an exchange.
+// tellRecord writes the events of an exchange: its own, and those of its files.
 func (l *Lane) tellRecord(r *record) {
-	if !l.e.listens(r.proto.EventType()) || len(r.items) == 0 || l.e.full() {
+	l.tellExchange(r)
+	if len(r.files) > 0 {
+		l.tellFiles(r)
+	}
+}
+
+func (l *Lane) tellExchange(r *record) {
+	if !l.e.listens(r.proto.EventType()) || !r.shown() || l.e.full() {
 		return
 	}
 	ev := l.event(r.proto.EventType())

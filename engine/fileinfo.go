@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"strconv"
+	"strings"
+
+	"weir/alert"
+	"weir/dissect"
+	"weir/wire"
+)
+
+// file is a file that an exchange carries: a value, or part of one, of which only the size is kept.
+type file struct {
+	msg   uint64 // message that it is in
+	size  int64  // bytes so far, lost ones among them
+	name  int    // as in record.named
+	value uint32
+	field dissect.Field
+	dir   wire.Dir
+	over  bool // nothing more comes
+	cut   bool // its end was not seen
+	gaps  bool // part of it was not seen
+}
+
+// maxFiles is how many files of an exchange are remembered until its end; then the oldest is told as it is.
+const maxFiles = 64
+
+// nameless stands for a name that found no room.
+const nameless = -1
+
+// file takes part of a value that is a file.
+func (l *Lane) file(r *record, m *dissect.Message, part *dissect.Part) {
+	role := m.Protocol.Fields[part.Field].File
+	f := r.fileOf(m.ID, part)
+	if f == nil {
+		named := r.named[m.Dir]
+		if named == 0 && role != dissect.File || role == dissect.File && len(part.Bytes) == 0 {
+			return
+		}
+		r.named[m.Dir] = 0
+		if len(r.files) == maxFiles {
+			l.tellFile(r, &r.files[0], nil)
+			r.files = r.files[:copy(r.files, r.files[1:])]
+		}
+		r.files = append(r.files, file{msg: m.ID, name: named, value: part.Value, field: part.Field, dir: m.Dir})
+		f = &r.files[len(r.files)-1]
+	}
+	if role == dissect.InnerFile {
+		f.size, _ = strconv.ParseInt(string(part.Bytes), 10, 64)
+		f.over, f.cut = true, part.Cut
+		return
+	}
+	f.gaps = f.gaps || part.Off != f.size
+	f.size = part.Off + int64(len(part.Bytes))
+	if !part.More {
+		f.over, f.cut = true, part.Cut
+	}
+}
+
+// fileOf returns the file that a part goes on with; nil if it begins one.
+func (r *record) fileOf(msg uint64, part *dissect.Part) *file {
+	for i := len(r.files) - 1; i >= 0; i-- {
+		if f := &r.files[i]; f.msg == msg && f.value == part.Value && f.field == part.Field {
+			return f
+		}
+	}
+	return nil
+}
+
+// endFiles ends the files of a message that is complete: those that did not end in it were cut.
+func (r *record) endFiles(msg uint64) {
+	for i := range r.files {
+		if f := &r.files[i]; f.msg == msg && !f.over {
+			f.over, f.cut = true, true
+		}
+	}
+}
+
+// tellFiles writes the events of the files of an exchange that is told.
+func (l *Lane) tellFiles(r *record) {
+	var app *alert.App
+	if r.shown() {
+		app = r.app()
+	}
+	for i := range r.files {
+		l.tellFile(r, &r.files[i], app)
+	}
+}
+
+// tellFile writes the event of a file; app is the exchange as it is shown.
+func (l *Lane) tellFile(r *record, f *file, app *alert.App) {
+	if r.holds(f) || l.e.full() {
+		return
+	}
+	ev := l.event("fileinfo")
+	ev.Time = r.time
+	ev.AppProto, ev.TxID, ev.App = r.proto.Name, r.tx, app
+	if f.dir == wire.ToClient {
+		ev.Src, ev.Dst = ev.Dst, ev.Src
+		ev.Weir.Src, ev.Weir.Dst = ev.Weir.Dst, ev.Weir.Src
+	}
+	ev.File = &alert.FileInfo{Name: r.fileName(f), State: "CLOSED", Gaps: f.gaps, Size: uint64(max(0, f.size)), TxID: r.tx}
+	if f.gaps || f.cut || !f.over {
+		ev.File.State = "TRUNCATED"
+	}
+	l.send(ev)
+}
+
+// holds reports whether f is a value that files were found in: then it is none itself.
+func (r *record) holds(f *file) bool {
+	if r.proto.Fields[f.field].File != dissect.File {
+		return false
+	}
+	for i := range r.files {
+		if in := &r.files[i]; in.msg == f.msg && r.proto.Fields[in.field].File == dissect.InnerFile {
+			return true
+		}
+	}
+	return false
+}
+
+// fileName returns what a file is called, masked as all that is shown of the exchange.
+func (r *record) fileName(f *file) string {
+	if f.name > 0 {
+		return r.text(string(r.buf), &r.items[f.name-1])
+	}
+	for i := range r.items {
+		it := &r.items[i]
+		if r.proto.Fields[it.field].File == dissect.FileURL {
+			return urlPath(r.text(string(r.buf), it))
+		}
+	}
+	return ""
+}
+
+// urlPath cuts a request's target down to its path.
+func urlPath(s string) string {
+	if i := strings.IndexAny(s, "?#"); i >= 0 {
+		s = s[:i]
+	}
+	if _, rest, ok := strings.Cut(s, "://"); ok && s[0] != '/' {
+		if i := strings.IndexByte(rest, '/'); i >= 0 {
+			return rest[i:]
+		}
+		return "/"
+	}
+	return s
+}
+
+// shown reports whether an event shows anything of the exchange.
+func (r *record) shown() bool {
+	for i := range r.items {
+		if r.proto.Fields[r.items[i].field].EVE != "" {
+			return true
+		}
+	}
+	return false
+}
