@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"weir/alert"
+	"weir/rules"
+	"weir/wire"
+)
+
+// filesOf plays what two ends of a connection say in turn, the client first, and returns what was told of files.
+func filesOf(t *testing.T, said ...string) (out []string) {
+	t.Helper()
+	k := newTalk(t, &rules.Rule{ID: "token", Regex: `FILETOKEN-[0-9]{6}`, Severity: rules.High})
+	e := k.lane.e
+	e.cfg.Events = map[string]bool{"fileinfo": true}
+	e.cfg.Emit = func(ev *alert.Event) {
+		if ev.App == nil {
+			t.Errorf("%+v: the exchange is not told", ev.File)
+		}
+		f := ev.File
+		out = append(out, fmt.Sprintf("%s>%s %s %d %s %v %d", ev.Src.Addr(), ev.Dst.Addr(), f.Name, f.Size, f.State, f.Gaps, f.TxID))
+	}
+	e.files = true
+	e.SetRules(e.rules.Load().db)
+	for i, s := range said {
+		k.say(wire.Dir(i%2), 0x18, s)
+	}
+	k.say(wire.ToServer, 0x11, "")
+	k.lane.Close(k.tap)
+	return out
+}
+
+func TestFiles(t *testing.T) {
+	get := "GET /a/b.txt?x=1 HTTP/1.1\r\nHost: a\r\n\r\n"
+	post := func(parts string) string {
+		return fmt.Sprintf("POST /up HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=xx\r\nContent-Length: %d\r\n\r\n%s", len(parts), parts)
+	}
+	part := func(name, content string) string {
+		return "--xx\r\nContent-Disposition: form-data; name=f; filename=\"" + name + "\"\r\n\r\n" + content + "\r\n"
+	}
+	const none = "HTTP/1.1 204 No Content\r\n\r\n"
+	const up, down = "10.0.0.1>10.0.0.2 ", "10.0.0.2>10.0.0.1 "
+	many, names := "", []string(nil)
+	for i := range maxFiles {
+		many += part(fmt.Sprint(i), "x")
+		names = append(names, fmt.Sprintf("%s%d 1 CLOSED false 1", up, i))
+	}
+	for _, c := range []struct {
+		name string
+		said []string
+		want []string
+	}{
+		{"the path is the name", []string{get, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"}, []string{down + "/a/b.txt 5 CLOSED false 1"}},
+		{"an empty body is none", []string{get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}, nil},
+		{"cut short", []string{get, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"}, []string{down + "/a/b.txt 5 TRUNCATED false 1"}},
+		{"a name of its own, found in", []string{get, "HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename=\"FILETOKEN-123456.txt\"\r\nContent-Length: 5\r\n\r\nhello"},
+			[]string{down + "FILE…(16).txt 5 CLOSED false 1"}},
+		{"a path, found in", []string{"GET /FILETOKEN-123456 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
+			[]string{down + "/FILE…(16) 5 CLOSED false 1"}},
+		{"an encoded path, found in", []string{"GET /FILE%54OKEN-123456 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
+			[]string{down + masked + " 5 CLOSED false 1"}},
+		{"parts of a form", []string{post(part("a.txt", "one\r\ntwo") + part("b", "") + "--xx--"), none}, []string{up + "a.txt 8 CLOSED false 1", up + "b 0 CLOSED false 1"}},
+		{"a part cut short", []string{strings.TrimSuffix(post(part("a.txt", "one")+part("b", "two")+"--xx--"), "\r\n--xx--"), ""},
+			[]string{up + "a.txt 3 CLOSED false 1", up + "b 3 TRUNCATED false 1"}},
+		{"as many as are kept, and the form itself", []string{post(many + "--xx--"), none}, names},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := filesOf(t, c.said...)
+			if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
