@@ -13,12 +13,15 @@ var JSONRPC = Protocol{
 	About:   "JSON-RPC 2.0 (jsonrpc.org) directly over TCP; over HTTP it is a body. Each object has an event `json-rpc` of its own.",
 	Carrier: Stream,
 	Probe:   probeJSONRPC,
-	Fields: []FieldSpec{
-		jsonRPCMethod:  {Name: "json-rpc.method", Doc: "the method", EVE: "method", Derived: true},
-		jsonRPCMessage: {Name: "json-rpc.message", Doc: "the object, or batch, as it came"},
-	},
+	Fields:  jsonRPCFields,
+
 	PerMessage: true,
 	New:        newJSONRPC,
+}
+
+var jsonRPCFields = []FieldSpec{
+	jsonRPCMethod:  {Name: "json-rpc.method", Doc: "the method", EVE: "method", Derived: true},
+	jsonRPCMessage: {Name: "json-rpc.message", Doc: "the object, or batch, as it came"},
 }
 
 // Fields of JSONRPC.

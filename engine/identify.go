@@ -8,7 +8,7 @@ import (
 )
 
 // protocols is a set of them: bit i stands for dissect.Protocols[i].
-type protocols [3]uint64
+type protocols [4]uint64
 
 // maxProtocols is how many a set has room for.
 const maxProtocols = 64 * len(protocols{})
