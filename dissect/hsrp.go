@@ -1,6 +1,10 @@
 package dissect
 
-import "weir/wire"
+import (
+	"bytes"
+
+	"weir/wire"
+)
 
 // HSRP is Cisco's Hot Standby Router Protocol: RFC 2281 (version 0), and version 2.
 var HSRP = Protocol{
@@ -15,7 +19,8 @@ func probeHSRP(_ wire.Dir, head []byte) Guess {
 	case len(head) == 20 && head[0] == 0 && head[1] <= 2:
 		switch head[2] {
 		case 0, 1, 2, 4, 8, 16:
-			return yes(head[3] > 0 && head[4] >= head[3] && head[7] == 0 && head[16] != 0)
+			// the password is text
+			return yes(head[3] > 0 && head[4] >= head[3] && head[7] == 0 && head[16] != 0 && oneLine(bytes.TrimRight(head[8:16], "\x00")))
 		}
 	case len(head) == 16 && head[0] == 0 && head[1] == 3: // an advertisement
 		return yes(head[2] == 0 && head[3] == 1 && head[4] == 0 && head[5] <= 12)

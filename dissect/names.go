@@ -34,9 +34,13 @@ func datagram(is func(b []byte) bool) func(wire.Dir, []byte) Guess {
 	return func(_ wire.Dir, head []byte) Guess { return yes(is(head)) }
 }
 
-// stream makes a probe of a first message: its first n bytes decide.
-func stream(n int, is func(b []byte) bool) func(wire.Dir, []byte) Guess {
-	return func(_ wire.Dir, head []byte) Guess {
+// stream makes a probe of a first message that begins with one of some texts: its first n bytes decide.
+func stream(n int, is func(b []byte) bool, texts ...string) func(wire.Dir, []byte) Guess {
+	first := begins(texts...)
+	return func(dir wire.Dir, head []byte) Guess {
+		if g := first(dir, head); g != Yes {
+			return g
+		}
 		if len(head) < n {
 			return Maybe
 		}

@@ -12,19 +12,19 @@ var (
 	Activision    = onlyNamed("activision", "Activision, matching of players", Datagram, datagram(isActivision))
 	AmongUs       = onlyNamed("amongus", "Hazel, by the hello of Among Us", Datagram, datagram(isAmongUs), 22023)
 	Avast         = onlyNamed("avast", "Avast, updates and telemetry", Stream, begins("NOSA"))
-	Bitcoin       = onlyNamed("bitcoin", "Bitcoin", Stream, stream(16, isBitcoin), 8333)
+	Bitcoin       = onlyNamed("bitcoin", "Bitcoin", Stream, stream(16, isBitcoin, "\xf9\xbe\xb4\xd9", "\x0b\x11\x09\x07", "\xfa\xbf\xb5\xda", "\x0a\x03\xcf\x40"), 8333)
 	Discord       = onlyNamed("discord", "Discord, discovery of a voice server", Datagram, datagram(isDiscord))
 	Dropbox       = onlyNamed("dropbox", "Dropbox, discovery in a local network", Datagram, datagram(isDropbox), 17500)
 	EAQ           = onlyNamed("eaq", "EAQ, measurement of lines", Datagram, datagram(isEAQ))
-	EDonkey       = onlyNamed("edonkey", "eDonkey", Stream, stream(7, isEDonkey), 4662)
+	EDonkey       = onlyNamed("edonkey", "eDonkey", Stream, stream(7, isEDonkey, "\xe3"), 4662)
 	Ethereum      = onlyNamed("ethereum", "Ethereum, RLPx", Stream, probeRLPx, 30303)
 	EthereumUDP   = onlyNamed("ethereum", "Ethereum, discovery", Datagram, datagram(isDiscv4), 30303)
 	Gnutella      = onlyNamed("gnutella", "Gnutella", Stream, begins("GNUTELLA CONNECT/", "GNUTELLA/0."))
 	KCP           = onlyNamed("kcp", "KCP", Datagram, datagram(isKCP))
 	Monero        = onlyNamed("monero", "Monero, Levin", Stream, begins("\x01\x21\x01\x01\x01\x01\x01\x01"), 18080)
 	Mumble        = onlyNamed("mumble", "Mumble, the answer of a server", Datagram, datagram(isMumble), 64738)
-	Nano          = onlyNamed("nano", "Nano, by its handshake", Stream, stream(8, isNano), 7075)
-	NestLogSink   = onlyNamed("nestlogsink", "Weave, as Nest devices send their logs with it", Stream, stream(24, isWeave), 11095)
+	Nano          = onlyNamed("nano", "Nano, by its handshake", Stream, stream(8, isNano, "RA", "RB", "RC"), 7075)
+	NestLogSink   = onlyNamed("nestlogsink", "Weave, as Nest devices send their logs with it", Stream, probeWeave, 11095)
 	NoMachine     = onlyNamed("nomachine", "NX, NoMachine", Stream, begins("NXD-"), 4000)
 	RakNet        = onlyNamed("raknet", "RakNet, by the magic number of messages before a connection", Datagram, datagram(isRakNet))
 	RiotGames     = onlyNamed("riotgames", "Riot Games, probing of servers", Datagram, datagram(isRiot))
@@ -37,7 +37,7 @@ var (
 	Syncthing     = onlyNamed("syncthing", "Syncthing, discovery in a local network", Datagram, begins("\x2e\xa7\xd9\x0b"), 21027)
 	Tailscale     = onlyNamed("tailscale", "Tailscale, DISCO", Datagram, begins("TS\xf0\x9f\x92\xac"), 41641)
 	TeamSpeak     = onlyNamed("teamspeak", "TeamSpeak 3", Datagram, begins("TS3INIT1"), 9987)
-	TeamViewer    = onlyNamed("teamviewer", "TeamViewer", Stream, stream(6, isTeamViewer), 5938)
+	TeamViewer    = onlyNamed("teamviewer", "TeamViewer", Stream, stream(6, isTeamViewer, "\x17\x24\x0a", "\x17\x24\x0b"), 5938)
 	TeamViewerUDP = onlyNamed("teamviewer", "TeamViewer over UDP", Datagram, datagram(func(b []byte) bool {
 		return len(b) > 16 && zeros(b[:10]) && string(b[10:13]) == "\x03\x17\x24"
 	}), 5938)
@@ -68,11 +68,6 @@ func isAmongUs(b []byte) bool {
 }
 
 func isBitcoin(b []byte) bool {
-	switch string(b[:4]) {
-	case "\xf9\xbe\xb4\xd9", "\x0b\x11\x09\x07", "\xfa\xbf\xb5\xda", "\x0a\x03\xcf\x40":
-	default:
-		return false
-	}
 	command := bytes.TrimRight(b[4:16], "\x00")
 	for _, c := range command {
 		if c < '0' || c > 'z' {
@@ -168,10 +163,16 @@ func isNano(b []byte) bool {
 	return b[0] == 'R' && b[1] >= 'A' && b[1] <= 'C' && b[2] >= b[3] && b[3] >= b[4] && b[4] >= 5 && b[2] < 64 && b[5] == 10
 }
 
-// isWeave recognises the length, and the numbers of both devices, which begin with the vendor's.
-func isWeave(b []byte) bool {
+// probeWeave recognises the length, and the numbers of both devices, which begin with the vendor's.
+func probeWeave(_ wire.Dir, head []byte) Guess {
 	const nest = "\x30\xb4\x18"
-	return u16le(b) >= 24 && string(b[13:16]) == nest && string(b[21:24]) == nest
+	if oneLine(head[:1]) || len(head) > 1 && head[1] > 7 || len(head) > 3 && head[3] != 0x13 { // no text
+		return No
+	}
+	if len(head) < 24 {
+		return Maybe
+	}
+	return yes(u16le(head) >= 24 && string(head[13:16]) == nest && string(head[21:24]) == nest)
 }
 
 func isRakNet(b []byte) bool {

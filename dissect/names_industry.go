@@ -9,9 +9,9 @@ import (
 // Protocols of plants, meters and instruments that are only named.
 var (
 	C1222     = onlyNamed("ansi-c1222", "ANSI C12.22, meters (RFC 6142)", Stream|Datagram, probeC1222, 1153)
-	ATG       = onlyNamed("atg", "the serial protocol of Veeder-Root tank gauges", Stream, stream(7, isATG), 10001)
-	ADS       = onlyNamed("beckhoffads", "AMS/ADS, Beckhoff TwinCAT", Stream, stream(38, isAMS), 48898)
-	ENIP      = onlyNamed("enip", "EtherNet/IP, explicit messages (ODVA CIP volume 2)", Stream, stream(24, isENIPSession), 44818)
+	ATG       = onlyNamed("atg", "the serial protocol of Veeder-Root tank gauges", Stream, stream(7, isATG, "\x01I", "\x01S", "\x01i", "\x01s"), 10001)
+	ADS       = onlyNamed("beckhoffads", "AMS/ADS, Beckhoff TwinCAT", Stream, stream(38, isAMS, "\x00\x00"), 48898)
+	ENIP      = onlyNamed("enip", "EtherNet/IP, explicit messages (ODVA CIP volume 2)", Stream, stream(24, isENIPSession, "\x65\x00\x04\x00", "\x04\x00", "\x63\x00", "\x64\x00"), 44818)
 	ENIPUDP   = onlyNamed("enip", "EtherNet/IP, explicit messages (ODVA CIP volume 2)", Datagram, datagram(isENIP), 44818)
 	CIPIO     = onlyNamed("cip", "CIP, implicit messages over UDP (ODVA CIP volume 2)", Datagram, datagram(isCIPIO), 2222)
 	EGD       = onlyNamed("ethernetglobaldata", "Ethernet Global Data, GE", Datagram, datagram(isEGD), 18246)
@@ -21,19 +21,19 @@ var (
 	FINS      = onlyNamed("fins", "FINS, Omron, over UDP and TCP", Datagram, datagram(isFINS), 9600)
 	FINSTCP   = onlyNamed("fins", "FINS, Omron, over TCP", Stream, begins("FINS\x00\x00"), 9600)
 	KNX       = onlyNamed("knxnet-ip", "KNXnet/IP (ISO 22510)", Datagram, datagram(isKNX), 3671)
-	KNXTCP    = onlyNamed("knxnet-ip", "KNXnet/IP version 2 over TCP", Stream, stream(6, isKNXHeader), 3671)
+	KNXTCP    = onlyNamed("knxnet-ip", "KNXnet/IP version 2 over TCP", Stream, stream(6, isKNXHeader, "\x06\x10", "\x06\x20"), 3671)
 	C37118    = onlyNamed("ieee-c37118", "synchrophasors, IEEE C37.118", Stream|Datagram, probeC37118, 4712, 4713)
 	MMS       = onlyNamed("iso9506-1-mms", "MMS (ISO 9506) over ISO transport (RFC 1006), as IEC 61850 uses it", Stream, probeMMS, 102)
-	OPCUA     = onlyNamed("opcua", "OPC UA binary (OPC 10000-6)", Stream, stream(12, isOPCUA), 4840)
+	OPCUA     = onlyNamed("opcua", "OPC UA binary (OPC 10000-6)", Stream, stream(12, isOPCUA, "HELF", "ACKF", "RHEF", "ERRF", "OPNF", "MSGF", "MSGC", "CLOF"), 4840)
 	TRDP      = onlyNamed("trdp", "Train Real Time Data Protocol (IEC 61375-2-3)", Datagram, datagram(isTRDP), 17224, 17225)
-	HiSLIP    = onlyNamed("hislip", "HiSLIP, instruments (IVI-6.1)", Stream, stream(12, isHiSLIP), 4880)
+	HiSLIP    = onlyNamed("hislip", "HiSLIP, instruments (IVI-6.1)", Stream, stream(12, isHiSLIP, "HS\x00", "HS\x01", "HS\x11", "HS\x12"), 4880)
 	COSEM     = onlyNamed("iec62056", "DLMS/COSEM over TCP and UDP (IEC 62056-47)", Stream|Datagram, probeCOSEM, 4059)
 	CNPIP     = onlyNamed("cnp-ip", "CN/IP, control networks over IP (EIA-852)", Datagram, datagram(isCNPIP), 1628, 1629)
 )
 
 // probeC1222 recognises an ACSE message by its elements, the last of which is the user information as octets.
 func probeC1222(_ wire.Dir, head []byte) Guess {
-	if head[0] != 0x60 {
+	if head[0] != 0x60 || len(head) > 1 && head[1] > 0x82 {
 		return No
 	}
 	if len(head) < 4 {
@@ -44,16 +44,18 @@ func probeC1222(_ wire.Dir, head []byte) Guess {
 		return No
 	}
 	named := false
-	for len(b) > 3 {
+	for len(b) > 4 {
 		body, n := berBody(b)
 		switch tag := b[0]; {
 		case n < 0:
 			return No
+		case len(body) == 0:
+			return Maybe
 		case tag == 0xbe: // user information; in it an external value, octet aligned
 			return yes(named && n > 2 && body[0] == 0x28)
 		case tag < 0xa1 || tag > 0xad || n == 0:
 			return No
-		case len(body) > 0 && body[0] != 0x06 && body[0] != 0x0d && body[0] != 0x04 && body[0] != 0x02 && body[0] != 0x80:
+		case tag <= 0xa8 && body[0] != 0x06 && body[0] != 0x0d && body[0] != 0x04 && body[0] != 0x02 && body[0] != 0x80:
 			return No
 		case len(body) < n:
 			return Maybe

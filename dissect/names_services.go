@@ -8,7 +8,7 @@ import (
 
 // Services of networks, stores and hosts that are only named.
 var (
-	AFP         = onlyNamed("afp", "AFP over DSI, Apple file sharing", Stream, stream(16, isDSI), 548)
+	AFP         = onlyNamed("afp", "AFP over DSI, Apple file sharing", Stream, stream(18, isDSI, "\x00\x04"), 548)
 	BFCP        = onlyNamed("bfcp", "BFCP over UDP (RFC 8855)", Datagram, datagram(isBFCP))
 	BJNP        = onlyNamed("bjnp", "BJNP, Canon printers", Datagram, datagram(isBJNP), 8610, 8611, 8612)
 	CAPWAP      = onlyNamed("capwap", "CAPWAP (RFC 5415), control messages and DTLS in it", Datagram, datagram(isCAPWAP), 5246, 5247)
@@ -19,15 +19,15 @@ var (
 	CoAP        = onlyNamed("coap", "CoAP (RFC 7252)", Datagram, datagram(isCoAP), 5683)
 	Collectd    = onlyNamed("collectd", "collectd's network plugin", Datagram, datagram(isCollectd), 25826)
 	DLEP        = onlyNamed("dlep", "DLEP (RFC 8175), signals", Datagram, datagram(isDLEP), 854)
-	ESTransport = onlyNamed("elasticsearch-transport", "transport protocol of Elasticsearch", Stream, stream(15, isESTransport), 9300)
+	ESTransport = onlyNamed("elasticsearch-transport", "transport protocol of Elasticsearch", Stream, stream(15, isESTransport, "ES\x00"), 9300)
 	FLUTE       = onlyNamed("flute", "FLUTE (RFC 6726)", Datagram, datagram(isFLUTE))
-	Gearman     = onlyNamed("gearman", "Gearman", Stream, stream(12, isGearman), 4730)
+	Gearman     = onlyNamed("gearman", "Gearman", Stream, stream(12, isGearman, "\x00REQ", "\x00RES"), 4730)
 	GIOP        = onlyNamed("giop", "GIOP, CORBA", Stream, begins("GIOP\x01\x00", "GIOP\x01\x01", "GIOP\x01\x02", "GIOP\x01\x03"))
 	HL7         = onlyNamed("hl7", "HL7 version 2 in MLLP", Stream, begins("\x0bMSH|"), 2575)
 	IAX         = onlyNamed("iax", "IAX2 (RFC 5456)", Datagram, datagram(isIAX), 4569)
 	ISCSI       = onlyNamed("iscsi", "iSCSI (RFC 7143), by its login", Stream, probeISCSI, 3260)
 	Kismet      = onlyNamed("kismet", "server protocol of Kismet", Stream, begins("*KISMET: ", "!0 ENABLE "), 2501)
-	LDP         = onlyNamed("ldp", "LDP (RFC 5036)", Stream, stream(14, isLDP), 646)
+	LDP         = onlyNamed("ldp", "LDP (RFC 5036)", Stream, stream(14, isLDP, "\x00\x01"), 646)
 	LDPUDP      = onlyNamed("ldp", "LDP (RFC 5036), hellos", Datagram, datagram(isLDPHello), 646)
 	Lustre      = onlyNamed("lustre", "LNet, Lustre", Stream, begins("\x00\x71\xce\xac\x01\x00\x00\x00", "cirE\x03\x00\x00\x00", "\xc1\x00\x00\x00"+z20), 988)
 	Meraki      = onlyNamed("merakicloud", "Cisco Meraki, access points to their cloud", Datagram, begins("\xfe\xf7\x28\x91"), 7351)
@@ -44,9 +44,9 @@ var (
 	Roughtime   = onlyNamed("roughtime", "Roughtime", Datagram, datagram(isRoughtime), 2002)
 	Rx          = onlyNamed("rx", "Rx, AFS", Datagram, datagram(isRx), 7000, 7001, 7003)
 	SLP         = onlyNamed("service-location-protocol", "SLP versions 1 and 2 (RFC 2608)", Datagram, datagram(isSLP), 427)
-	SMPP        = onlyNamed("smpp", "SMPP, by how a session is bound", Stream, stream(20, isSMPP), 2775)
+	SMPP        = onlyNamed("smpp", "SMPP, by how a session is bound", Stream, stream(20, isSMPP, "\x00\x00"), 2775)
 	TPLinkSHP   = onlyNamed("tplink-shp", "TP-Link Smart Home", Datagram, datagram(isTPLink), 9999)
-	TPLinkTCP   = onlyNamed("tplink-shp", "TP-Link Smart Home over TCP", Stream, stream(8, isTPLinkStream), 9999)
+	TPLinkTCP   = onlyNamed("tplink-shp", "TP-Link Smart Home over TCP", Stream, stream(8, isTPLinkStream, "\x00\x00"), 9999)
 	Tuya        = onlyNamed("tuyalp", "Tuya, local", Datagram, datagram(isTuya), 6666, 6667)
 	TuyaTCP     = onlyNamed("tuyalp", "Tuya, local, over TCP", Stream, begins("\x00\x00\x55\xaa\x00\x00", "\x00\x00\x66\x99\x00\x00"), 6668)
 	WSD         = onlyNamed("wsd", "WS-Discovery, SOAP over UDP", Datagram, datagram(isWSD), 3702)
@@ -56,9 +56,9 @@ var (
 
 const z20 = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// isDSI recognises how a session is opened, or its server asked what it is.
+// isDSI recognises how a session is opened: with the option of the attention quantum.
 func isDSI(b []byte) bool {
-	return b[0] == 0 && (b[1] == 3 || b[1] == 4) && zeros(b[4:11]) && zeros(b[12:16])
+	return zeros(b[4:11]) && b[11] >= 6 && zeros(b[12:16]) && b[16] == 1 && b[17] == 4
 }
 
 // isBFCP walks over the attributes.
@@ -109,7 +109,7 @@ func isCAPWAP(b []byte) bool {
 // probeSkinny recognises how a telephone registers: its name is text.
 func probeSkinny(dir wire.Dir, head []byte) Guess {
 	const name = 12
-	if dir == wire.ToClient {
+	if dir == wire.ToClient || len(head) > 1 && head[1] > 3 || len(head) > 2 && head[2] != 0 {
 		return No
 	}
 	if len(head) < name+4 {
@@ -231,11 +231,11 @@ func probeISCSI(_ wire.Dir, head []byte) Guess {
 	if head[0] != 0x43 && head[0] != 0x03 && head[0] != 0x23 {
 		return No
 	}
+	if len(head) > 2 && head[2] != 0 || len(head) > 4 && head[3]|head[4] != 0 {
+		return No
+	}
 	if len(head) < 64 {
 		return Maybe
-	}
-	if head[2]|head[3]|head[4] != 0 {
-		return No
 	}
 	for _, key := range []string{"InitiatorName=", "InitiatorAlias=", "SessionType=", "TargetName=", "TargetPortal", "TargetAlias=", "AuthMethod=", "HeaderDigest="} {
 		if bytes.HasPrefix(head[48:], []byte(key)) {
@@ -429,7 +429,7 @@ func isRx(b []byte) bool {
 		return false
 	}
 	call, seq, serial := u32be(b[8:]), u32be(b[12:]), u32be(b[16:])
-	return b[0] >= 0x40 && b[4] != 0 && call < 1<<16 && seq < 1<<12 && serial < 1<<16 && serial > 0 && u16be(b[26:]) > 0 && (b[20] != 1 || seq > 0 && call > 0)
+	return b[0] >= 0x40 && b[1] != 0 && b[2] != 0 && b[4] != 0 && b[5]|b[6] != 0 && call < 1<<16 && seq < 1<<12 && serial < 1<<16 && serial > 0 && u16be(b[26:]) > 0 && (b[20] != 1 || seq > 0 && call > 0)
 }
 
 // isSLP recognises a message by its length and language.
@@ -457,10 +457,10 @@ func isSMPP(b []byte) bool {
 	default:
 		return false
 	}
-	if n < 17 || n > 512 || u32be(b[12:]) == 0 || u32be(b[12:]) >= 1<<31 || u32be(b[8:]) > 0xff {
+	answer, seq := command>>31 != 0, u32be(b[12:])
+	if n < 17 || n < 23 && !answer || n > 512 || seq == 0 || seq >= 1<<16 || u32be(b[8:]) > 0xff {
 		return false
 	}
-	answer := command>>31 != 0
 	return (answer || u32be(b[8:]) == 0) && (oneLine(b[16:18]) || answer && b[16] == 0)
 }
 
