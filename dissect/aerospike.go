@@ -74,7 +74,7 @@ func probeAerospike(_ wire.Dir, head []byte) Guess {
 	size, first := c.U32(), head[aerospikeHeader]
 	switch head[1] {
 	case aerospikeInfo:
-		if size >= 1 && size < 1<<20 && first >= 'a' && first <= 'z' && isText(head[aerospikeHeader:min(len(head), aerospikeHeader+int(size))]) {
+		if size >= 1 && size < 1<<20 && first >= 'a' && first <= 'z' && isText(head[aerospikeHeader:min(len(head), aerospikeHeader+min(int(size), 4))]) {
 			if len(head) < aerospikeHeader+4 && len(head) < aerospikeHeader+int(size) {
 				return Maybe
 			}

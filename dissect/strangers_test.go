@@ -202,6 +202,7 @@ func TestProbesShort(t *testing.T) {
 			}
 		}
 	}
+	probed(t, &Aerospike, []byte("\x02\x01\x00\x00\x00\n00a0000\x160")) // no text, from where it was text enough on
 	if g := HTTP.Probe(toS, []byte("POST /\r")); g != Maybe {
 		t.Errorf("http: %d of a line whose end is on its way", g)
 	}
