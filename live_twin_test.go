@@ -160,7 +160,7 @@ func TestLiveTwin(t *testing.T) {
 				got[ev.Type]++
 				ids[ev.FlowID] = true
 				from, to := loads[0], loads[1]
-				if ev.Type == "fileinfo" { // the one of the answer comes from the server
+				if ev.Type == "fileinfo" && ev.Weir.Src.Name == to { // the one of the answer comes from the server
 					from, to = to, from
 				}
 				if c.named && (ev.Weir.Src.Name != from || ev.Weir.Dst.Name != to) {
