@@ -67,10 +67,10 @@ func probeRequest(b []byte) Guess {
 	if len(line) > 5 && string(line[:5]) == "HTTP/" && isDigit(line[5]) && knownMethod(method) {
 		return Yes // no target
 	}
-	if bytes.IndexFunc(bytes.TrimSuffix(line, []byte("\r")), func(r rune) bool { return r < ' ' && r != '\t' }) >= 0 {
-		return No
-	}
-	if full {
+	if full { // before, control bytes prove nothing: a version may follow them
+		if bytes.IndexFunc(line, func(r rune) bool { return r < ' ' && r != '\t' }) >= 0 {
+			return No
+		}
 		if (string(method) == "GET" || string(method) == "POST" || string(method) == "HEAD") && len(line) > 0 && line[0] == '/' && bytes.IndexByte(line, ' ') < 0 {
 			return Yes // HTTP/0.9
 		}
