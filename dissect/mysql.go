@@ -160,6 +160,7 @@ const (
 
 // mysqlSide is the state of one direction.
 type mysqlSide struct {
+	closed bool // nothing may be held any more
 	u      unit
 	left   int  // bytes of the packet in hand that are still to come
 	more   bool // it goes on in the next packet
@@ -246,6 +247,9 @@ func (d *mysql) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progres
 		pr.Used, pr.Need, pr.Opaque, err = d.unpack(dir, t, data)
 	} else {
 		pr.Used, pr.Need, up, err = d.packets(dir, t, data)
+	}
+	if s.closed {
+		s.packed.close(d.env)
 	}
 	if up {
 		return pr, nil
@@ -378,6 +382,7 @@ func (d *mysql) Close(dir wire.Dir, emit func(*Message)) {
 	role := d.roles.is(dir)
 	s := &d.side[role]
 	t := d.env.teller(d.p, dir, &s.u, emit)
+	s.closed = true
 	s.packed.close(d.env)
 	if held := s.packed.held; len(held) > 0 { // an unfinished packet
 		s.packed.held = nil
