@@ -90,7 +90,7 @@ func probePostgreSQLChain(head []byte, known *[256]pgShape) Guess {
 			return Maybe
 		}
 		size := binary.BigEndian.Uint32(head[1:])
-		if size < shape.min || size > shape.max {
+		if size < shape.min || size > shape.max || head[1] >= 4 {
 			return No
 		}
 		body := head[5:min(len(head), int(size)+1)]
