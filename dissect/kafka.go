@@ -179,8 +179,8 @@ func (d *kafka) frame(t *teller, dir wire.Dir, s *kafkaSide, b []byte) (n, need 
 		return 0, 0, errKafka
 	}
 	if !d.known {
-		g := kafkaProbeRequest(b)
-		if g == Maybe && int64(len(b)) < size+4 && len(b) < MaxProbe {
+		g := kafkaProbeRequest(b[:min(len(b), MaxProbe)])
+		if g == Maybe && len(b) < MaxProbe { // what follows tells, or what the other end says
 			return 0, 1, nil
 		}
 		d.known, d.client = true, dir
