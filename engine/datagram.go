@@ -62,11 +62,12 @@ func (l *Lane) probeDatagram(a *app, c *flow.Chunk) {
 		return
 	}
 	a.datagrams++
-	p := l.announced(a, carrier, c.Dir, c.Data)
-	if p == nil {
-		alive := candidates(carrier)
-		alive.without(&a.tried)
-		p, _ = identify(&alive, carrier, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort)
+	alive := candidates(carrier)
+	alive.without(&a.tried)
+	p, _ := identify(&alive, carrier, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort)
+	// What was announced never stands above what the bytes say; where they say the same, it is surer.
+	if w := l.announced(a, carrier, c.Dir, c.Data); w != nil && (p == nil || p.Name == w.Name) {
+		p = w
 	}
 	l.startDatagrams(a, p)
 }
@@ -81,8 +82,13 @@ func (l *Lane) startDatagrams(a *app, p *dissect.Protocol) {
 	}
 }
 
-// surer reports whether another protocol than the one that cannot tell yet is sure of a datagram: that one has it from now on.
+// surer reports whether another protocol than the one that cannot tell yet is sure of a datagram: that one has it from now on. Others are asked
+// of the first datagrams only.
 func (l *Lane) surer(a *app, c *flow.Chunk) bool {
+	if a.datagrams >= maxDatagrams {
+		return false
+	}
+	a.datagrams++
 	i := index(a.proto)
 	alive := candidates(carrierOf(l.fl.Key.Proto))
 	alive.without(&a.tried)

@@ -32,55 +32,61 @@ type end struct {
 
 type expected struct {
 	what  dissect.Expectation
+	from  [16]byte // of a stream: the host that must begin it
 	until int64
 	slot  int
 }
 
-// add notes that a flow with e as one of its ends will be what w says.
-func (x *expectations) add(e end, w *dissect.Expectation, now int64) {
+// add notes that a flow with e as one of its ends will be what w says; a stream only if from begins it.
+func (x *expectations) add(e end, from [16]byte, w *dissect.Expectation, now int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.at == nil {
 		x.at = map[end]expected{}
 	}
 	if old, ok := x.at[e]; ok { // its slot stays its own
-		x.at[e] = expected{*w, now + expectedLife, old.slot}
+		x.at[e] = expected{*w, from, now + expectedLife, old.slot}
 		return
 	}
 	if oldest := x.ring[x.next]; x.at[oldest].slot == x.next {
 		delete(x.at, oldest)
 	}
 	x.ring[x.next] = e
-	x.at[e] = expected{*w, now + expectedLife, x.next}
+	x.at[e] = expected{*w, from, now + expectedLife, x.next}
 	x.next = (x.next + 1) % maxExpected
 	x.n.Store(int32(len(x.at)))
 }
 
-// of returns what was announced of a flow; its Protocol is nil if nothing was.
-func (x *expectations) of(k *wire.Key, now int64) (w dissect.Expectation) {
+// of returns what was announced of a flow that a, or b, has begun; its Protocol is nil if nothing was.
+func (x *expectations) of(k *wire.Key, aInitiates bool, now int64) (w dissect.Expectation) {
 	if x.n.Load() == 0 {
 		return w
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, e := range [...]end{{k.A, k.APort, k.Proto}, {k.B, k.BPort, k.Proto}} {
-		if found, ok := x.at[e]; ok && now < found.until {
-			return found.what
+	ends := [...]end{{k.A, k.APort, k.Proto}, {k.B, k.BPort, k.Proto}}
+	for i, e := range ends {
+		found, ok := x.at[e]
+		if !ok || now >= found.until {
+			continue
 		}
+		if k.Proto == wire.ProtoTCP && (aInitiates != (i == 1) || found.from != ends[1-i].addr) {
+			continue
+		}
+		return found.what
 	}
 	return w
 }
 
-// expect notes what a message announces.
+// expect notes what a message announces. A stream is announced for the two hosts that the present flow is of, and no others: else whoever
+// speaks FTP could have what others say taken for files.
 func (l *Lane) expect(m *dissect.Message) {
+	k := &l.fl.Key
 	for i := range m.Expect {
 		w := &m.Expect[i]
-		e := end{addr: l.fl.Key.A, port: l.fl.Key.APort, proto: wire.ProtoUDP}
+		e, from := end{addr: k.A, port: k.APort, proto: wire.ProtoUDP}, k.B
 		if l.fl.AInitiates != (w.Side == wire.ToServer) {
-			e.addr, e.port = l.fl.Key.B, l.fl.Key.BPort
-		}
-		if w.Addr.IsValid() {
-			e.addr = w.Addr.As16()
+			e.addr, e.port, from = k.B, k.BPort, k.A
 		}
 		if w.Port != 0 {
 			e.port = w.Port
@@ -88,14 +94,20 @@ func (l *Lane) expect(m *dissect.Message) {
 		if w.Protocol.Carrier&dissect.Stream != 0 {
 			e.proto = wire.ProtoTCP
 		}
-		l.e.expected.add(e, w, l.t.now)
+		if w.Addr.IsValid() {
+			own := e.addr
+			if e.addr = w.Addr.As16(); e.addr != own && e.proto == wire.ProtoTCP {
+				continue
+			}
+		}
+		l.e.expected.add(e, from, w, l.t.now)
 	}
 }
 
 // announced returns the protocol that another flow has announced for the present one, if head does not speak against it. The name
 // that it goes by is in the Env then, for the dissector that is made next.
 func (l *Lane) announced(a *app, c dissect.Carrier, dir wire.Dir, head []byte) *dissect.Protocol {
-	w := l.e.expected.of(&l.fl.Key, l.t.now)
+	w := l.e.expected.of(&l.fl.Key, l.fl.AInitiates, l.t.now)
 	p := w.Protocol
 	if p == nil || p.Expected == nil || p.Carrier&c == 0 || a.tried.has(index(p)) {
 		return nil
