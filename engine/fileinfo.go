@@ -122,12 +122,12 @@ func (r *record) holds(f *file) bool {
 // fileName returns what a file is called, masked as all that is shown of the exchange.
 func (r *record) fileName(f *file) string {
 	if f.name > 0 {
-		return r.text(string(r.buf), &r.items[f.name-1])
+		return r.text(string(r.buf), f.name-1)
 	}
 	for i := range r.items {
 		it := &r.items[i]
 		if r.proto.Fields[it.field].File == dissect.FileURL {
-			return urlPath(r.text(string(r.buf), it))
+			return urlPath(r.text(string(r.buf), i))
 		}
 	}
 	return ""

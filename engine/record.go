@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"weir/alert"
 	"weir/dissect"
@@ -153,8 +154,8 @@ func (r *record) mask(h *dlp.Hit, forms ...[]byte) {
 				it.hidden = true
 			}
 		}
-		if len(r.found) < maxFound {
-			r.found = append(r.found, masked{bytes.Clone(form), h.Masked})
+		if len(r.found) < maxFound && !slices.ContainsFunc(r.found, func(f masked) bool { return bytes.Equal(f.found, form) }) {
+			r.found = append(r.found, masked{bytes.Clone(form), h.Masked, max(0, len(r.items)-1)})
 		}
 	}
 	if !known || len(forms[0]) == 0 {
@@ -166,13 +167,14 @@ func (r *record) mask(h *dlp.Hit, forms ...[]byte) {
 type masked struct {
 	found []byte
 	mask  string
+	from  int // index of the first item that it may still come to stand in: those before are masked, and the last one may go on
 }
 
 // maskFold returns v with mask in place of found, letters in either case; nil if found does not stand in it.
 func maskFold(v, found []byte, mask string) (out []byte) {
-	from := 0
+	from, first := 0, lowerByte(found[0])
 	for i := 0; i+len(found) <= len(v); i++ {
-		if bytes.EqualFold(v[i:i+len(found)], found) {
+		if (first >= utf8.RuneSelf || lowerByte(v[i]) == first) && bytes.EqualFold(v[i:i+len(found)], found) {
 			out = append(append(out, v[from:i]...), mask...)
 			from = i + len(found)
 			i = from - 1
@@ -182,6 +184,14 @@ func maskFold(v, found []byte, mask string) (out []byte) {
 		return nil
 	}
 	return append(out, v[from:]...)
+}
+
+// lowerByte makes an ASCII letter lower case.
+func lowerByte(c byte) byte {
+	if c-'A' < 26 {
+		c |= 0x20
+	}
+	return c
 }
 
 // hide leaves all of the value out that h found something in, and names of files that may be part of it.
@@ -216,12 +226,13 @@ func foundBytes(m *dissect.Message, h *dlp.Hit) []byte {
 func (r *record) app() *alert.App {
 	b := appBuilder{out: &alert.App{Name: r.proto.EventType(), Fields: make([]alert.KV, 0, min(len(r.items), 16))}}
 	all := string(r.buf) // values are parts of it
-	for _, it := range r.items {
+	for i := range r.items {
+		it := &r.items[i]
 		spec, to := &r.proto.Fields[it.field], &spots[r.proto.Base+int(it.field)]
 		if spec.EVE == "" {
 			continue
 		}
-		text := r.text(all, &it)
+		text := r.text(all, i)
 		if to.kind == member {
 			b.member(to.list, text)
 			continue
@@ -244,12 +255,16 @@ func (r *record) app() *alert.App {
 }
 
 // text returns a value as it is shown; all is what all values are parts of.
-func (r *record) text(all string, it *item) string {
+func (r *record) text(all string, i int) string {
+	it := &r.items[i]
 	if it.hidden {
 		return hiddenText
 	}
 	text := all[it.at:it.end]
 	for _, f := range r.found {
+		if i < f.from {
+			continue
+		}
 		if v := maskFold([]byte(text), f.found, f.mask); v != nil {
 			text = string(v)
 		}
