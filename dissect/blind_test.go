@@ -35,7 +35,7 @@ func watched(p *Protocol, turns []turn, token string) bool {
 	for i, tn := range turns {
 		in := append(slices.Clone(left[tn.dir]), tn.data...)
 		pr, err := d.Feed(tn.dir, in, hear)
-		opaque = opaque || pr.Opaque > 0
+		opaque = opaque || pr.Opaque+pr.Passed > 0
 		rest := in[pr.Used:]
 		if datagrams {
 			if pr.Used == 0 && raw(rest) {
@@ -60,7 +60,7 @@ func watched(p *Protocol, turns []turn, token string) bool {
 		d.Close(dir, hear)
 		if len(left[dir]) > 0 {
 			pr, _ := d.Feed(dir, left[dir], hear)
-			opaque = opaque || pr.Opaque > 0
+			opaque = opaque || pr.Opaque+pr.Passed > 0
 			if raw(left[dir][pr.Used:]) {
 				return true
 			}
@@ -101,5 +101,15 @@ func TestNothingIsSwallowed(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPassed: what is in the clear and says nothing is counted as that, not as ciphertext.
+func TestPassed(t *testing.T) {
+	d := SSH.New(&SSH, newEnv())
+	ignore := "\x00\x00\x00\x14\x04\x02\x00\x00\x00\x09hide this\x00\x00\x00\x00\x00"
+	pr, err := d.Feed(toS, []byte("SSH-2.0-a\r\n"+ignore), func(*Message) {})
+	if err != nil || pr.Passed < len("hide this") || pr.Opaque != 0 {
+		t.Errorf("%+v, %v", pr, err)
 	}
 }

@@ -127,14 +127,17 @@ func (d *dcerpc) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progre
 			pr.Need = n - len(b)
 			return pr, nil
 		}
-		pr.Opaque += d.packet(dir, b[:n], emit)
+		opaque, passed := d.packet(dir, b[:n], emit)
+		pr.Opaque += opaque
+		pr.Passed += passed
 		pr.Used += n
 	}
 	return pr, nil
 }
 
-// packet takes a packet, which is a fragment of a call or its answer. It returns how much of it is ciphertext.
-func (d *dcerpc) packet(dir wire.Dir, b []byte, emit func(*Message)) (opaque int) {
+// packet takes a packet, which is a fragment of a call or its answer. It returns how much of it is ciphertext, and
+// how much says nothing.
+func (d *dcerpc) packet(dir wire.Dir, b []byte, emit func(*Message)) (opaque, passed int) {
 	order := rpcOrder(b[4])
 	typ, flags, id, auth := b[2], b[3], order.Uint32(b[12:]), int(order.Uint16(b[10:]))
 	end := len(b)
@@ -208,11 +211,11 @@ func (d *dcerpc) packet(dir wire.Dir, b []byte, emit func(*Message)) (opaque int
 		}
 	case rpcPtFault, 12, 13, 15, rpcPtAuth3:
 	default: // there is none such, or nothing in it
-		opaque = len(b) - rpcHeader
+		passed = len(b) - rpcHeader
 	}
 	if flags&rpcLast == 0 {
 		t.flush(false, false)
-		return opaque
+		return opaque, passed
 	}
 	if typ == rpcPtRequest || typ == rpcPtResponse {
 		t.number(rpcReqFrags+Field(2*side), q.frags[side])
@@ -223,7 +226,7 @@ func (d *dcerpc) packet(dir wire.Dir, b []byte, emit func(*Message)) (opaque int
 		d.pending = append(d.pending[:i], d.pending[i+1:]...)
 	}
 	d.over(dir, ends, emit)
-	return opaque
+	return opaque, passed
 }
 
 // rpcNames are the names of packets.

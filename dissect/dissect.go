@@ -99,8 +99,8 @@ const MaxProbe = 2048 // bytes
 // Progress is a parser's answer: Used bytes of the data are done with; call again once at least Need bytes more than
 // were given are there (0: any). Used <= len(data). What was not used is given again, at the front of the next call's
 // data. A call before Need bytes came is allowed, and tells nothing else. Opaque of the Used bytes are ciphertext that
-// cannot be looked into.
-type Progress struct{ Used, Need, Opaque int }
+// cannot be looked into, Passed of them are passed over: padding, what means nothing, what does not decode.
+type Progress struct{ Used, Need, Opaque, Passed int }
 
 // Dissector parses one flow.
 //

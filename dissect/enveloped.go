@@ -79,7 +79,7 @@ func (d *enveloped) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Pro
 			n, sealed := d.f.tell(d, t, dir, b[:want])
 			pr.Used += n
 			if sealed {
-				pr.Opaque += n
+				pr.Passed += n
 			}
 			if s.sealed = sealed; sealed {
 				s.value = pieces{left: int64(size - n)}
@@ -90,7 +90,7 @@ func (d *enveloped) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Pro
 			n := s.value.take(t, b)
 			pr.Used += n
 			if s.sealed {
-				pr.Opaque += n
+				pr.Passed += n
 			}
 		}
 		if s.value.left == 0 && !s.more {

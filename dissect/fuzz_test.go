@@ -17,7 +17,7 @@ func piecemeal(t testing.TB, p *Protocol, env *Env, turns []turn, size int) (*he
 	feed := func(dir wire.Dir, in []byte) error {
 		before := slices.Clone(in)
 		pr, err := d.Feed(dir, in, e.hear)
-		if pr.Used < 0 || pr.Used > len(in) || pr.Need < 0 || pr.Opaque < 0 || pr.Opaque > pr.Used {
+		if pr.Used < 0 || pr.Used > len(in) || pr.Need < 0 || pr.Opaque < 0 || pr.Passed < 0 || pr.Opaque+pr.Passed > pr.Used {
 			t.Fatalf("%s: %+v of %d bytes", p.Name, pr, len(in))
 		}
 		if !slices.Equal(in, before) {

@@ -183,7 +183,8 @@ func (d *ldap) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress
 // last takes what is left when no more bytes will come.
 func (d *ldap) last(dir wire.Dir, data []byte, pr Progress) Progress {
 	if d.closed[dir] {
-		return Progress{Used: len(data), Opaque: pr.Opaque + len(data) - pr.Used}
+		pr.Passed += len(data) - pr.Used
+		pr.Used = len(data)
 	}
 	return pr
 }

@@ -132,7 +132,7 @@ func (d *mongodb) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progr
 			n := s.value.take(t, b)
 			pr.Used += n
 			if s.lost {
-				pr.Opaque += n
+				pr.Passed += n
 			}
 			if s.value.left == 0 {
 				d.end(s, t)

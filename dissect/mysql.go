@@ -244,7 +244,7 @@ func (d *mysql) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progres
 	}
 	up := false
 	if d.pack != packNone {
-		pr.Used, pr.Need, pr.Opaque, err = d.unpack(dir, t, data)
+		pr.Used, pr.Need, pr.Passed, err = d.unpack(dir, t, data)
 	} else {
 		pr.Used, pr.Need, up, err = d.packets(dir, t, data)
 	}

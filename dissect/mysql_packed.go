@@ -21,14 +21,14 @@ func (p *mysqlPacked) close(env *Env) {
 }
 
 // unpack takes packets of the compressed protocol from the front of b: each has a header of 7 bytes, and a length of 0 in it if it is not compressed.
-func (d *mysql) unpack(dir wire.Dir, t *teller, b []byte) (used, need, opaque int, err error) {
+func (d *mysql) unpack(dir wire.Dir, t *teller, b []byte) (used, need, passed int, err error) {
 	s := &d.side[dir]
 	p := &s.packed
 	for used < len(b) && err == nil {
 		c := b[used:]
 		if p.left == 0 {
 			if len(c) < 7 {
-				return used, 7 - len(c), opaque, nil
+				return used, 7 - len(c), passed, nil
 			}
 			size, plain := mysqlLength(c), mysqlLength(c[4:])
 			used += 7
@@ -47,7 +47,7 @@ func (d *mysql) unpack(dir wire.Dir, t *teller, b []byte) (used, need, opaque in
 		}
 		c = c[:min(len(c), p.left)]
 		if p.lost {
-			opaque += len(c)
+			passed += len(c)
 		} else if !p.un.push(d.env, c, func(plain []byte) {
 			if err == nil {
 				err = d.inner(dir, t, plain)
@@ -60,7 +60,7 @@ func (d *mysql) unpack(dir wire.Dir, t *teller, b []byte) (used, need, opaque in
 			p.close(d.env)
 		}
 	}
-	return used, 0, opaque, err
+	return used, 0, passed, err
 }
 
 // undecodable notes that the compressed packet in hand is not to be decoded.

@@ -162,14 +162,14 @@ func (d *smb) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 			n = min(s.pad, len(b))
 			s.pad -= n
 			s.frame -= n
-			pr.Opaque += n
+			pr.Passed += n
 		case s.stream > 0:
 			n = d.stream(dir, s, b, emit)
 		case s.skip > 0:
 			n = min(s.skip, len(b))
 			s.skip -= n
 			s.frame -= n
-			pr.Opaque += n // nobody reads it
+			pr.Passed += n
 		case s.frame == 0:
 			n, pr.Need, err = d.frame(s, b)
 		default:

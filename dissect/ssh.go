@@ -127,7 +127,7 @@ func (d *ssh) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 		case s.left > 0:
 			n = min(n, s.left)
 			s.left -= n
-			pr.Opaque += n // keys, and what nobody reads: IGNORE, DEBUG
+			pr.Passed += n // keys, and what nobody reads: IGNORE, DEBUG
 		case d.sealed || s.state == sshOpaque:
 			pr.Opaque += n
 		case s.state == sshBanner:

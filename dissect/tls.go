@@ -170,7 +170,7 @@ func (d *tls) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 			over := s.typ == recordShake && s.skip > 0 // within a message that is passed over
 			n, pr.Need, err = d.clear(s, b)
 			if over {
-				pr.Opaque += n
+				pr.Passed += n
 			}
 		}
 		pr.Used += n

@@ -189,9 +189,7 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	}
 	pr, err := a.d.Feed(dir, data, l.emit)
 	rest := data[min(pr.Used, len(data)):]
-	if pr.Opaque > 0 {
-		a.skip(pr.Opaque, "encrypted")
-	}
+	a.unread(&pr)
 	a.taken = a.taken || pr.Used > 0
 	switch {
 	case err != nil && pr.Used == 0 && !a.taken:
@@ -404,6 +402,7 @@ func (l *Lane) endParsed(a *app, dir wire.Dir) {
 		return
 	}
 	pr, err := a.d.Feed(dir, rest, l.emit)
+	a.unread(&pr)
 	if err != nil {
 		l.t.count.malformed++
 	}

@@ -148,6 +148,22 @@ func (c *conn) twin() *twin {
 	return c.app.twin
 }
 
+// unread notes what a dissector has used without looking at it.
+func (a *app) unread(pr *dissect.Progress) {
+	if pr.Opaque > 0 {
+		a.skip(pr.Opaque, whyEncrypted)
+	}
+	if pr.Passed > 0 {
+		a.skip(pr.Passed, whyPassed)
+	}
+}
+
+// Reasons of what a dissector does not look at.
+const (
+	whyEncrypted = "encrypted"
+	whyPassed    = "passed_over"
+)
+
 // skip notes that n bytes were not looked at, and why.
 func (a *app) skip(n int, why string) {
 	if a.why == 0 {

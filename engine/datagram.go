@@ -22,9 +22,7 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 			break
 		}
 		pr, err := a.d.Feed(c.Dir, c.Data, l.emit)
-		if pr.Opaque > 0 {
-			a.skip(pr.Opaque, "encrypted")
-		}
+		a.unread(&pr)
 		switch {
 		case err == nil && pr.Used > 0:
 			a.taken, a.unsure = true, false
