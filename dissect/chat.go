@@ -1,6 +1,10 @@
 package dissect
 
-import "weir/wire"
+import (
+	"bytes"
+
+	"weir/wire"
+)
 
 // chat is what dissectors of commands and answers have in common: a message in hand of each direction.
 type chat struct {
@@ -43,6 +47,34 @@ func (d *chat) flush(dir wire.Dir, emit func(*Message)) {
 	if u := &d.unit[dir]; u.id != 0 {
 		d.env.teller(d.p, dir, u, emit).flush(false, false)
 	}
+}
+
+// unanswered ends an exchange whose answer did not come.
+func (d *chat) unanswered(dir wire.Dir, tx uint64, emit func(*Message)) {
+	d.message(dir, tx, emit)
+	d.over(dir, true, emit)
+}
+
+// lines gives take what comes of dir line by line, without its end, and empty ones not at all; take reports whether the protocol ends there. What
+// is no text at the beginning of a flow is bad: taken says that it has begun.
+func (d *chat) lines(dir wire.Dir, data []byte, taken *bool, bad error, emit func(*Message),
+	take func(dir wire.Dir, line []byte, emit func(*Message)) (up bool)) (pr Progress, err error) {
+	for pr.Used < len(data) {
+		n, _ := cutLine(data[pr.Used:], maxChatLine, d.closed[dir])
+		if n == 0 {
+			return pr, nil
+		}
+		line := bytes.TrimRight(data[pr.Used:pr.Used+n], "\r\n")
+		if !*taken && !isText(line) {
+			return pr, bad
+		}
+		*taken = true
+		pr.Used += n
+		if len(line) > 0 && take(dir, line, emit) {
+			return pr, nil
+		}
+	}
+	return pr, nil
 }
 
 // next returns the number of a new exchange.

@@ -327,8 +327,7 @@ func (d *dcerpc) Close(dir wire.Dir, emit func(*Message)) {
 	d.over(dir, false, emit)
 	if d.closed[dir.Other()] {
 		for _, q := range d.pending {
-			d.message(dir, q.tx, emit)
-			d.over(dir, true, emit)
+			d.unanswered(dir, q.tx, emit)
 		}
 		d.pending = nil
 	}

@@ -46,23 +46,7 @@ type irc struct {
 
 // Feed implements Dissector.
 func (d *irc) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
-	for pr.Used < len(data) {
-		b := data[pr.Used:]
-		n, _ := cutLine(b, maxChatLine, d.closed[dir])
-		if n == 0 {
-			return pr, nil
-		}
-		line := bytes.TrimRight(b[:n], "\r\n")
-		if !d.taken && !isText(line) {
-			return pr, errIRC
-		}
-		d.taken = true
-		pr.Used += n
-		if len(line) > 0 && d.line(dir, line, emit) {
-			return pr, nil
-		}
-	}
-	return pr, nil
+	return d.lines(dir, data, &d.taken, errIRC, emit, d.line)
 }
 
 // line takes a line. It reports whether TLS follows.

@@ -318,8 +318,7 @@ func (d *ldap) Close(dir wire.Dir, emit func(*Message)) {
 	d.over(dir, false, emit)
 	if d.closed[dir.Other()] {
 		for _, q := range d.pending {
-			d.message(dir, q.tx, emit)
-			d.over(dir, true, emit)
+			d.unanswered(dir, q.tx, emit)
 		}
 		d.pending = nil
 	}

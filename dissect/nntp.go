@@ -1,7 +1,6 @@
 package dissect
 
 import (
-	"bytes"
 	"errors"
 
 	"weir/wire"
@@ -40,40 +39,31 @@ var errNNTP = errors.New("nntp: not a line")
 // nntp parses one flow.
 type nntp struct {
 	chat
-	lines [2]bool // of an article or a list, up to a dot alone
+	text  [2]bool // of an article or a list, up to a dot alone
 	taken bool
 }
 
 // Feed implements Dissector.
 func (d *nntp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
-	for pr.Used < len(data) {
-		b := data[pr.Used:]
-		n, _ := cutLine(b, maxChatLine, d.closed[dir])
-		if n == 0 {
-			return pr, nil
+	return d.lines(dir, data, &d.taken, errNNTP, emit, d.line)
+}
+
+// line takes a line. It reports whether TLS follows.
+func (d *nntp) line(dir wire.Dir, line []byte, emit func(*Message)) (up bool) {
+	switch {
+	case d.text[dir]:
+		if len(line) == 1 && line[0] == '.' {
+			d.text[dir] = false
+			break
 		}
-		line := bytes.TrimRight(b[:n], "\r\n")
-		if !d.taken && !isText(line) {
-			return pr, errNNTP
-		}
-		d.taken = true
-		pr.Used += n
-		switch {
-		case len(line) == 0:
-		case d.lines[dir]:
-			if len(line) == 1 && line[0] == '.' {
-				d.lines[dir] = false
-				break
-			}
-			d.message(dir, d.next(), emit).add(nntpText, line)
-			d.over(dir, true, emit)
-		case dir == wire.ToServer:
-			d.command(line, emit)
-		case d.answer(line, emit):
-			return pr, nil
-		}
+		d.message(dir, d.next(), emit).add(nntpText, line)
+		d.over(dir, true, emit)
+	case dir == wire.ToServer:
+		d.command(line, emit)
+	default:
+		return d.answer(line, emit)
 	}
-	return pr, nil
+	return false
 }
 
 // command takes a line of the client.
@@ -100,9 +90,9 @@ func (d *nntp) answer(line []byte, emit func(*Message)) (up bool) {
 	t.add(nntpReply, line)
 	switch code {
 	case 100, 101, 215, 220, 221, 222, 224, 225, 230, 231:
-		d.lines[wire.ToClient] = true
+		d.text[wire.ToClient] = true
 	case 335, 340: // the client is to send an article
-		d.lines[wire.ToServer] = true
+		d.text[wire.ToServer] = true
 	case 382:
 		d.upgrade(wire.ToClient, emit)
 		return true
@@ -112,7 +102,7 @@ func (d *nntp) answer(line []byte, emit func(*Message)) (up bool) {
 }
 
 // Gap implements Dissector.
-func (d *nntp) Gap(dir wire.Dir, n int, emit func(*Message)) bool { return d.lines[dir] }
+func (d *nntp) Gap(dir wire.Dir, n int, emit func(*Message)) bool { return d.text[dir] }
 
 // Close implements Dissector.
 func (d *nntp) Close(dir wire.Dir, emit func(*Message)) { d.closed[dir] = true }

@@ -270,8 +270,7 @@ func (d *pop3) Close(dir wire.Dir, emit func(*Message)) {
 	d.over(dir, false, emit)
 	if dir == wire.ToClient {
 		for q := d.pending.front(); q != nil; q = d.pending.front() {
-			d.message(dir, q.tx, emit)
-			d.over(dir, true, emit)
+			d.unanswered(dir, q.tx, emit)
 			d.pending.pop()
 		}
 	}
