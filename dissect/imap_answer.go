@@ -101,8 +101,7 @@ func (d *imap) Close(dir wire.Dir, emit func(*Message)) {
 	d.over(dir, false, emit)
 	if dir == wire.ToClient {
 		for _, q := range d.pending {
-			d.message(dir, q.tx, emit)
-			d.over(dir, true, emit)
+			d.unanswered(dir, q.tx, emit)
 		}
 		d.pending = nil
 	}
