@@ -81,7 +81,7 @@ and keeps the packets that prove it.`,
 		SilenceUsage:  true,
 	}
 	root.AddCommand(runCommand(), replayCommand(), checkCommand(), rulesCommand(), alertsCommand(), observeCommand(), statusCommand(), workloadsCommand(),
-		pcapCommand(), reloadCommand(), versionCommand())
+		dlpCommand(), pcapCommand(), reloadCommand(), versionCommand())
 	ownExamples(root)
 	return root
 }
