@@ -31,6 +31,7 @@ type Database struct {
 	set      *rules.Set
 	rules    []*rule
 	words    []keyword // patterns after the rules'
+	named    []named
 	matchers []*matcher
 	classes  int
 	of       [2][]*class // by direction and index into dissect.FieldNames; nil where no rule looks
@@ -56,6 +57,7 @@ type rule struct {
 	retry    bool  // after a match that fails its validators, look for one that starts inside it
 	checks   []*validator
 	mask     maskFunc
+	path     *regexp.Regexp // of the files that it looks into; nil: all
 	allow    []allowlist
 	luhn     bool // the end of a match tells whether its value may have the check digit asked for
 	iin      bool // such a value must be of an issuer's range
@@ -145,6 +147,9 @@ func (db *Database) prepare() error {
 	var errs []error
 	for _, r := range db.set.Rules {
 		if r.Regex == "" {
+			if err := db.prepareNamed(r); err != nil {
+				errs = append(errs, ruleError(r, err))
+			}
 			continue
 		}
 		c, err := prepareRule(r)
@@ -194,12 +199,13 @@ func prepareRule(r *rules.Rule) (*rule, error) {
 	if c.mask = maskNamed(maskOf(r)); c.mask == nil {
 		return nil, fmt.Errorf("mask: no mask is called %q (there are %s)", r.Mask, strings.Join(Masks(), ", "))
 	}
-	for _, a := range r.Allow {
-		w, err := compileAllow(a)
-		if err != nil {
-			return nil, err
+	if r.Path != "" {
+		if c.path, err = regexp.Compile(r.Path); err != nil {
+			return nil, fmt.Errorf("path: %w", err)
 		}
-		c.allow = append(c.allow, w)
+	}
+	if c.allow, err = compileAllows(r.Allow); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -238,13 +244,20 @@ func (db *Database) link() error {
 	}
 	for _, r := range db.rules {
 		for i := range db.global {
-			if t := db.global[i].targets; len(t) == 0 || slices.Contains(t, r.ID) {
+			if db.global[i].isFor(r.ID) {
 				r.allow = append(r.allow, db.global[i])
 			}
 		}
 		r.byLine = slices.ContainsFunc(r.allow, func(a allowlist) bool { return a.target == "line" && len(a.regexes) > 0 })
 		if r.byLine {
 			r.within = max(r.within, maxLineWait)
+		}
+	}
+	for i := range db.named {
+		for j := range db.global {
+			if n := &db.named[i]; db.global[j].isFor(n.ID) {
+				n.allow = append(n.allow, db.global[j])
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -365,6 +378,22 @@ type allowlist struct {
 	stopwords []string
 	paths     []*regexp.Regexp
 	targets   []string
+}
+
+// isFor reports whether a global list is for a rule.
+func (a *allowlist) isFor(rule string) bool {
+	return len(a.targets) == 0 || slices.Contains(a.targets, rule)
+}
+
+func compileAllows(list []rules.Allowlist) (out []allowlist, err error) {
+	for _, a := range list {
+		w, err := compileAllow(a)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, w)
+	}
+	return out, nil
 }
 
 func compileAllow(a rules.Allowlist) (allowlist, error) {

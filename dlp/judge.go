@@ -24,6 +24,7 @@ type found struct {
 	mStart     int
 	mEnd       int
 	complete   bool // it is not cut
+	file       string
 }
 
 func (t *text) found(r *rule, m *match) found {
@@ -60,8 +61,9 @@ const (
 // grown since.
 func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits []Hit) (verdict, []Hit) {
 	f := t.found(r, m)
+	f.file = s.file
 	test := publishedTest(f.secret)
-	if !r.valid(&f) {
+	if r.misplaced(s.file) || !r.valid(&f) {
 		return s.refuse(hits)
 	}
 	if r.sides && !t.final && len(t.b)-f.end < sideBytes {
@@ -135,16 +137,9 @@ func (f *found) line() []byte {
 	return f.t.b[from : f.mEnd+to]
 }
 
-func (r *rule) allowed(f *found) bool {
-	for i := range r.allow {
-		if r.allow[i].covers(f) {
-			return true
-		}
-	}
-	return false
-}
+func (r *rule) allowed(f *found) bool { return allows(r.allow, f) }
 
-// covers reports whether the list drops f. A list with paths too and condition AND never does: messages have no path.
+// covers reports whether the list drops f.
 func (a *allowlist) covers(f *found) bool {
 	byRegex := len(a.regexes) > 0 && matchAny(a.regexes, f.target(a.target))
 	byWord := false
@@ -157,10 +152,11 @@ func (a *allowlist) covers(f *found) bool {
 			}
 		}
 	}
+	byPath := a.byPath(f.file)
 	if !a.and {
-		return byRegex || byWord
+		return byRegex || byWord || byPath
 	}
-	return len(a.paths) == 0 && (len(a.regexes) == 0 || byRegex) && (len(a.stopwords) == 0 || byWord) && (byRegex || byWord)
+	return (len(a.paths) == 0 || byPath) && (len(a.regexes) == 0 || byRegex) && (len(a.stopwords) == 0 || byWord) && (byRegex || byWord || byPath)
 }
 
 func (f *found) target(name string) []byte {

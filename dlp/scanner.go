@@ -37,6 +37,7 @@ type Scanner struct {
 	Silent bool // nobody reads Masked and Excerpt of hits: they are left empty
 
 	db     *Database
+	file   string // that what is inspected stands in; "" none
 	native nativeScan
 	fitted []*Database // whose patterns the scratch is fit for; pointers are compared only
 	m      machine

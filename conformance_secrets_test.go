@@ -1,0 +1,164 @@
+package weir_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"weir/dlp"
+	"weir/rules"
+)
+
+// secretCase is a text of secrets/cases.jsonl: one that Rule must find, or must not.
+type secretCase struct {
+	ID, Source, Rule, Text string
+	Path                   string // of the file that it stands in; "" in none
+	Secret                 bool
+}
+
+func secretCases(t *testing.T, of func(source string) bool) []secretCase {
+	t.Helper()
+	var out []secretCase
+	jsonLines(t, corpus(t)+"/secrets/cases.jsonl", func(line []byte) error {
+		var c secretCase
+		if err := json.Unmarshal(line, &c); err != nil {
+			return err
+		}
+		if of(c.Source) {
+			out = append(out, c)
+		}
+		return nil
+	})
+	return out
+}
+
+func jsonLines(t *testing.T, path string, each func(line []byte) error) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	s.Buffer(nil, 16<<20)
+	for s.Scan() {
+		if err := each(s.Bytes()); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// secretScanner compiles a rule file, or the built-in rules, and tells which rules a text raises.
+func secretScanner(t *testing.T, file string) func(text, path string) []string {
+	t.Helper()
+	var files []string
+	if file != "" {
+		files = []string{file}
+	}
+	set, problems := rules.Load(files, rules.Options{Builtin: file == ""})
+	if set == nil {
+		t.Fatal(problems)
+	}
+	db, err := dlp.Compile(set, dlp.Options{FingerprintKey: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scan, err := db.NewScanner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { scan.Free(); db.Close() })
+	var hits []dlp.Hit
+	return func(text, path string) (ids []string) {
+		hits = scan.ScanBytes([]byte(text), scan.InFile(path, hits[:0]))
+		for i := range hits {
+			if !slices.Contains(ids, hits[i].Rule.ID) {
+				ids = append(ids, hits[i].Rule.ID)
+			}
+		}
+		return ids
+	}
+}
+
+func isGitleaks(source string) bool { return strings.HasPrefix(source, "gitleaks/") }
+
+// scoreSecrets scores what must be found, as name, and what must not, as name_quiet. Items that are wrong are named by id only.
+func scoreSecrets(t *testing.T, name string, cases []secretCase, found func(c *secretCase) (bool, []string)) {
+	t.Helper()
+	var met, all [2]int
+	for i := range cases {
+		c := &cases[i]
+		k := 0
+		if !c.Secret {
+			k = 1
+		}
+		all[k]++
+		got, by := found(c)
+		if got == c.Secret {
+			met[k]++
+			continue
+		}
+		t.Logf("%s: %s: found %v by %v", name, c.ID, got, by)
+	}
+	score(t, name, met[0], all[0])
+	score(t, name+"_quiet", met[1], all[1])
+}
+
+// TestConformanceSecretsGitleaks: gitleaks' rules, loaded from its own file, find what its own tests say they find.
+func TestConformanceSecretsGitleaks(t *testing.T) {
+	scan := secretScanner(t, corpus(t)+"/secrets/gitleaks.toml")
+	scoreSecrets(t, "secrets_gitleaks", secretCases(t, isGitleaks), func(c *secretCase) (bool, []string) {
+		ids := scan(c.Text, c.Path)
+		return slices.Contains(ids, c.Rule), ids
+	})
+}
+
+// secretRules drops those that are not of the packs for secrets.
+func secretRules(ids []string) []string {
+	return slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, "secret.") })
+}
+
+// TestConformanceSecretsBuiltin: the built-in rules find what others' do.
+func TestConformanceSecretsBuiltin(t *testing.T) {
+	scan := secretScanner(t, "")
+	found := func(c *secretCase) (bool, []string) {
+		ids := secretRules(scan(c.Text, c.Path))
+		return len(ids) > 0, ids
+	}
+	scoreSecrets(t, "secrets_builtin_gitleaks", secretCases(t, isGitleaks), found)
+	others := secretCases(t, func(s string) bool { return !isGitleaks(s) })
+	scoreSecrets(t, "secrets_builtin_others", others, found)
+}
+
+// TestConformanceSecretsDocuments: of whole files, those with secrets are found, at the place where these stand, and no others.
+func TestConformanceSecretsDocuments(t *testing.T) {
+	scan := secretScanner(t, "")
+	met, all := 0, 0
+	jsonLines(t, corpus(t)+"/secrets/documents.jsonl", func(line []byte) error {
+		var d struct {
+			ID       string
+			FileName string `json:"file_name"`
+			Text     string
+			Findings []struct{ Span [2]int }
+			Options  bool `json:"has_options"`
+		}
+		if err := json.Unmarshal(line, &d); err != nil {
+			return err
+		}
+		ids := secretRules(scan(d.Text, ""))
+		all++
+		if (len(ids) > 0) == (len(d.Findings) > 0) {
+			met++
+			return nil
+		}
+		t.Logf("%s: want %d findings, found by %v", d.ID, len(d.Findings), ids)
+		return nil
+	})
+	score(t, "secrets_documents", met, all)
+}
