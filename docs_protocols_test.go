@@ -45,7 +45,7 @@ func TestDocsProtocols(t *testing.T) {
 func protocolsDoc(t *testing.T) string {
 	var names []string
 	entries := map[string][]*dissect.Protocol{}
-	for _, p := range append([]*dissect.Protocol{&dissect.Raw}, dissect.Protocols...) {
+	for _, p := range append([]*dissect.Protocol{&dissect.Raw, &dissect.OnDisk}, dissect.Protocols...) {
 		if entries[p.Name] == nil {
 			names = append(names, p.Name)
 		}
@@ -53,7 +53,7 @@ func protocolsDoc(t *testing.T) string {
 	}
 	var b strings.Builder
 	b.WriteString("\n| protocol | over | what is understood |\n|---|---|---|\n")
-	for _, name := range names[1:] {
+	for _, name := range names[2:] {
 		over, depth := dissect.Carrier(0), "name"
 		for _, p := range entries[name] {
 			over |= p.Carrier

@@ -275,12 +275,30 @@ var Raw = Protocol{
 // RawBytes is Raw's only field.
 const RawBytes Field = 0
 
+// OnDisk is the protocol of what is no traffic: a file is a message. Like Raw it has no probe and is not in Protocols.
+var OnDisk = Protocol{
+	Name: "file",
+	About: "Files, for `weir dlp scan` and `weir rules test`: no flow has this protocol. Which rules look at files stands in " +
+		"[rules.md](rules.md#files).",
+	Fields: []FieldSpec{
+		{Name: "file.content", Doc: "the bytes"},
+		{Name: "file.name", Doc: "the name, with the folders that lead there"},
+	},
+	Base: 1, // behind Raw
+}
+
+// The fields of OnDisk.
+const (
+	OnDiskContent Field = iota
+	OnDiskName
+)
+
 // FieldNames lists every field of every protocol; a field's index is Protocol.Base+Field. Protocols that
 // share names (DNS over UDP and TCP) have each their own entries.
 var FieldNames = names()
 
 func number(ps []*Protocol) []*Protocol {
-	base := len(Raw.Fields)
+	base := OnDisk.Base + len(OnDisk.Fields)
 	for _, p := range ps {
 		p.Base = base
 		base += len(p.Fields)
@@ -289,8 +307,8 @@ func number(ps []*Protocol) []*Protocol {
 }
 
 func names() []string {
-	out := []string{Raw.Fields[0].Name}
-	for _, p := range Protocols {
+	var out []string
+	for _, p := range append([]*Protocol{&Raw, &OnDisk}, Protocols...) {
 		for _, f := range p.Fields {
 			out = append(out, f.Name)
 		}

@@ -1,6 +1,7 @@
 package dlp
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type Options struct {
 	CacheDir       string // compiled databases are kept here; "" keeps none
 	FingerprintKey []byte // keys fingerprints; empty: a random one, so that they compare within this process only
 	OpenBytes      int64  // bytes that all open values together may hold, C memory included; 0: DefaultOpenBytes
+	Files          bool   // for files, that is the fields of dissect.OnDisk; else for all but these
 	scalar         bool   // for tests: no vector instructions
 }
 
@@ -35,6 +37,7 @@ type Database struct {
 	matchers []*matcher
 	classes  int
 	of       [2][]*class // by direction and index into dissect.FieldNames; nil where no rule looks
+	files    bool        // Options.Files
 	key      []byte
 	limit    int64 // bytes that open values may hold
 	scalar   bool
@@ -103,7 +106,7 @@ func (db *Database) patterns() int { return len(db.rules) + len(db.words) }
 
 // Compile makes a Database of a Set. An error names the rule's file, line and id.
 func Compile(set *rules.Set, opt Options) (*Database, error) {
-	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, open: new(atomic.Int64), scalar: opt.scalar}
+	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, files: opt.Files, open: new(atomic.Int64), scalar: opt.scalar}
 	if db.limit == 0 {
 		db.limit = DefaultOpenBytes
 	}
@@ -265,8 +268,8 @@ func (db *Database) link() error {
 
 // classify gives each field and direction its class.
 func (db *Database) classify() error {
-	specs := append([]dissect.FieldSpec(nil), dissect.Raw.Fields...)
-	for _, p := range dissect.Protocols {
+	var specs []dissect.FieldSpec
+	for _, p := range append([]*dissect.Protocol{&dissect.Raw, &dissect.OnDisk}, dissect.Protocols...) {
 		specs = append(specs, p.Fields...)
 	}
 	used := map[string]bool{}
@@ -274,6 +277,9 @@ func (db *Database) classify() error {
 	for dir := range db.of {
 		db.of[dir] = make([]*class, len(specs))
 		for f, spec := range specs {
+			if onDisk(f) != db.files {
+				continue
+			}
 			rs := db.applicable(spec, wire.Dir(dir), used)
 			if len(rs) == 0 {
 				continue
@@ -308,6 +314,10 @@ func (db *Database) applicable(f dissect.FieldSpec, dir wire.Dir, used map[strin
 	var out []*rule
 	for _, r := range db.rules {
 		switch {
+		case db.files:
+			if ForFiles(r.Rule, f.Name) {
+				out = append(out, r)
+			}
 		case r.Direction == rules.Request && dir != wire.ToServer, r.Direction == rules.Response && dir != wire.ToClient:
 		case len(r.Fields) == 0 && f.Derived:
 		case len(r.Fields) > 0 && !slices.Contains(r.Fields, f.Name):
@@ -372,6 +382,7 @@ func (db *Database) class(m *dissect.Message, f dissect.Field) *class {
 
 // An allowlist drops findings that it covers.
 type allowlist struct {
+	about     string // for people: why it is there
 	and       bool
 	target    string
 	regexes   []*regexp.Regexp
@@ -397,7 +408,7 @@ func compileAllows(list []rules.Allowlist) (out []allowlist, err error) {
 }
 
 func compileAllow(a rules.Allowlist) (allowlist, error) {
-	out := allowlist{and: a.And, target: a.Target, targets: a.TargetRules}
+	out := allowlist{about: cmp.Or(a.Description, a.Reason, a.Owner), and: a.And, target: a.Target, targets: a.TargetRules}
 	for _, w := range a.Stopwords {
 		out.stopwords = append(out.stopwords, strings.ToLower(w))
 	}

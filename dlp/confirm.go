@@ -133,7 +133,7 @@ func (s *Scanner) region(at *site, t *text, run *ruleRun, e ends, hits []Hit) []
 			return hits // look again when it stops growing
 		}
 		first = min(first, run.end)
-	} else if r.luhn && !r.prefix && e.n == 1 && !r.mayEnd(t.b[:last-t.base]) {
+	} else if r.luhn && s.Refused == nil && !r.prefix && e.n == 1 && !r.mayEnd(t.b[:last-t.base]) {
 		return hits
 	}
 	if last <= run.resume {

@@ -63,8 +63,11 @@ func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits [
 	f := t.found(r, m)
 	f.file = s.file
 	test := publishedTest(f.secret)
-	if r.misplaced(s.file) || !r.valid(&f) {
-		return s.refuse(hits)
+	if r.misplaced(s.file) {
+		return s.refuse(at, r, &f, whyName, r.Path, hits)
+	}
+	if failed := r.failed(&f); failed != "" {
+		return s.refuse(at, r, &f, whyValidator, failed, hits)
 	}
 	if r.sides && !t.final && len(t.b)-f.end < sideBytes {
 		return wait, hits
@@ -77,13 +80,13 @@ func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits [
 		confidence = sureEntropy
 	}
 	if r.Entropy > 0 && entropy(f.secret) <= r.Entropy {
-		return s.refuse(hits)
+		return s.refuse(at, r, &f, whyEntropy, "", hits)
 	}
 	if r.byLine && !t.final && len(t.b)-f.mEnd < maxLineWait && bytes.IndexByte(t.b[f.mEnd:], '\n') < 0 {
 		return wait, hits
 	}
-	if r.allowed(&f) {
-		s.Count.Refused++
+	if a := allowing(r.allow, &f); a != nil {
+		_, hits = s.refuse(at, r, &f, whyAllowed, a.about, hits)
 		return drop, hits
 	}
 	if len(r.Context) > 0 {
@@ -95,7 +98,7 @@ func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits [
 		case !t.final && len(t.b)-f.mEnd < int(r.within):
 			return wait, hits
 		default:
-			return s.refuse(hits)
+			return s.refuse(at, r, &f, whyContext, "", hits)
 		}
 	}
 	if len(r.checks) > 0 && hasWord(t.b[max(0, f.mStart-negativeWithin):f.mStart], negativeWords) {
@@ -104,23 +107,19 @@ func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits [
 	return pass, s.tell(at, t, r, &f, uint8(min(confidence, sureMost)), test, again, hits)
 }
 
-func (s *Scanner) refuse(hits []Hit) (verdict, []Hit) {
-	s.Count.Refused++
-	return fail, hits
-}
-
-func (r *rule) valid(f *found) bool {
+// failed returns the name of the first validator that does not hold, "" if all do.
+func (r *rule) failed(f *found) string {
 	if len(r.checks) == 0 {
-		return true
+		return ""
 	}
 	v := candidate{raw: f.secret, before: f.t.b[max(0, f.start-sideBytes):f.start], after: f.t.b[f.end:min(len(f.t.b), f.end+sideBytes)]}
 	v.bare = v.strip()
 	for _, c := range r.checks {
 		if !c.ok(&v) {
-			return false
+			return c.name
 		}
 	}
-	return true
+	return ""
 }
 
 func (f *found) around(n int) []byte {
@@ -136,8 +135,6 @@ func (f *found) line() []byte {
 	}
 	return f.t.b[from : f.mEnd+to]
 }
-
-func (r *rule) allowed(f *found) bool { return allows(r.allow, f) }
 
 // covers reports whether the list drops f.
 func (a *allowlist) covers(f *found) bool {

@@ -373,6 +373,9 @@ func (s *Scanner) endMessage(st *State, id uint64, dir wire.Dir, hits []Hit) []H
 	}
 	for at := &st.messages; *at != nil; at = &(*at).next {
 		if (*at).id == id && (*at).dir == dir {
+			if s.Refused != nil {
+				s.refuseHeld(*at)
+			}
 			st.size -= (*at).size
 			*at = (*at).next
 			st.known--

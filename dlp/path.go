@@ -3,6 +3,7 @@ package dlp
 import (
 	"regexp"
 
+	"weir/dissect"
 	"weir/rules"
 )
 
@@ -25,13 +26,13 @@ func (s *Scanner) InFile(name string, hits []Hit) []Hit {
 		n := &s.db.named[i]
 		f := found{secret: []byte(name), file: name}
 		f.match = f.secret
-		if !n.path.MatchString(name) || allows(n.allow, &f) {
+		if !n.path.MatchString(name) || allowing(n.allow, &f) != nil {
 			continue
 		}
 		s.Count.Hits++
 		shown := maskText(&f)
 		hits = append(hits, Hit{
-			Rule: n.Rule, Masked: shown, Excerpt: shown, Confidence: surePattern, Count: 1, Distinct: 1, Raise: !n.SkipReport,
+			Rule: n.Rule, Field: dissect.OnDisk.Fields[dissect.OnDiskName].Name, Masked: shown, Excerpt: shown, Confidence: surePattern, Count: 1, Distinct: 1, Raise: !n.SkipReport,
 		})
 	}
 	return hits
@@ -71,9 +72,22 @@ func (a *allowlist) byPath(file string) bool {
 	return false
 }
 
-func allows(list []allowlist, f *found) bool {
+// allowing returns the allow-list that drops f, nil if none does.
+func allowing(list []allowlist, f *found) *allowlist {
 	for i := range list {
 		if list[i].covers(f) {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// LeavesOut reports whether an allow-list for all rules leaves a file of this name out, whatever is in it.
+func (db *Database) LeavesOut(name string) bool {
+	f := found{file: name}
+	for i := range db.global {
+		a := &db.global[i]
+		if len(a.targets) == 0 && a.byPath(name) && (!a.and || a.covers(&f)) {
 			return true
 		}
 	}

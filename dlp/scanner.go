@@ -35,6 +35,8 @@ const (
 type Scanner struct {
 	Count  Counters
 	Silent bool // nobody reads Masked and Excerpt of hits: they are left empty
+	// Refused is told of each match that is no finding, for who asks why; nil: nobody does.
+	Refused func(*Refusal)
 
 	db     *Database
 	file   string // that what is inspected stands in; "" none
@@ -247,6 +249,9 @@ func (s *Scanner) Close(st *State, hits []Hit) []Hit {
 	s.text = s.text[:0]
 	for st.open != nil {
 		hits = s.finish(st, st.open, hits)
+	}
+	for m := st.messages; m != nil && s.Refused != nil; m = m.next {
+		s.refuseHeld(m)
 	}
 	st.messages = nil
 	*st = State{}

@@ -291,7 +291,7 @@ const (
 
 // spots has that of each field of dissect.FieldNames.
 var spots = func() []spot {
-	out := make([]spot, len(dissect.Raw.Fields), len(dissect.FieldNames))
+	out := make([]spot, dissect.Protocols[0].Base, len(dissect.FieldNames)) // what is in no table is in no event
 	for _, p := range dissect.Protocols {
 		for i := range p.Fields {
 			eve := p.Fields[i].EVE
