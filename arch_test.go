@@ -27,13 +27,14 @@ var imports = map[string][]string{
 	"capture":   {"wire"},
 	"flow":      {"wire", "budget"},
 	"dissect":   {"wire", "budget"},
+	"edm":       {},
 	"rules":     {},
-	"dlp":       {"wire", "dissect", "rules"},
+	"dlp":       {"wire", "dissect", "rules", "edm"},
 	"tunnel":    {"wire", "dissect"},
 	"pcapstore": {"wire", "budget", "capture"},
 	"alert":     {},
 	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "tunnel", "pcapstore", "alert"},
-	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "pcapstore", "alert", "engine"},
+	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "edm", "pcapstore", "alert", "engine"},
 	"cmd/weir":  {"flow", "rules", "pcapstore", "alert", "daemon"},
 }
 
