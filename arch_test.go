@@ -33,9 +33,10 @@ var imports = map[string][]string{
 	"tunnel":    {"wire", "dissect"},
 	"pcapstore": {"wire", "budget", "capture"},
 	"alert":     {},
+	"scan":      {"dissect", "rules", "dlp", "alert"},
 	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "tunnel", "pcapstore", "alert"},
 	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "rules", "dlp", "edm", "pcapstore", "alert", "engine"},
-	"cmd/weir":  {"flow", "rules", "pcapstore", "alert", "daemon"},
+	"cmd/weir":  {"flow", "rules", "pcapstore", "alert", "scan", "daemon"},
 }
 
 // only names imports that one package alone may have, and why.

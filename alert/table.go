@@ -114,6 +114,18 @@ func pad(b []byte, n int) []byte {
 	return b
 }
 
+// Shown returns a text as it may be written to a terminal: see appendShown.
+func Shown(s string) string { return string(appendShown(nil, s)) }
+
+// Coloured returns a severity's name, which may have spaces behind it, in its colour on a terminal.
+func Coloured(severity string) string {
+	c := colours[strings.TrimSpace(severity)]
+	if c == "" {
+		return severity
+	}
+	return "\x1b[" + c + "m" + severity + "\x1b[0m"
+}
+
 // appendShown appends s with everything that is not printable escaped: control characters, ESC above all, characters
 // that turn the direction of writing or have no width, and bytes that are not UTF-8.
 func appendShown(b []byte, s string) []byte {

@@ -61,7 +61,7 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 	}
 	new(pacer).tune(0, div.garbage, int64(conf.Budget.Memory))
 	if r.Profile != "" {
-		stop, err := profile(r.Profile)
+		stop, err := Profile(r.Profile)
 		if err != nil {
 			return 0, err
 		}
@@ -226,7 +226,8 @@ func flatten(prefix string, m map[string]any, out []string) []string {
 	return out
 }
 
-func profile(path string) (stop func(), err error) {
+// Profile writes a CPU profile to a file until stop is called.
+func Profile(path string) (stop func(), err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, err

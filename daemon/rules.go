@@ -6,16 +6,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"weir/dissect"
 	"weir/dlp"
 	"weir/rules"
 )
 
-// LoadRules reads rule files and folders, the built-in set first if wanted.
+// LoadRules reads rule files and folders, the built-in set first if wanted. Allow-lists that have expired today are left out.
 func LoadRules(paths []string, builtin bool) (*rules.Set, rules.Problems) {
 	return rules.Load(paths, rules.Options{
-		Builtin: builtin, Fields: dissect.FieldNames, Validators: dlp.Validators(), Masks: dlp.Masks(),
+		Builtin: builtin, Fields: dissect.FieldNames, Validators: dlp.Validators(), Masks: dlp.Masks(), Now: time.Now(),
 	})
 }
 
@@ -27,6 +28,15 @@ func CompileRules(set *rules.Set, dir string, keep bool, open int64) (*dlp.Datab
 		return nil, err
 	}
 	return dlp.Compile(set, dlp.Options{CacheDir: filepath.Join(dir, "cache"), FingerprintKey: key, OpenBytes: open})
+}
+
+// CompileForFiles makes a database of set for files, for a command without a daemon.
+func CompileForFiles(set *rules.Set) (*dlp.Database, error) {
+	key, err := fingerprintKey(filepath.Join(userDir(), "state"), false)
+	if err != nil {
+		return nil, err
+	}
+	return dlp.Compile(set, dlp.Options{CacheDir: filepath.Join(userDir(), "cache"), FingerprintKey: key, Files: true})
 }
 
 // RulePaths returns the rule files and folders that are there: the default folders need not be.

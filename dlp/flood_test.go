@@ -52,7 +52,7 @@ func TestFlood(t *testing.T) {
 			if took > 5*time.Second {
 				t.Errorf("%q in pieces of %d took %v", unit, piece, took)
 			}
-			if len(hits) > len(s.db.rules)*2*(maxHits+maxBlanket) {
+			if len(hits) > len(s.db.rules)*2*(MaxHits+maxBlanket) {
 				t.Errorf("%q: %d hits", unit, len(hits))
 			}
 		}

@@ -54,7 +54,7 @@ type held struct {
 
 // ours
 const (
-	maxHits     = 256  // findings of a rule in a message that are told one by one
+	MaxHits     = 256  // findings of a rule in a message that are told one by one
 	maxDistinct = 1024 // different values of a rule in a message that are told apart
 	maxSpans    = 64   // places of a rule's findings in a message that are remembered
 	maxHeld     = 64   // findings of a message that wait
@@ -155,7 +155,7 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 		return hits
 	}
 	n.remember(where)
-	if !test && n.count >= maxHits {
+	if !test && n.count >= MaxHits {
 		n.count++
 		return n.blanketHit(h, hits)
 	}
@@ -178,7 +178,7 @@ func (s *Scanner) show(h *Hit, r *rule, f *found, n *tally) {
 		return
 	}
 	h.Masked = r.mask(f)
-	if !n.raised || h.Test {
+	if !n.raised || h.Test || s.Excerpts {
 		h.Excerpt = excerpt(f, h.Masked)
 	}
 }
@@ -193,7 +193,7 @@ func (s *Scanner) regrown(n *tally, r *rule, f *found, h Hit, where span, hits [
 			p.end = where.end
 		}
 	}
-	if n.count >= maxHits {
+	if n.count >= MaxHits {
 		return hits
 	}
 	s.show(&h, r, f, n)
@@ -386,6 +386,17 @@ func (s *Scanner) endMessage(st *State, id uint64, dir wire.Dir, hits []Hit) []H
 		st.steps = 0
 	}
 	return hits
+}
+
+// Beyond calls yield with each rule that has found more in an open message than MaxHits, and how much more.
+func (st *State) Beyond(yield func(r *rules.Rule, more int)) {
+	for m := st.messages; m != nil; m = m.next {
+		for i := range m.rules {
+			if n := &m.rules[i]; n.count > MaxHits {
+				yield(n.rule.Rule, n.count-MaxHits)
+			}
+		}
+	}
 }
 
 func maskOf(r *rules.Rule) string {

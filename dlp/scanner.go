@@ -35,6 +35,8 @@ const (
 type Scanner struct {
 	Count  Counters
 	Silent bool // nobody reads Masked and Excerpt of hits: they are left empty
+	// Excerpts asks for an Excerpt of every hit, not only of those up to the one that is raised.
+	Excerpts bool
 	// Refused is told of each match that is no finding, for who asks why; nil: nobody does.
 	Refused func(*Refusal)
 

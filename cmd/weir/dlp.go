@@ -8,7 +8,8 @@ func dlpCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    needsCommand,
 		Short:   "Find data that should not be there, outside of traffic",
-		Example: "  weir dlp",
+		Example: "  weir dlp scan .",
 	}
+	cmd.AddCommand(dlpScanCommand())
 	return cmd
 }
