@@ -7,7 +7,9 @@ import (
 	"regexp"
 	"testing"
 
+	"weir/content"
 	"weir/daemon"
+	"weir/dissect"
 	"weir/flow"
 )
 
@@ -20,7 +22,18 @@ regex = '''(?i)WEIRTOKEN-[0-9a-f]{6}'''
 severity = "high"
 `
 
-// TestNoLeakCases plays every case with events of all types: none shows a token, in whatever field of whatever protocol it stood.
+// opened returns what is encoded in what Weir writes.
+func opened(text []byte) (out [][]byte) {
+	wants := make(dissect.Wants, len(dissect.FieldNames))
+	wants[dissect.RawBytes] = true
+	m := dissect.Message{Protocol: &dissect.Raw, Parts: []dissect.Part{{Field: dissect.RawBytes, Bytes: text}}, End: true}
+	var st content.State
+	content.New(dissect.DefaultLimits).Open(&st, &m, wants, func(m *dissect.Message) { out = append(out, bytes.Clone(m.Parts[0].Bytes)) })
+	return out
+}
+
+// TestNoLeakCases plays every case with events of all types: none shows a token, in whatever field of whatever protocol it stood, nor
+// what it was encoded as.
 func TestNoLeakCases(t *testing.T) {
 	dir := t.TempDir()
 	own := filepath.Join(dir, "token.toml")
@@ -47,6 +60,11 @@ func TestNoLeakCases(t *testing.T) {
 			}
 			if at := token.FindIndex(text.Bytes()); at != nil {
 				t.Errorf("%s, %s: shown: %q", c.name, w.name, text.Bytes()[max(0, at[0]-200):min(text.Len(), at[1]+60)])
+			}
+			for _, inside := range opened(text.Bytes()) {
+				if token.Match(inside) {
+					t.Errorf("%s, %s: shown, encoded: %s", c.name, w.name, text.Bytes())
+				}
 			}
 		}
 	}

@@ -177,7 +177,28 @@ type Part struct {
 
 // Shift says that from offset At of a view on, the byte at offset p stands for the source at p+Delta in view 0
 // (up to the next Shift). A view's part begins with a Shift whose At is its Off, unless Delta is as it was.
-type Shift struct{ At, Delta int64 }
+// With Out > 0 the bytes from At on come in groups: each Out of them stand together for In bytes of the source, the first for those from
+// At+Delta on. With Out < 0 nobody can tell what a byte stands for: it is the value as a whole, and p+Delta only tells places apart.
+type Shift struct {
+	At, Delta int64
+	In, Out   int32
+}
+
+// Begin returns where what the byte at offset p of the view stands for begins.
+func (s *Shift) Begin(p int64) int64 {
+	if s.Out <= 0 {
+		return p + s.Delta
+	}
+	return s.At + s.Delta + (p-s.At)/int64(s.Out)*int64(s.In)
+}
+
+// End returns where it ends. Of what does not come in groups that is only known for a byte that stands for itself.
+func (s *Shift) End(p int64) int64 {
+	if s.Out <= 0 {
+		return p + 1 + s.Delta
+	}
+	return s.Begin(p) + int64(s.In)
+}
 
 // Views of a value.
 const (
@@ -186,6 +207,8 @@ const (
 	ViewDouble               // percent-decoded twice
 	ViewJSON                 // JSON escapes resolved
 	ViewWords                // encoded words of mail headers resolved
+
+	ViewInside = 16 // this and those above are what package content finds inside of values, whatever their encoding
 )
 
 // Note is a violation of a protocol that parsing survived.

@@ -196,10 +196,10 @@ func appendWords(out, b []byte, shifts []Shift) ([]byte, []Shift) {
 	for i := 0; i < len(b); {
 		if b[i] == '=' {
 			if text, n, latin := encodedWord(b[i:]); n > 0 {
-				shifts = append(shifts, Shift{int64(len(out)), int64(i - len(out))})
+				shifts = append(shifts, Shift{At: int64(len(out)), Delta: int64(i - len(out))})
 				out = appendLatin(out, text, latin)
 				i += n
-				shifts = append(shifts, Shift{int64(len(out)), int64(i - len(out))})
+				shifts = append(shifts, Shift{At: int64(len(out)), Delta: int64(i - len(out))})
 				last = true
 				continue
 			}

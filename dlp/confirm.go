@@ -260,24 +260,53 @@ func (s *Scanner) shorter(at *site, t *text, r *rule, m *match, again bool, hits
 	return fail, hits
 }
 
-// source leads a span of a view back to view 0 of the value.
-func (at *site) source(from, to, dataEnd int64) (off, end int64, exact bool) {
-	if at.view == dissect.ViewPlain {
-		return from, to, true
-	}
-	a, okA := at.delta(from)
-	b, okB := at.delta(to)
-	// Beyond the last byte that has come nobody has said how far its source reaches.
-	return from + a, to + b, okA && okB && to < dataEnd
+// origin is what a span of a view stands for in view 0 of the value.
+type origin struct {
+	off, end int64 // all that must be hidden to hide it
+	from, to int64 // likewise, but for what it shares with its neighbours: spans that do not overlap do not here either
+	exact    bool
 }
 
-func (at *site) delta(p int64) (int64, bool) {
-	d, ok := int64(0), false
+// source leads a span of a view back to view 0 of the value.
+func (at *site) source(from, to, dataEnd int64) origin {
+	if at.view == dissect.ViewPlain {
+		return origin{from, to, from, to, true}
+	}
+	a, b := at.shift(from), at.shift(to-1)
+	if a == nil || b == nil || b.Out == 0 {
+		// Beyond the last byte that has come nobody has said how far its source reaches.
+		o := origin{from, to, from, to, a != nil && a.Out >= 0 && to < dataEnd}
+		if a != nil {
+			o.off = a.Begin(from)
+		}
+		if b = at.shift(to); b != nil {
+			o.end = to + b.Delta
+		}
+		o.from, o.to = o.off, o.end
+		return o
+	}
+	o := origin{off: a.Begin(from), end: b.End(to - 1), exact: a.Out >= 0 && b.Out > 0}
+	o.from = within(a, from)
+	o.to = max(within(b, to), o.from+1)
+	return o
+}
+
+// within is where p is in the source, if a group's bytes are spread over it evenly.
+func within(s *dissect.Shift, p int64) int64 {
+	if s.Out <= 0 {
+		return p + s.Delta
+	}
+	return s.At + s.Delta + (p-s.At)*int64(s.In)/int64(s.Out)
+}
+
+// shift returns the one that holds for an offset of the view.
+func (at *site) shift(p int64) *dissect.Shift {
+	var s *dissect.Shift
 	for i := range at.shifts {
 		if at.shifts[i].At > p {
 			break
 		}
-		d, ok = at.shifts[i].Delta, true
+		s = &at.shifts[i]
 	}
-	return d, ok
+	return s
 }

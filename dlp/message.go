@@ -134,16 +134,16 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 	if t.final && at.view == 0 {
 		dataEnd++
 	}
-	off, end, exact := at.source(t.base+int64(f.start), t.base+int64(f.end), dataEnd)
+	from := at.source(t.base+int64(f.start), t.base+int64(f.end), dataEnd)
 	fp, print := s.fingerprint(at.class.db.key, f.secret)
-	where := span{off: off, end: end, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: fp, confidence: confidence}
+	where := span{off: from.from, end: from.to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: fp, confidence: confidence}
 	if at.class.lines {
 		where.line = at.lines + bytes.Count(t.b[:f.start], newline)
 		where.col = f.start - bytes.LastIndexByte(t.b[:f.start], '\n')
 	}
 	h := Hit{
 		Rule: r.Rule, Message: at.message, Dir: at.dir, Field: at.spec.Name, Value: at.value,
-		Off: off, End: end, Exact: exact && f.complete, Fingerprint: print, Confidence: confidence, Test: test, Grown: again,
+		Off: from.off, End: from.end, Exact: from.exact && f.complete, Fingerprint: print, Confidence: confidence, Test: test, Grown: again,
 	}
 	m := at.st.message(at.message, at.dir, true)
 	defer at.st.weigh(m)
@@ -275,14 +275,14 @@ func (s *Scanner) tellCut(at *site, t *text, r *rule, last int64, hits []Hit) []
 	end := int(last - t.base)
 	f := found{t: t, start: max(0, end-1), end: end, mStart: max(0, end-1), mEnd: end}
 	f.match, f.secret = t.b[f.start:end], t.b[f.start:end]
-	off, to, _ := at.source(last-1, last, last)
+	from := at.source(last-1, last, last)
 	h := Hit{
 		Rule: r.Rule, Message: at.message, Dir: at.dir, Field: at.spec.Name, Value: at.value,
-		Off: off, End: to, Masked: maskMany, Excerpt: maskMany, Confidence: surePattern,
+		Off: from.off, End: from.end, Masked: maskMany, Excerpt: maskMany, Confidence: surePattern,
 	}
 	m := at.st.message(at.message, at.dir, true)
 	defer at.st.weigh(m)
-	where := span{off: off, end: to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: uint64(last)}
+	where := span{off: from.from, end: from.to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: uint64(last)}
 	n := m.tally(r)
 	if n.known(&where) {
 		return hits

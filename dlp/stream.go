@@ -33,7 +33,7 @@ const maxShifts = 1024
 // ours: bytes that things are counted for
 const (
 	openSize  = 256 // an open value, without its class's size
-	shiftSize = 16
+	shiftSize = 24
 )
 
 func (st *State) find(m *dissect.Message, p *dissect.Part) *openValue {

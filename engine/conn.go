@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"weir/content"
 	"weir/dissect"
 	"weir/dlp"
 	"weir/tunnel"
@@ -93,6 +94,7 @@ type work struct {
 	idBase    uint64 // added to the message IDs of the present dissector
 	txBase    uint64 // and to its exchanges
 	dlp       dlp.State
+	content   content.State
 	records   []*record
 	shell     *tunnel.Shell // nil: the flow is no text, or is understood
 	open      open

@@ -57,6 +57,7 @@ type Engine struct {
 type ruleset struct {
 	db    *dlp.Database // nil: no rules
 	wants dissect.Wants
+	asked dissect.Wants // by rules alone
 }
 
 // New returns an Engine without rules.
@@ -75,8 +76,10 @@ func New(cfg Config) *Engine {
 // database they began with. The caller closes the old database once every lane has moved on; nil: no rules.
 func (e *Engine) SetRules(db *dlp.Database) {
 	wants := make(dissect.Wants, len(dissect.FieldNames))
+	var asked dissect.Wants
 	if db != nil {
-		copy(wants, db.Wants())
+		asked = db.Wants()
+		copy(wants, asked)
 	}
 	for _, p := range dissect.Protocols {
 		if !e.recorded(p.EventType()) {
@@ -88,7 +91,7 @@ func (e *Engine) SetRules(db *dlp.Database) {
 			}
 		}
 	}
-	e.rules.Store(&ruleset{db: db, wants: wants})
+	e.rules.Store(&ruleset{db: db, wants: wants, asked: asked})
 }
 
 // Trim lets go of what taps and lanes keep for reuse, each when it works next.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"weir/content"
 	"weir/dissect"
 	"weir/dlp"
 	"weir/flow"
@@ -10,26 +11,29 @@ import (
 // Lane is the scratch that work on packets needs: decoder, Hyperscan scratch, slices. There are as many as
 // processors, not as taps; a tap borrows one for a block. It is used by one goroutine at a time.
 type Lane struct {
-	e       *Engine
-	rules   *ruleset
-	scan    *dlp.Scanner
-	dec     wire.Decoder
-	p       wire.Packet
-	outer   wire.Packet // one that p was taken out of
-	hits    []dlp.Hit
-	parts   [1]dissect.Part
-	msg     dissect.Message
-	emit    func(*dissect.Message) // onMessage, stored once
-	apps    []*app                 // free list
-	works   []*work                // free list
-	records []*record              // free list
-	scratch dissect.Scratch
-	trims   uint64       // Engine.trims when all this was let go of
-	idle    bool         // a tick, not a packet, is being served
-	left    []flow.Chunk // chunks that are still to be looked at, with the present one
-	foreign bool         // the flow that is being worked on is another tap's: its packets are not at hand
-	closing bool         // the flow that is being worked on is ending
-	tail    [2][]byte    // of it: what is held between its last chunks
+	e           *Engine
+	rules       *ruleset
+	scan        *dlp.Scanner
+	opener      *content.Opener
+	dec         wire.Decoder
+	p           wire.Packet
+	outer       wire.Packet // one that p was taken out of
+	hits        []dlp.Hit
+	parts       [1]dissect.Part
+	msg         dissect.Message
+	emit        func(*dissect.Message) // onMessage, stored once
+	plain       *dissect.Message       // that is being opened: what is found inside stands in its values
+	matchInside func(*dissect.Message) // match, likewise
+	apps        []*app                 // free list
+	works       []*work                // free list
+	records     []*record              // free list
+	scratch     dissect.Scratch
+	trims       uint64       // Engine.trims when all this was let go of
+	idle        bool         // a tick, not a packet, is being served
+	left        []flow.Chunk // chunks that are still to be looked at, with the present one
+	foreign     bool         // the flow that is being worked on is another tap's: its packets are not at hand
+	closing     bool         // the flow that is being worked on is ending
+	tail        [2][]byte    // of it: what is held between its last chunks
 
 	// what is being worked on, for onMessage
 	t        *Tap
@@ -51,8 +55,8 @@ type Lane struct {
 
 // NewLane returns a Lane of e. Close it with Free.
 func (e *Engine) NewLane() *Lane {
-	l := &Lane{e: e}
-	l.emit = l.onMessage
+	l := &Lane{e: e, opener: content.New(e.cfg.Dissect)}
+	l.emit, l.matchInside = l.onMessage, l.match
 	return l
 }
 
@@ -83,6 +87,7 @@ func (l *Lane) trim(t *Tap, n uint64) {
 		l.trims = n
 		l.apps, l.works, l.records, l.hits = nil, nil, nil, nil
 		l.scratch.Trim()
+		l.opener.Trim()
 		if l.scan != nil {
 			l.scan.Trim()
 		}

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+
 	"weir/dissect"
 	"weir/dlp"
 )
@@ -49,16 +51,45 @@ func (l *Lane) endRecord(tx uint64) {
 	}
 }
 
-// inspect runs the rules over a message, and tells what they found.
+// inspect runs the rules over a message and over what its values carry inside, and tells what they found.
 func (l *Lane) inspect(m *dissect.Message) {
 	if l.scan == nil || l.rules.db == nil {
 		return
 	}
+	end, parts := m.End, m.Parts
+	m.End = false // what is inside belongs to it
+	l.match(m)
+	l.plain = m
+	l.opener.Open(&l.a.content, m, l.rules.asked, l.matchInside)
+	l.plain = nil
+	l.refused()
+	if end {
+		m.End = true
+		if !l.a.dlp.Empty() {
+			m.Parts = nil // they have been matched
+			l.match(m)
+			m.Parts = parts
+		}
+	}
+}
+
+// match runs the rules over a message, or over a view of what the present message's values carry inside.
+func (l *Lane) match(m *dissect.Message) {
 	l.hits = l.scan.Inspect(&l.a.dlp, m, l.hits[:0])
 	if len(l.hits) > 0 {
 		l.found(m, l.hits)
 	}
 	l.gaveUp()
+}
+
+// refused tells what values carry inside that was not opened.
+func (l *Lane) refused() {
+	for _, r := range l.opener.Refused() {
+		l.a.skip(r.Bytes, r.Code)
+		if l.a.tell(r.Code) {
+			l.anomaly("applayer", r.Code, r.Detail)
+		}
+	}
 }
 
 // gaveUp tells what detection did not look at for want of budget.
@@ -79,6 +110,8 @@ func (l *Lane) scanEnd(a *app) {
 	if l.scan == nil {
 		return
 	}
+	l.opener.Close(&a.content, l.matchInside)
+	l.refused()
 	l.hits = l.scan.Close(&a.dlp, l.hits[:0])
 	if len(l.hits) > 0 {
 		l.found(nil, l.hits)
@@ -99,7 +132,7 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 				r.hide(h)
 			}
 		} else if r := a.find(m.Tx); r != nil {
-			r.mask(h, foundBytes(m, h), l.scan.Found(h))
+			r.mask(h, foundBytes(cmp.Or(l.plain, m), h), l.scan.Found(h))
 		}
 	}
 	for i := range hits {

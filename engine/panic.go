@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"weir/content"
 	"weir/dissect"
 	"weir/wire"
 )
@@ -37,6 +38,8 @@ func (l *Lane) panicked(r any) {
 		l.OnPanic(fmt.Sprintf("%T\n%s", r, debug.Stack()))
 	}
 	l.env().Forget()
+	l.opener.Forget()
+	l.plain = nil
 	a := l.a
 	if l.fl == nil || a == nil {
 		l.t.tellOnce("engine", "engine.panic", "an internal error was survived; please report it")
@@ -45,6 +48,7 @@ func (l *Lane) panicked(r any) {
 	if a.work == nil {
 		a.work = &work{}
 	}
+	a.content = content.State{}
 	if d := a.d; d != nil {
 		a.d = nil
 		for dir := range wire.Dir(2) {

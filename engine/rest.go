@@ -9,7 +9,7 @@ import (
 
 // Ours.
 const (
-	workSize   = 320             // bytes that an open work is counted for, beside what is open in it
+	workSize   = 344             // bytes that an open work is counted for, beside what is open in it
 	recordSize = 96              // bytes of a record, beside the values in it
 	itemSize   = 16              // bytes of an item
 	fileSize   = 64              // bytes of a file in it
@@ -100,7 +100,7 @@ func (l *Lane) settle(a *app) {
 	if w == nil || l.closing || a.panicked {
 		return
 	}
-	cost := workSize + w.dlp.Size()
+	cost := workSize + w.dlp.Size() + w.content.Size()
 	if w.d != nil {
 		cost += w.d.Size()
 	}
@@ -162,7 +162,7 @@ func (l *Lane) sweep(o *opens, n, keep int) {
 // rests reports whether nothing of the present flow is open. Its dissector is given back then.
 func (l *Lane) rests(a *app) bool {
 	w := a.work
-	if !w.alive.empty() || len(w.records) > 0 || w.shell != nil && w.shell.Odd() || w.need != [2]int{} || !w.dlp.Empty() {
+	if !w.alive.empty() || len(w.records) > 0 || w.shell != nil && w.shell.Odd() || w.need != [2]int{} || !w.dlp.Empty() || !w.content.Empty() {
 		return false
 	}
 	if w.d == nil {

@@ -1,0 +1,156 @@
+package content
+
+// codec is an encoding of bytes as text.
+type codec interface {
+	// begin tells whether b, the text from here on, begins with it; last says that no more follows. It needs no more than holdMost bytes to tell.
+	begin(b []byte, last bool) verdict
+	// decode undoes it in b, the text from where it left off, and gives that out. It returns how much of b it is done with, and whether it is over.
+	decode(w *window, b []byte, last bool) (used int, over bool)
+	// head appends to dst, decoded, what b begins with; nothing if that is never a container's bytes.
+	head(dst, b []byte) []byte
+}
+
+// ours
+const (
+	runLeast   = 20   // letters of a run of base64: 15 digits
+	sureLetter = 32   // letters of a run by which it is told what it is
+	holdMost   = 128  // bytes that are waited for to tell whether something begins
+	decodeMost = 3072 // bytes that are decoded at a time
+)
+
+// runs are the encodings of a run of letters and digits, those with fewer letters first.
+var runs = []codec{hexRun{}, base64Run{}}
+
+// begin tells what begins at b, which next has found.
+func begin(b []byte, last bool) (codec, verdict) {
+	for _, c := range runs {
+		if v := c.begin(b, last); v != no {
+			return c, v
+		}
+	}
+	return nil, no
+}
+
+// skip is a run of letters in which something might have begun, and did not: it is passed up to where something else may.
+type skip struct {
+	on    bool
+	tries uint8 // places in the run at which nothing began
+}
+
+const triesMost = 16 // places in a run at which it is asked what begins there
+
+// pass returns how much of b is passed, and whether that is all: behind what stands between words, or at the end of the run, it is not.
+func (s *skip) pass(b []byte) int {
+	for i, c := range b {
+		if classes[c]&letter64 == 0 {
+			s.on = false
+			return i
+		}
+		if (c == '/' || c == '-' || c == '_' || c == '+') && s.tries < triesMost {
+			s.on = false
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
+// prefix returns the length of what stands before hexadecimal digits.
+func prefix(b []byte) int {
+	switch {
+	case len(b) > 2 && b[0] == '0' && b[1]|0x20 == 'x':
+		return 2
+	case len(b) > 1 && b[0] == 'x':
+		return 1
+	}
+	return 0
+}
+
+// class of a byte.
+const (
+	letter64 = 1 << iota // of base64 and base64url
+	letterHex
+	letter32
+	texty // printable, or of UTF-8
+)
+
+var classes = func() (t [256]uint8) {
+	for i := range t {
+		c := byte(i)
+		digit, upper, lower := c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z'
+		if digit || upper || lower || c == '+' || c == '/' || c == '-' || c == '_' {
+			t[i] |= letter64
+		}
+		if digit || c >= 'A' && c <= 'F' || c >= 'a' && c <= 'f' {
+			t[i] |= letterHex
+		}
+		if upper || lower || c >= '2' && c <= '7' {
+			t[i] |= letter32
+		}
+		if c >= 0x20 && c < 0x7f || c == '\n' || c == '\r' || c == '\t' {
+			t[i] |= texty
+		}
+	}
+	return t
+}()
+
+// runOf returns how many bytes of a class b begins with, up to most.
+func runOf(b []byte, class uint8, most int) int {
+	b = b[:min(len(b), most)]
+	for i, c := range b {
+		if classes[c]&class == 0 {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// isText reports whether decoded bytes are worth being looked at: text, in UTF-8 or UTF-16. The last character may be cut.
+func isText(b []byte) bool {
+	if len(b) == 0 {
+		return false
+	}
+	for i := 0; i < len(b); {
+		c := b[i]
+		if c < 0x80 {
+			if classes[c]&texty == 0 {
+				return isWide(b)
+			}
+			i++
+			continue
+		}
+		n := 2
+		switch {
+		case c >= 0xc2 && c < 0xe0:
+		case c >= 0xe0 && c < 0xf0:
+			n = 3
+		case c >= 0xf0 && c < 0xf5:
+			n = 4
+		default:
+			return isWide(b)
+		}
+		for j := i + 1; j < min(i+n, len(b)); j++ {
+			if b[j]&0xc0 != 0x80 {
+				return isWide(b)
+			}
+		}
+		i += n
+	}
+	return true
+}
+
+// isWide reports whether every second byte of b is NUL and the others are printable: Latin text in UTF-16.
+func isWide(b []byte) bool {
+	for k := range 2 {
+		ok := len(b) >= 8
+		for i := range b {
+			if i%2 == k && b[i] != 0 || i%2 != k && classes[b[i]]&texty == 0 {
+				ok = false
+				break
+			}
+		}
+		if ok {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,171 @@
+package content
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"testing"
+
+	"weir/dissect"
+)
+
+// shown is what came out of one view.
+type shown struct {
+	view uint8
+	text []byte
+	from []int64 // for each byte, where in view 0 it begins and ends
+	to   []int64
+}
+
+// open plays value in pieces of n bytes, and returns what was found inside, by view. Pieces of a view that are not one text have a NUL between them.
+func open(t testing.TB, value []byte, n int) (views []shown, refused []Refusal) {
+	t.Helper()
+	o := New(dissect.DefaultLimits)
+	var st State
+	wants := make(dissect.Wants, len(dissect.FieldNames))
+	for i := range wants {
+		wants[i] = true
+	}
+	next := map[uint8]int64{}
+	emit := func(m *dissect.Message) {
+		for _, p := range m.Parts {
+			if p.View < dissect.ViewInside {
+				t.Fatalf("view %d", p.View)
+			}
+			var s *shown
+			for i := range views {
+				if views[i].view == p.View {
+					s = &views[i]
+				}
+			}
+			if s == nil {
+				views = append(views, shown{view: p.View})
+				s = &views[len(views)-1]
+			}
+			if at, ok := next[p.View]; ok && at != p.Off {
+				s.text, s.from, s.to = append(s.text, 0), append(s.from, -1), append(s.to, -1)
+			}
+			next[p.View] = p.Off + int64(len(p.Bytes))
+			if !p.More {
+				next[p.View] = -1
+			}
+			for i, c := range p.Bytes {
+				var sh *dissect.Shift
+				for k := range p.Shifts {
+					if p.Shifts[k].At <= p.Off+int64(i) {
+						sh = &p.Shifts[k]
+					}
+				}
+				if sh == nil {
+					t.Fatalf("view %d: no shift for offset %d", p.View, p.Off+int64(i))
+				}
+				s.text = append(s.text, c)
+				s.from, s.to = append(s.from, sh.Begin(p.Off+int64(i))), append(s.to, sh.End(p.Off+int64(i)))
+			}
+		}
+	}
+	for at := 0; at < len(value) || at == 0; at += n {
+		end := min(at+n, len(value))
+		part := dissect.Part{Field: dissect.RawBytes, Off: int64(at), Bytes: bytes.Clone(value[at:end]), More: end < len(value)}
+		m := dissect.Message{Protocol: &dissect.Raw, ID: 1, Parts: []dissect.Part{part}, End: !part.More}
+		o.Open(&st, &m, wants, emit)
+		for i := range part.Bytes {
+			part.Bytes[i] = 0xdb
+		}
+		refused = append(refused, o.Refused()...)
+	}
+	if !st.Empty() || st.Size() != 0 {
+		t.Errorf("the state is not empty after the end: %d bytes", st.Size())
+	}
+	return views, refused
+}
+
+const planted = "token=WEIRTOKEN-0123ab;"
+
+// TestFound: what is planted is found in each encoding, at its place, however the value is cut.
+func TestFound(t *testing.T) {
+	b64 := base64.StdEncoding.EncodeToString([]byte(planted))
+	wrapped := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("some words first, ", 9) + planted))
+	for i := 76; i < len(wrapped); i += 78 {
+		wrapped = wrapped[:i] + "\r\n" + wrapped[i:]
+	}
+	for name, s := range map[string]string{
+		"base64":         `{"a":"` + b64 + `","b":1}`,
+		"base64url":      "data=" + base64.RawURLEncoding.EncodeToString([]byte(planted+"\xc3\xbf\xc3\xbf??>>")) + "&x=1",
+		"base64 in path": "/api/v1/" + b64 + "/x",
+		"base64 lines":   "Subject: x\r\n\r\n" + wrapped + "\r\n\r\nbye\r\n",
+		"base64 JSON":    `{"a":"` + strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte("???>>>???"+planted)), "/", `\/`) + `"}`,
+		"hex":            "0x" + hex.EncodeToString([]byte(planted)) + " end",
+		"hex in base64":  base64.StdEncoding.EncodeToString([]byte("a " + hex.EncodeToString([]byte(planted)) + " b")),
+		"base64 thrice":  base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte("x " + base64.StdEncoding.EncodeToString([]byte("yy"+planted)))))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			long := strings.Repeat("nothing to see, ", 40)
+			for _, around := range []string{"", long} {
+				value := around + s + around
+				want, _ := open(t, []byte(value), len(value))
+				found(t, want, value)
+				for n := 1; n < len(value); n = n*5/4 + 1 {
+					got, _ := open(t, []byte(value), n)
+					if g, w := texts(got), texts(want); g != w {
+						t.Fatalf("in pieces of %d bytes:\n%s\nwhole:\n%s", n, g, w)
+					}
+					found(t, got, value)
+				}
+			}
+		})
+	}
+}
+
+// found checks that the token is in one of the views, and stands for bytes of the value that hold it.
+func found(t *testing.T, views []shown, value string) {
+	t.Helper()
+	for _, s := range views {
+		i := bytes.Index(s.text, []byte(planted))
+		if i < 0 {
+			continue
+		}
+		from, to := s.from[i], s.to[i+len(planted)-1]
+		if from < 0 || to > int64(len(value)) || from >= to {
+			t.Fatalf("it stands for [%d,%d) of %d bytes", from, to, len(value))
+		}
+		if again, _ := open(t, []byte(value[:from]+strings.Repeat(".", int(to-from))+value[to:]), len(value)); strings.Contains(texts(again), "0123ab") {
+			t.Fatalf("it is there still without [%d,%d)", from, to)
+		}
+		return
+	}
+	t.Fatalf("not found:\n%s", texts(views))
+}
+
+func texts(views []shown) string {
+	var out strings.Builder
+	for _, s := range views {
+		fmt.Fprintf(&out, "%d: %q\n", s.view, s.text)
+	}
+	return out.String()
+}
+
+// FuzzOpen: whatever comes, it is opened without a panic, to the same text however it is cut, and what is found leads back into the value.
+func FuzzOpen(f *testing.F) {
+	f.Add([]byte("a "+base64.StdEncoding.EncodeToString([]byte(planted))+" b"), 3)
+	f.Add([]byte(hex.EncodeToString([]byte(planted))), 7)
+	f.Fuzz(func(t *testing.T, value []byte, n int) {
+		if len(value) > 1<<14 {
+			return
+		}
+		want, _ := open(t, value, max(len(value), 1))
+		got, _ := open(t, value, max(1, n%max(len(value), 1)))
+		if g, w := texts(got), texts(want); g != w {
+			t.Fatalf("in pieces:\n%s\nwhole:\n%s", g, w)
+		}
+		for _, s := range want {
+			for i := range s.from {
+				if s.text[i] != 0 && s.from[i] < placeless && (s.from[i] < 0 || s.to[i] > int64(len(value)) || s.from[i] >= s.to[i]) {
+					t.Fatalf("view %d, byte %d stands for [%d,%d) of %d bytes", s.view, i, s.from[i], s.to[i], len(value))
+				}
+			}
+		}
+	})
+}
