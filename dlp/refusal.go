@@ -43,8 +43,8 @@ func (s *Scanner) refuse(at *site, r *rule, f *found, why, detail string, hits [
 	if detail != "" && why != whyValidator {
 		why += ":"
 	}
-	off, end, _ := at.source(f.t.base+int64(f.start), f.t.base+int64(f.end), f.t.base+int64(len(f.t.b))+1)
-	s.Refused(&Refusal{Rule: r.Rule, Field: at.spec.Name, Off: off, End: end, Masked: r.mask(f), Why: strings.TrimSpace(why + " " + detail)})
+	from := at.source(f.t.base+int64(f.start), f.t.base+int64(f.end), f.t.base+int64(len(f.t.b))+1)
+	s.Refused(&Refusal{Rule: r.Rule, Field: at.spec.Name, Off: from.off, End: from.end, Masked: r.mask(f), Why: strings.TrimSpace(why + " " + detail)})
 	return fail, hits
 }
 
