@@ -22,6 +22,7 @@ type Options struct {
 	OpenBytes      int64  // bytes that all open values together may hold, C memory included; 0: DefaultOpenBytes
 	Files          bool   // for files, that is the fields of dissect.OnDisk; else for all but these
 	scalar         bool   // for tests: no vector instructions
+	unsieved       bool   // for tests: everything is looked for in every byte
 }
 
 // DefaultOpenBytes is what open values may hold unless Options say otherwise.
@@ -41,6 +42,7 @@ type Database struct {
 	key      []byte
 	limit    int64 // bytes that open values may hold
 	scalar   bool
+	unsieved bool
 	global   []allowlist
 
 	refs atomic.Int64
@@ -106,7 +108,7 @@ func (db *Database) patterns() int { return len(db.rules) + len(db.words) }
 
 // Compile makes a Database of a Set. An error names the rule's file, line and id.
 func Compile(set *rules.Set, opt Options) (*Database, error) {
-	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, files: opt.Files, open: new(atomic.Int64), scalar: opt.scalar}
+	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, files: opt.Files, open: new(atomic.Int64), scalar: opt.scalar, unsieved: opt.unsieved}
 	if db.limit == 0 {
 		db.limit = DefaultOpenBytes
 	}

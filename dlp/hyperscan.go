@@ -68,6 +68,9 @@ func (db *Database) jobs() (jobs []*job, err error) {
 			return nil, err
 		}
 		kinds, v := sift(m.rules)
+		if db.unsieved {
+			kinds, v = nil, nil
+		}
 		if v != nil {
 			v.scalar = db.scalar
 			if err := m.native.sift(v); err != nil {

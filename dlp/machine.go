@@ -74,7 +74,7 @@ func compileProgram(e *expression, group int) (*program, error) {
 		p.code = append(p.code, p.translate(&prog.Inst[i], group, known))
 	}
 	p.rows = rowsOf(p)
-	if p.sifted, err = siftedBy(shortest(e.tree)); err != nil {
+	if p.sifted, err = siftedBy(e); err != nil {
 		return nil, err
 	}
 	for i := range p.rows {

@@ -27,6 +27,9 @@ enum {
 	WEIR_DEEP = 32, // first bytes of a match that the sieve looks at
 	WEIR_WIDE = 16, // of these, by vector instructions
 	WEIR_ROWS = 64,
+	WEIR_NUMERALS = 16,
+	WEIR_LEAD = 64, // bytes of a match before its digits
+	WEIR_KEEP = WEIR_DEEP + WEIR_LEAD,
 	WEIR_CHAINS = 8,
 };
 
@@ -38,9 +41,17 @@ enum {
 	WEIR_KINDS,
 };
 
+// Numbers that are alike.
+typedef struct {
+	uint64_t rows;
+	uint32_t least, most; // digits, and no more follow; most 0: more may follow
+	uint32_t luhn;        // they have a check digit
+} weir_numeral;
+
 // A sieve tells where a match of some patterns may begin. Each has one or more rows of what its first bytes can be. It errs on one side only.
 typedef struct {
 	uint8_t low[WEIR_WIDE][16], high[WEIR_WIDE][16]; // by position and half of the byte: groups of rows that it fits
+	uint32_t groups;                                 // there are any
 	uint8_t outside;                                 // groups that begin only where no word goes on
 	uint8_t words;                                   // groups whose first WEIR_WIDE bytes are of words
 	uint64_t fits[WEIR_DEEP][256];                   // by position and byte: rows
@@ -52,6 +63,14 @@ typedef struct {
 	uint32_t chains;                                 // how many
 	uint32_t chain[WEIR_CHAINS];                     // these
 	uint32_t need[WEIR_CHAINS];                      // how often each fits in every match
+	uint32_t lead[WEIR_ROWS];                        // bytes that a match may begin before where a row fits
+	uint32_t led;                                    // the most of these
+	uint64_t numbers;                                // rows that begin with digits, at least so many:
+	uint32_t digits;                                 // with a separator between two at most
+	uint32_t inside;                                 // one of these may fit where a number goes on
+	uint8_t seps[16];                                // the separators, by their low half
+	uint32_t numerals;                               // kinds of numbers
+	weir_numeral numeral[WEIR_NUMERALS];
 	uint32_t vector;                                 // the processor has the instructions
 } weir_sieve;
 
@@ -70,7 +89,7 @@ typedef struct {
 	uint64_t base[WEIR_KINDS];  // of the first byte that its stream was given
 	uint8_t awake[WEIR_KINDS];
 	uint32_t kept;
-	uint8_t last[WEIR_DEEP]; // the last bytes that came
+	uint8_t last[WEIR_KEEP]; // the last bytes that came
 } weir_stream;
 
 void *weir_alloc(size_t n);

@@ -97,7 +97,28 @@ func (n nativeClass) sift(v *sieve) error {
 	if f == nil {
 		return errNative
 	}
-	*f = C.weir_sieve{outside: C.uint8_t(v.outside), words: C.uint8_t(v.words)}
+	*f = C.weir_sieve{
+		outside: C.uint8_t(v.outside), words: C.uint8_t(v.words), numbers: C.uint64_t(v.numbers), digits: C.uint32_t(v.digits),
+	}
+	if v.groups {
+		f.groups = 1
+	}
+	if v.inside {
+		f.inside = 1
+	}
+	for _, a := range v.alike {
+		t := &f.numeral[f.numerals]
+		t.rows, t.least, t.most = C.uint64_t(a.rows), C.uint32_t(a.least), C.uint32_t(a.most)
+		if a.luhn {
+			t.luhn = 1
+		}
+		f.numerals++
+	}
+	for c := range 256 {
+		if v.seps.has(byte(c)) {
+			f.seps[c&15] = C.uint8_t(c)
+		}
+	}
 	for j := range v.low {
 		for i := range v.low[j] {
 			f.low[j][i], f.high[j][i] = C.uint8_t(v.low[j][i]), C.uint8_t(v.high[j][i])
@@ -115,7 +136,8 @@ func (n nativeClass) sift(v *sieve) error {
 		f.past[j] = C.uint64_t(v.past[j])
 	}
 	for i := range v.reach {
-		f.reach[i] = C.uint32_t(v.reach[i])
+		f.reach[i], f.lead[i] = C.uint32_t(v.reach[i]), C.uint32_t(v.lead[i])
+		f.led = max(f.led, f.lead[i])
 		k := single
 		if v.need[i] > 0 {
 			k = chained

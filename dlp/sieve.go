@@ -5,7 +5,8 @@ import "regexp/syntax"
 // A sieve tells where a match of some patterns may begin: where as many bytes as sieveDeep fit, each at its place, what the first bytes of a
 // match can be. It is for patterns that Hyperscan finds dear, having no literal, and that hardly ever seem to begin; see sieve.c.
 type sieve struct {
-	low, high [sieveWide][16]uint8   // by position and half of the byte: groups of rows that it fits
+	low, high [sieveWide][16]uint8 // by position and half of the byte: groups of rows that it fits
+	groups    bool
 	outside   uint8                  // groups that begin only where no word goes on
 	words     uint8                  // groups whose first sieveWide bytes are of words
 	fits      [sieveDeep][256]uint64 // by position and byte: rows
@@ -13,7 +14,20 @@ type sieve struct {
 	past      [sieveDeep + 1]uint64  // rows whose patterns may have matched whole after so many bytes
 	reach     [sieveMost]int         // by row: bytes from where it fits to where it does again, or to the one after a match's end
 	need      [sieveMost]int         // by row: how often it fits in every match; 0: what is of interest begins where it fits once
+	lead      [sieveMost]int         // by row: bytes that a match may begin before it
+	numbers   uint64                 // rows of digits, which are in no group
+	digits    int                    // in a row, where one of these fits
+	inside    bool                   // one of these may fit where a number goes on
+	seps      byteSet                // between the digits
+	alike     []numerals             // the rows of numbers
 	scalar    bool                   // no vector instructions, for tests
+}
+
+// numerals are rows of numbers that are alike.
+type numerals struct {
+	rows        uint64
+	least, most int  // digits; most 0: they may go on
+	luhn        bool // they have a check digit
 }
 
 // ours
@@ -24,6 +38,8 @@ const (
 	sieveGroups  = 8          // of rows
 	sieveReach   = 2048       // bytes of the longest match: behind what seems to be a beginning, so much is scanned
 	sieveNear    = 64         // bytes of a match in which nothing that recurs is looked for
+	numberRows   = 40         // of all numbers
+	numeralsMost = 15         // kinds of numbers that are told apart; WEIR_NUMERALS less one
 	chainMost    = 8          // patterns in whose matches something recurs; as WEIR_CHAINS
 	chainLeast   = 3          // times that it must
 	chainLikely  = 1.0 / 1024 // likewise for what recurs
@@ -37,6 +53,9 @@ func (r *rule) kindOf() kind {
 	e, by := r.expr, r.prog.sifted
 	if e.start || by.reach > sieveReach || literals(e.tree).best >= sieveLiteral {
 		return always
+	}
+	if by.num != nil {
+		return single
 	}
 	sum := 0.0
 	for i := range by.rows {
@@ -53,13 +72,14 @@ func (r *rule) kindOf() kind {
 
 // sift returns the kinds of those rules that are sieved, and their sieve; nil if there are none.
 func sift(rs []*rule) (kinds map[*rule]kind, v *sieve) {
-	v = &sieve{}
+	v = &sieve{digits: numberMost}
 	kinds = map[*rule]kind{}
-	var all []row
+	n := v.addNumbers(rs, kinds)
+	var grouped []row
 	chains := 0
 	for _, r := range rs {
 		k, by := r.kindOf(), r.prog.sifted
-		if k == always || len(all)+len(by.rows) > sieveMost || k == chained && chains == chainMost {
+		if k == always || by.num != nil || n+len(by.rows) > sieveMost || k == chained && chains == chainMost {
 			continue
 		}
 		kinds[r] = k
@@ -67,25 +87,79 @@ func sift(rs []*rule) (kinds map[*rule]kind, v *sieve) {
 			chains++
 		}
 		for i := range by.rows {
-			v.add(len(all), &by.rows[i], by)
+			v.add(n, &by.rows[i], by.least, by.reach)
 			if k == chained {
-				v.need[len(all)] = by.need
+				v.need[n] = by.need
 			}
-			all = append(all, by.rows[i])
+			n++
 		}
+		grouped = append(grouped, by.rows...)
 	}
 	if len(kinds) == 0 {
 		return nil, nil
 	}
-	for g, of := range fewer(all, sieveGroups, (*row).crude) {
+	v.groups = len(grouped) > 0
+	for g, of := range fewer(grouped, sieveGroups, (*row).crude) {
 		v.halves(uint8(1)<<g, &of)
 	}
 	return kinds, v
 }
 
-func (v *sieve) add(i int, first *row, by *sifting) {
+// addNumbers adds the rows of numbers: those of rules that are alike are put together. It returns how many rows there are then.
+func (v *sieve) addNumbers(rs []*rule, kinds map[*rule]kind) (n int) {
+	type key struct {
+		numerals
+		far bool
+	}
+	var keys []key
+	of := map[key][]*rule{}
+	for _, r := range rs {
+		num := r.prog.sifted.num
+		if num == nil || r.kindOf() != single {
+			continue
+		}
+		kinds[r] = single
+		k := key{numerals{least: num.digits, most: num.most, luhn: r.luhn && num.secret}, num.lead > numberNear}
+		if of[k] == nil {
+			if len(keys) == numeralsMost { // what has no room is looked at with what may be anything
+				k = key{numerals{least: numberLeast}, true}
+			}
+			if of[k] == nil {
+				keys = append(keys, k)
+			}
+		}
+		of[k] = append(of[k], r)
+	}
+	for _, k := range keys {
+		var rows []row
+		least, reach, lead := unbounded, 0, 0
+		for _, r := range of[k] {
+			by, num := r.prog.sifted, r.prog.sifted.num
+			rows = append(rows, by.rows...)
+			least, reach, lead = min(least, by.least), max(reach, by.reach), max(lead, num.lead)
+			v.digits = min(v.digits, num.digits)
+			v.seps.unite(&num.seps)
+		}
+		for _, r := range fewer(rows, max(1, numberRows/len(keys)), (*row).likely) {
+			v.add(n, &r, least, reach)
+			v.lead[n] = lead
+			k.rows |= 1 << n
+			v.inside = v.inside || !r.notDigit
+			n++
+		}
+		v.numbers |= k.rows
+		v.alike = append(v.alike, k.numerals)
+	}
+	return n
+}
+
+// numberNear is how far before its digits a match begins whose number stands nearly alone.
+const numberNear = 8 // bytes
+
+// add adds the row i: least and reach are the bytes from where it fits to a match's end.
+func (v *sieve) add(i int, first *row, least, reach int) {
 	bit := uint64(1) << i
-	v.reach[i] = by.reach + 1
+	v.reach[i] = reach + 1
 	for c := range 256 {
 		if first.follows(byte(c)) {
 			v.before[c] |= bit
@@ -98,7 +172,7 @@ func (v *sieve) add(i int, first *row, by *sifting) {
 			}
 		}
 	}
-	for n := min(by.least, sieveDeep); n <= sieveDeep; n++ {
+	for n := min(least, sieveDeep); n <= sieveDeep; n++ {
 		v.past[n] |= bit
 	}
 }

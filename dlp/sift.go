@@ -9,19 +9,30 @@ import (
 // match ends, and again at least every reach bytes until there.
 type sifting struct {
 	rows  []row
-	reach int // bytes; unbounded if there is no bound
-	least int // bytes of what fits a row, to the end of the match
-	need  int // how often the row fits in every match; 0: it is not known to fit more than once
+	num   *numeral // the rows are of its digits; nil: they are of what a match begins with
+	reach int      // bytes; unbounded if there is no bound
+	least int      // bytes of what fits a row, to the end of the match
+	need  int      // how often the row fits in every match; 0: it is not known to fit more than once
 }
 
 // ours
 const siftParts = 512 // parts of an expression that are looked at for a recurrence
 
-// siftedBy returns the sifting of an expression that shortest has made.
-func siftedBy(short *syntax.Regexp) (*sifting, error) {
-	s := &sifting{}
+// siftedBy returns the sifting of an expression.
+func siftedBy(e *expression) (s *sifting, err error) {
+	if n := numeralOf(e); n != nil {
+		s = &sifting{num: n}
+		s.least, s.reach = width(n.rest)
+		s.rows, err = beginnings(n.rest)
+		for i := range s.rows {
+			r := &s.rows[i]
+			r.outside, r.notDigit = r.outside || n.outside, r.outside || r.line || n.notDigit
+		}
+		return s, err
+	}
+	short := shortest(e.tree)
+	s = &sifting{}
 	s.least, s.reach = width(short)
-	var err error
 	if s.rows, err = beginnings(short); err != nil || len(s.rows) != 1 {
 		return s, err
 	}
