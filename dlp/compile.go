@@ -22,7 +22,7 @@ type Options struct {
 	OpenBytes      int64  // bytes that all open values together may hold, C memory included; 0: DefaultOpenBytes
 	Files          bool   // for files, that is the fields of dissect.OnDisk; else for all but these
 	scalar         bool   // for tests: no vector instructions
-	unsieved       bool   // for tests: everything is looked for in every byte
+	Unsieved       bool   // everything is looked for in every byte: slow, but Scanner.Refused is told of all matches then, those too whose check digit the sieve sees
 }
 
 // DefaultOpenBytes is what open values may hold unless Options say otherwise.
@@ -108,7 +108,7 @@ func (db *Database) patterns() int { return len(db.rules) + len(db.words) }
 
 // Compile makes a Database of a Set. An error names the rule's file, line and id.
 func Compile(set *rules.Set, opt Options) (*Database, error) {
-	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, files: opt.Files, open: new(atomic.Int64), scalar: opt.scalar, unsieved: opt.unsieved}
+	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, files: opt.Files, open: new(atomic.Int64), scalar: opt.scalar, unsieved: opt.Unsieved}
 	if db.limit == 0 {
 		db.limit = DefaultOpenBytes
 	}

@@ -84,14 +84,14 @@ func TestNumerals(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Free)
-		if !opt.unsieved {
+		if !opt.Unsieved {
 			if kinds, v := sift(db.rules); len(kinds) != len(rs) || v.numbers == 0 {
 				t.Fatalf("%d of %d rules are sought by their digits", len(kinds), len(rs))
 			}
 		}
 		return s
 	}
-	every, scalar, vector := compile(Options{unsieved: true}), compile(Options{scalar: true}), compile(Options{})
+	every, scalar, vector := compile(Options{Unsieved: true}), compile(Options{scalar: true}), compile(Options{})
 	rng := rand.New(rand.NewSource(5))
 	pieces := []string{"4111111111111111", "4111 1111 1111 1111", "4012-8888-8888-1881", "378282246310005", "6200000000000005", "4222222222222", "6011000990139424",
 		"219-09-9998", "457-55-5461", "12/3456/78901x", "nr. 12 345 678 901", "nr12345678901", ":123456789012", "abcabc:210987654321", "card ", "visa: ", `"id": `, "1764131325123", "1",

@@ -37,7 +37,7 @@ type Scanner struct {
 	Silent bool // nobody reads Masked and Excerpt of hits: they are left empty
 	// Excerpts asks for an Excerpt of every hit, not only of those up to the one that is raised.
 	Excerpts bool
-	// Refused is told of each match that is no finding, for who asks why; nil: nobody does.
+	// Refused is told of each match that is no finding, for who asks why; nil: nobody does. Compile with Options.Unsieved for that.
 	Refused func(*Refusal)
 
 	db     *Database
