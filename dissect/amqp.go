@@ -26,7 +26,7 @@ var AMQP = Protocol{
 		amqpAddress:    {Name: "amqp.address", Doc: "AMQP 1.0: source and target of a link", EVE: "address", Derived: true},
 		amqpMechanism:  {Name: "amqp.mechanism", Doc: "SASL mechanism", EVE: "mechanism", Derived: true},
 		amqpUser:       {Name: "amqp.user", Doc: "the user that SASL PLAIN names", EVE: "user", Derived: true},
-		amqpResponse:   {Name: "amqp.sasl_response", Doc: "what SASL says, with the password; in no event"},
+		amqpResponse:   {Name: "amqp.sasl_response", Doc: "what SASL says, with the password; in no event", Privacy: Credential},
 		amqpReplyCode:  {Name: "amqp.reply_code", Doc: "why a channel or connection is closed, or a message returned", EVE: "reply_code", Number: true, Derived: true},
 		amqpReplyText:  {Name: "amqp.reply_text", Doc: "the same as text", EVE: "reply_text"},
 		amqpArguments:  {Name: "amqp.arguments", Doc: "the arguments of a method that no other field has, as they came"},

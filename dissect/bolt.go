@@ -13,7 +13,7 @@ var Bolt = Protocol{
 	PerMessage: true,
 	Fields: []FieldSpec{
 		boltMessage: {Name: "bolt.message", Doc: "kind of the message, as `run`, `pull`, `record`, `success`", EVE: "message", Derived: true},
-		boltData:    {Name: "bolt.data", Doc: "the message, as it came: statements, records, and what the client proves its identity with"},
+		boltData:    {Name: "bolt.data", Doc: "the message, as it came: statements, records, and what the client proves its identity with", Privacy: Sealed},
 	},
 	New:    newEnveloped(&boltEnvelope),
 	Resume: resumeEnveloped(&boltEnvelope),

@@ -50,7 +50,19 @@ type FieldSpec struct {
 	Bool    bool   // written as a JSON boolean in the event; its value is "true" or "false"
 	Derived bool   // its bytes are also part of another field: a rule sees it only if it names it
 	File    FileRole
+	Privacy Privacy
 }
+
+// Privacy says what of a field's values may be shown of themselves, whether a rule found something in them or not.
+type Privacy uint8
+
+const (
+	Text       Privacy = iota // what no name in it says to be a credential
+	Statement                 // likewise; and where it names one, no literal
+	Cookies                   // names, no values
+	Credential                // nothing; it is looked for elsewhere too
+	Sealed                    // nothing
+)
 
 // FileRole says what a field's values are to the files that an exchange carries, for the events that tell of those.
 type FileRole uint8

@@ -17,7 +17,7 @@ var DRDA = Protocol{
 	PerMessage: true,
 	Fields: []FieldSpec{
 		drdaPoint: {Name: "drda.code_point", Doc: "code point of the object, as `4161`", EVE: "code_point", Number: true, Derived: true},
-		drdaData:  {Name: "drda.data", Doc: "the object, as it came: statements, rows, and what the client proves its identity with"},
+		drdaData:  {Name: "drda.data", Doc: "the object, as it came: statements, rows, and what the client proves its identity with", Privacy: Sealed},
 	},
 	New:    newEnveloped(&drdaEnvelope),
 	Resume: resumeEnveloped(&drdaEnvelope),

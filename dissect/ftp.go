@@ -21,7 +21,7 @@ var FTP = Protocol{
 		ftpCommand:  {Name: "ftp.command", Doc: "the command, upper-case", EVE: "command"},
 		ftpArg:      {Name: "ftp.command_data", Doc: "its argument; those of PASS and ADAT aside", EVE: "command_data"},
 		ftpUser:     {Name: "ftp.user", Doc: "user that the client logs in as", EVE: "user", Derived: true},
-		ftpPassword: {Name: "ftp.password", Doc: "password that it logs in with; never shown"},
+		ftpPassword: {Name: "ftp.password", Doc: "password that it logs in with; never shown", Privacy: Credential},
 		ftpReply:    {Name: "ftp.reply", Doc: "a line of the answer without its code, a value for each", EVE: "reply[]"},
 		ftpCode:     {Name: "ftp.completion_code", Doc: "codes of the answer", EVE: "completion_code[]", Derived: true},
 		ftpReceived: {Name: "ftp.reply_received", Doc: "`yes` if an answer came", EVE: "reply_received", Derived: true},

@@ -20,7 +20,7 @@ var IMAP = Protocol{
 		imapCommand:  {Name: "imap.command", Doc: "the command, upper-case, as `UID FETCH`", EVE: "command", Derived: true},
 		imapRequest:  {Name: "imap.request", Doc: "a line of the client; credentials aside"},
 		imapUser:     {Name: "imap.user", Doc: "user that the client logs in as", EVE: "user"},
-		imapPassword: {Name: "imap.password", Doc: "password or token that it logs in with, decoded; never shown"},
+		imapPassword: {Name: "imap.password", Doc: "password or token that it logs in with, decoded; never shown", Privacy: Credential},
 		imapReply:    {Name: "imap.reply", Doc: "a line of the server"},
 		imapStatus:   {Name: "imap.status", Doc: "`OK`, `NO` or `BAD`", EVE: "status", Derived: true},
 		imapLiteral:  {Name: "imap.literal", Doc: "a literal that is not a mail"},

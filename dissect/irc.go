@@ -19,7 +19,7 @@ var IRC = Protocol{
 		ircNick:     {Name: "irc.nick", Doc: "name that the client takes", EVE: "nick", Derived: true},
 		ircUser:     {Name: "irc.user", Doc: "user that it says it is", EVE: "user", Derived: true},
 		ircChannel:  {Name: "irc.channel", Doc: "a channel that a line is about, a value for each", EVE: "channel[]", Derived: true},
-		ircPassword: {Name: "irc.password", Doc: "password of a connection; never shown"},
+		ircPassword: {Name: "irc.password", Doc: "password of a connection; never shown", Privacy: Credential},
 		ircLine:     {Name: "irc.line", Doc: "the line; the password's aside"},
 	},
 	New:        func(p *Protocol, env *Env) Dissector { return &irc{chat: chat{p: p, env: env}} },

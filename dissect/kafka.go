@@ -30,7 +30,7 @@ var Kafka = Protocol{
 		kafkaKey:       {Name: "kafka.key", Doc: "key of a record"},
 		kafkaValue:     {Name: "kafka.value", Doc: "value of a record"},
 		kafkaHeader:    {Name: "kafka.header", Doc: "a header of a record: its name, then its value"},
-		kafkaRequest:   {Name: "kafka.request", Doc: "what other requests say, as it came, with SASL's password"},
+		kafkaRequest:   {Name: "kafka.request", Doc: "what other requests say, as it came, with SASL's password", Privacy: Sealed},
 		kafkaResponse:  {Name: "kafka.response", Doc: "what other answers say, as it came"},
 		kafkaPayload:   {Name: "kafka.payload", Doc: "records that could not be told apart, tagged fields, as they came"},
 	},

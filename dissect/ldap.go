@@ -26,7 +26,7 @@ var ldapFields = []FieldSpec{
 	ldapName:         {Name: "ldap.bind_name", Doc: "name that a client binds as", EVE: "request/bind_request/name"},
 	ldapMechanism:    {Name: "ldap.sasl_mechanism", Doc: "mechanism of a bind with SASL", EVE: "request/bind_request/sasl/mechanism"},
 	ldapUser:         {Name: "ldap.user", Doc: "domain and user in NTLM's messages of a bind", EVE: "request/bind_request/ntlm_user"},
-	ldapPassword:     {Name: "ldap.password", Doc: "password of a simple bind, or credentials of SASL; never shown"},
+	ldapPassword:     {Name: "ldap.password", Doc: "password of a simple bind, or credentials of SASL; never shown", Privacy: Credential},
 	ldapBase:         {Name: "ldap.base", Doc: "entry that a search begins at", EVE: "request/search_request/base_object"},
 	ldapScope:        {Name: "ldap.scope", Doc: "`base_object`, `single_level` or `whole_subtree`", EVE: "request/search_request/scope", Derived: true},
 	ldapFilter:       {Name: "ldap.filter", Doc: "filter of a search, as RFC 4515 writes it", EVE: "request/search_request/filter"},

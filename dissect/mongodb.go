@@ -23,7 +23,7 @@ var MongoDB = Protocol{
 		mongoRequestDoc:  {Name: "mongodb.request", Doc: "documents of a request as text, as `find: orders filter: {name: Ann} `; a value for each document"},
 		mongoReplyDoc:    {Name: "mongodb.reply", Doc: "documents of a reply, likewise"},
 		mongoUser:        {Name: "mongodb.user", Doc: "user of the session, if it comes by SCRAM", EVE: "user", Derived: true},
-		mongoPassword:    {Name: "mongodb.password", Doc: "what the client proves its identity with"},
+		mongoPassword:    {Name: "mongodb.password", Doc: "what the client proves its identity with", Privacy: Credential},
 		mongoClient:      {Name: "mongodb.client", Doc: "driver of the client", EVE: "client", Derived: true},
 		mongoOK:          {Name: "mongodb.ok", Doc: "`1` if the command was done, else `0`", EVE: "ok", Number: true, Derived: true},
 		mongoErrorCode:   {Name: "mongodb.error_code", Doc: "number of an error", EVE: "error_code", Number: true, Derived: true},

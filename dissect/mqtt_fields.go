@@ -126,7 +126,7 @@ func mqttFields() []FieldSpec {
 		mqttWillTopic:      {Name: "mqtt.connect.will.topic", Doc: "topic of the will", EVE: "connect/will/topic"},
 		mqttWillMessage:    {Name: "mqtt.connect.will.message", Doc: "what is published when the client is lost", EVE: "connect/will/message"},
 		mqttUser:           {Name: "mqtt.connect.username", Doc: "the user", EVE: "connect/username"},
-		mqttPassword:       {Name: "mqtt.connect.password", Doc: "the password; in no event"},
+		mqttPassword:       {Name: "mqtt.connect.password", Doc: "the password; in no event", Privacy: Credential},
 		mqttSessionPresent: {Name: "mqtt.connack.session_present", Doc: "whether the server has a session of before", EVE: "connack/session_present", Bool: true, Derived: true},
 		mqttReturnCode:     {Name: "mqtt.connack.return_code", Doc: "0, or why not", EVE: "connack/return_code", Number: true, Derived: true},
 		mqttTopic:          {Name: "mqtt.publish.topic", Doc: "the topic", EVE: "publish/topic"},

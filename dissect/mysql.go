@@ -17,7 +17,7 @@ var MySQL = Protocol{
 	Ports:   []uint16{3306, 3307, 4000, 6033},
 	Probe:   probeMySQL,
 	Fields: []FieldSpec{
-		mysqlText:      {Name: "mysql.query", Doc: "statement, to run or to prepare", EVE: "query"},
+		mysqlText:      {Name: "mysql.query", Doc: "statement, to run or to prepare", EVE: "query", Privacy: Statement},
 		mysqlVerb:      {Name: "mysql.verb", Doc: "its verb, upper case", EVE: "verb", Derived: true},
 		mysqlTable:     {Name: "mysql.table", Doc: "tables that it names, as `schema.table`, a value for each", EVE: "tables[]", Derived: true},
 		mysqlParameter: {Name: "mysql.parameter", Doc: "values for a prepared statement, a value for each"},
@@ -26,7 +26,7 @@ var MySQL = Protocol{
 		mysqlAttribute: {Name: "mysql.attribute", Doc: "attributes of the session or of a query, name and value with `=` between, a value for each"},
 		mysqlUser:      {Name: "mysql.user", Doc: "user of the session", EVE: "user"},
 		mysqlDatabase:  {Name: "mysql.database", Doc: "database that is chosen", EVE: "database"},
-		mysqlPassword:  {Name: "mysql.password", Doc: "what the client proves its identity with"},
+		mysqlPassword:  {Name: "mysql.password", Doc: "what the client proves its identity with", Privacy: Credential},
 		mysqlPlugin:    {Name: "mysql.auth_plugin", Doc: "how it does that, as `caching_sha2_password`", EVE: "auth_plugin", Derived: true},
 		mysqlVersion:   {Name: "mysql.server_version", Doc: "version of the server", EVE: "version"},
 		mysqlColumn:    {Name: "mysql.column", Doc: "names of the result's columns, a value for each", Derived: true},

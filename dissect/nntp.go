@@ -17,7 +17,7 @@ var NNTP = Protocol{
 	Fields: []FieldSpec{
 		nntpCommand:  {Name: "nntp.command", Doc: "a command of the client; credentials aside", EVE: "command"},
 		nntpUser:     {Name: "nntp.user", Doc: "user that it logs in as", EVE: "user"},
-		nntpPassword: {Name: "nntp.password", Doc: "password that it logs in with; never shown"},
+		nntpPassword: {Name: "nntp.password", Doc: "password that it logs in with; never shown", Privacy: Credential},
 		nntpReply:    {Name: "nntp.reply", Doc: "an answer", EVE: "reply"},
 		nntpText:     {Name: "nntp.text", Doc: "a line of an article or a list"},
 	},

@@ -19,7 +19,7 @@ var POP3 = Protocol{
 		popCommand:  {Name: "pop3.command", Doc: "the command, upper-case; `<SASL DATA>` of a line of credentials", EVE: "request/command"},
 		popArg:      {Name: "pop3.arg", Doc: "an argument of the command, a value for each; passwords aside", EVE: "request/args[]"},
 		popUser:     {Name: "pop3.user", Doc: "user that the client logs in as", EVE: "user"},
-		popPassword: {Name: "pop3.password", Doc: "password, digest or token that it logs in with, decoded; never shown"},
+		popPassword: {Name: "pop3.password", Doc: "password, digest or token that it logs in with, decoded; never shown", Privacy: Credential},
 		popReply:    {Name: "pop3.reply", Doc: "the first line of the answer, and what else stands behind lines of credentials"},
 		popSuccess:  {Name: "pop3.success", Doc: "`true` if the answer is positive", EVE: "response/success", Bool: true, Derived: true},
 		popStatus:   {Name: "pop3.status", Doc: "`OK`, `ERR` or `+`", EVE: "response/status", Derived: true},

@@ -18,7 +18,7 @@ var PostgreSQL = Protocol{
 	Ports:   []uint16{5432, 5433, 6432, 26257},
 	Probe:   probePostgreSQL,
 	Fields: []FieldSpec{
-		pgQuery:       {Name: "postgresql.query", Doc: "statement, of a simple query or one to prepare", EVE: "request/simple_query"},
+		pgQuery:       {Name: "postgresql.query", Doc: "statement, of a simple query or one to prepare", EVE: "request/simple_query", Privacy: Statement},
 		pgVerb:        {Name: "postgresql.verb", Doc: "its verb, upper case", EVE: "request/verb", Derived: true},
 		pgTable:       {Name: "postgresql.table", Doc: "tables that it names, as `schema.table`, a value for each", EVE: "request/tables[]", Derived: true},
 		pgParameter:   {Name: "postgresql.parameter", Doc: "values that are bound to a prepared statement, a value for each"},
@@ -29,7 +29,7 @@ var PostgreSQL = Protocol{
 		pgStartup:     {Name: "postgresql.startup", Doc: "other parameters of the session, name and value with a NUL between, a value for each"},
 		pgVersion:     {Name: "postgresql.version", Doc: "version of the protocol, as `3.0`", EVE: "request/protocol_version", Derived: true},
 		pgMessage:     {Name: "postgresql.message", Doc: "a request without a statement: `ssl_request`, `gss_request`, `cancel_request`, `terminate`, `copy_done`, `copy_fail`", EVE: "request/message", Derived: true},
-		pgPassword:    {Name: "postgresql.password", Doc: "what the client proves its identity with"},
+		pgPassword:    {Name: "postgresql.password", Doc: "what the client proves its identity with", Privacy: Credential},
 		pgAuth:        {Name: "postgresql.auth", Doc: "what the server asks for: `ok`, `cleartext`, `md5`, `gss`, `sspi`, or SASL mechanisms", EVE: "response/authentication", First: true, Derived: true},
 		pgSSL:         {Name: "postgresql.ssl_accepted", Doc: "the answer to an SSLRequest or GSSENCRequest", EVE: "response/ssl_accepted", Bool: true, Derived: true},
 		pgSetting:     {Name: "postgresql.setting", Doc: "parameters that the server tells, name and value with a NUL between"},

@@ -16,7 +16,7 @@ var RADIUS = Protocol{
 		radiusCalled:    {Name: "radius.called_station", Doc: "number or network that was called", EVE: "called_station"},
 		radiusCalling:   {Name: "radius.calling_station", Doc: "number or hardware address of the caller", EVE: "calling_station"},
 		radiusMessage:   {Name: "radius.reply_message", Doc: "text for the user", EVE: "reply_message"},
-		radiusPassword:  {Name: "radius.password", Doc: "password, as the protocol hides it"},
+		radiusPassword:  {Name: "radius.password", Doc: "password, as the protocol hides it", Privacy: Credential},
 		radiusAttribute: {Name: "radius.attribute", Doc: "content of an attribute that has no field of its own; a value for each"},
 	},
 }

@@ -19,7 +19,7 @@ var Redis = Protocol{
 		redisRequest:  {Name: "redis.request", Doc: "command with its arguments, separated by spaces; of AUTH and HELLO only the command"},
 		redisCommand:  {Name: "redis.command", Doc: "the command, upper case", EVE: "command", Derived: true},
 		redisKey:      {Name: "redis.key", Doc: "its first key, or the channel that it publishes to", EVE: "key", Derived: true},
-		redisPassword: {Name: "redis.password", Doc: "arguments of AUTH and HELLO, separated by spaces"},
+		redisPassword: {Name: "redis.password", Doc: "arguments of AUTH and HELLO, separated by spaces", Privacy: Credential},
 		redisReply:    {Name: "redis.reply", Doc: "what the server says"},
 		redisError:    {Name: "redis.error", Doc: "an error, as `NOAUTH Authentication required.`", EVE: "error"},
 	},

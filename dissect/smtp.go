@@ -26,7 +26,7 @@ var SMTP = Protocol{
 		smtpTLS:      {Name: "smtp.tls", Doc: "`true` if the flow goes on in TLS", EVE: "tls", Bool: true, Derived: true},
 		smtpAuth:     {Name: "smtp.auth", Doc: "mechanism of AUTH", EVE: "auth", Derived: true},
 		smtpUser:     {Name: "smtp.user", Doc: "user that the client logs in as, decoded", EVE: "user"},
-		smtpPassword: {Name: "smtp.password", Doc: "password or token that it logs in with, decoded; never shown"},
+		smtpPassword: {Name: "smtp.password", Doc: "password or token that it logs in with, decoded; never shown", Privacy: Credential},
 	}, mailFields("smtp")...),
 	New: newSMTP,
 }

@@ -14,7 +14,7 @@ var SNMP = Protocol{
 	Carrier: Datagram, Ports: []uint16{161, 162}, Probe: probeSNMP, PerMessage: true, New: eachDatagram(tellSNMP), Resume: eachAgain(tellSNMP),
 	Fields: []FieldSpec{
 		snmpVersion:   {Name: "snmp.version", Doc: "version, digits: 1, 2 or 3", EVE: "version", Number: true, Derived: true},
-		snmpCommunity: {Name: "snmp.community", Doc: "community: in fact a password that stands in the clear"},
+		snmpCommunity: {Name: "snmp.community", Doc: "community: in fact a password that stands in the clear", Privacy: Credential},
 		snmpUser:      {Name: "snmp.user", Doc: "name of the user (version 3)", EVE: "usm"},
 		snmpEngine:    {Name: "snmp.engine", Doc: "id of the engine that is in charge (version 3), hex", EVE: "engine", Derived: true},
 		snmpType:      {Name: "snmp.pdu_type", Doc: "what is asked or told, as `get_request`", EVE: "pdu_type", Derived: true},

@@ -20,7 +20,7 @@ var SOCKS = Protocol{
 		socksHost:     {Name: "socks.host", Doc: "name or address that the client wants to reach", EVE: "host"},
 		socksPort:     {Name: "socks.port", Doc: "port there", EVE: "port", Number: true, Derived: true},
 		socksUser:     {Name: "socks.user", Doc: "user that the client logs in as", EVE: "user"},
-		socksPassword: {Name: "socks.password", Doc: "password that it logs in with; never shown"},
+		socksPassword: {Name: "socks.password", Doc: "password that it logs in with; never shown", Privacy: Credential},
 		socksStatus:   {Name: "socks.status", Doc: "number of the server's answer: 0, or 90 of version 4, if the connection was made", EVE: "status", Number: true, Derived: true},
 	},
 	New: func(p *Protocol, env *Env) Dissector { return &socks{chat: chat{p: p, env: env, lastTx: 1}} },

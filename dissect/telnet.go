@@ -10,7 +10,7 @@ var Telnet = Protocol{
 	Ports:   []uint16{23, 2323, 992},
 	Probe:   probeTelnet,
 	Fields: []FieldSpec{
-		telnetInput:  {Name: "telnet.input", Doc: "what the client sends; never shown"},
+		telnetInput:  {Name: "telnet.input", Doc: "what the client sends; never shown", Privacy: Sealed},
 		telnetOutput: {Name: "telnet.output", Doc: "what the server sends"},
 		telnetSub:    {Name: "telnet.option", Doc: "bytes of a subnegotiation, as the terminal's type"},
 	},

@@ -20,7 +20,7 @@ var XMPP = Protocol{
 		xmppType:     {Name: "xmpp.type", Doc: "its type, as `chat`", EVE: "type", Derived: true},
 		xmppStanza:   {Name: "xmpp.stanza", Doc: "the stanza as it came"},
 		xmppUser:     {Name: "xmpp.user", Doc: "user that the client logs in as, decoded", EVE: "user"},
-		xmppPassword: {Name: "xmpp.password", Doc: "password or token that it logs in with, decoded; never shown"},
+		xmppPassword: {Name: "xmpp.password", Doc: "password or token that it logs in with, decoded; never shown", Privacy: Credential},
 	},
 	New:        func(p *Protocol, env *Env) Dissector { return &xmpp{chat: chat{p: p, env: env}} },
 	PerMessage: true,

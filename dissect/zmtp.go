@@ -20,7 +20,7 @@ var ZMTP = Protocol{
 		zmtpMechanism: {Name: "zmtp.mechanism", Doc: "`NULL`, `PLAIN` or `CURVE`", EVE: "mechanism"},
 		zmtpCommand:   {Name: "zmtp.command", Doc: "name of a command, as `READY`", EVE: "command", Derived: true},
 		zmtpUser:      {Name: "zmtp.user", Doc: "user of PLAIN", EVE: "user", Derived: true},
-		zmtpArguments: {Name: "zmtp.arguments", Doc: "a command as it came, with PLAIN's password; what the greeting's filler hides"},
+		zmtpArguments: {Name: "zmtp.arguments", Doc: "a command as it came, with PLAIN's password; what the greeting's filler hides", Privacy: Sealed},
 		zmtpFrame:     {Name: "zmtp.frame", Doc: "a frame of a message"},
 	},
 	PerMessage: true,

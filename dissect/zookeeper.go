@@ -17,7 +17,7 @@ var ZooKeeper = Protocol{
 	Fields: []FieldSpec{
 		zooOperation: {Name: "zookeeper.operation", Doc: "what is asked for, as `create`, `getData`", EVE: "operation", Derived: true},
 		zooPath:      {Name: "zookeeper.path", Doc: "path of the node", EVE: "path"},
-		zooPassword:  {Name: "zookeeper.password", Doc: "what the client proves its identity with"},
+		zooPassword:  {Name: "zookeeper.password", Doc: "what the client proves its identity with", Privacy: Credential},
 		zooError:     {Name: "zookeeper.error", Doc: "number of an error, as `-101`", EVE: "error", Number: true, Derived: true},
 		zooData:      {Name: "zookeeper.data", Doc: "data of nodes, and all else, as it came"},
 	},

@@ -19,6 +19,7 @@ import (
 type Options struct {
 	CacheDir       string // compiled databases are kept here; "" keeps none
 	FingerprintKey []byte // keys fingerprints; empty: a random one, so that they compare within this process only
+	Last4          bool   // of cards only the last four digits are shown, not the first six too
 	OpenBytes      int64  // bytes that all open values together may hold, C memory included; 0: DefaultOpenBytes
 	Files          bool   // for files, that is the fields of dissect.OnDisk; else for all but these
 	scalar         bool   // for tests: no vector instructions
@@ -40,6 +41,7 @@ type Database struct {
 	of       [2][]*class // by direction and index into dissect.FieldNames; nil where no rule looks
 	files    bool        // Options.Files
 	key      []byte
+	last4    bool
 	limit    int64 // bytes that open values may hold
 	scalar   bool
 	unsieved bool
@@ -61,7 +63,9 @@ type rule struct {
 	prefix   bool  // Hyperscan has it as a prefilter only: an end may be none
 	retry    bool  // after a match that fails its validators, look for one that starts inside it
 	checks   []*validator
-	mask     maskFunc
+	mask     string
+	hides    hides
+	show     maskFunc
 	path     *regexp.Regexp // of the files that it looks into; nil: all
 	allow    []allowlist
 	luhn     bool // the end of a match tells whether its value may have the check digit asked for
@@ -108,7 +112,9 @@ func (db *Database) patterns() int { return len(db.rules) + len(db.words) }
 
 // Compile makes a Database of a Set. An error names the rule's file, line and id.
 func Compile(set *rules.Set, opt Options) (*Database, error) {
-	db := &Database{set: set, key: opt.FingerprintKey, limit: opt.OpenBytes, files: opt.Files, open: new(atomic.Int64), scalar: opt.scalar, unsieved: opt.Unsieved}
+	db := &Database{
+		set: set, key: opt.FingerprintKey, last4: opt.Last4, limit: opt.OpenBytes, files: opt.Files, open: new(atomic.Int64), scalar: opt.scalar, unsieved: opt.Unsieved,
+	}
 	if db.limit == 0 {
 		db.limit = DefaultOpenBytes
 	}
@@ -131,6 +137,9 @@ func Compile(set *rules.Set, opt Options) (*Database, error) {
 	}
 	return db, nil
 }
+
+// Last4 reports whether of cards only the last four digits are shown. A Database of nil has no cards to show.
+func (db *Database) Last4() bool { return db != nil && db.last4 }
 
 // Size returns the bytes of C memory that the patterns take, without open values.
 func (db *Database) Size() (sum int64) {
@@ -201,9 +210,11 @@ func prepareRule(r *rules.Rule) (*rule, error) {
 	}
 	c.retry = len(c.checks) > 0 && e.max <= maxRetry
 	c.prepareLuhn()
-	if c.mask = maskNamed(maskOf(r)); c.mask == nil {
+	how := maskNamed(maskOf(r))
+	if how == nil {
 		return nil, fmt.Errorf("mask: no mask is called %q (there are %s)", r.Mask, strings.Join(Masks(), ", "))
 	}
+	c.mask, c.hides, c.show = how.name, how.hides, how.fn
 	if r.Path != "" {
 		if c.path, err = regexp.Compile(r.Path); err != nil {
 			return nil, fmt.Errorf("path: %w", err)

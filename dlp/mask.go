@@ -3,28 +3,41 @@ package dlp
 import (
 	"bytes"
 	"strconv"
+
+	"weir/dissect"
 )
 
 // maskFunc writes what may be shown of a finding.
 type maskFunc func(f *found) string
 
 type mask struct {
-	name string
-	fn   maskFunc
+	name  string
+	hides hides
+	fn    maskFunc
 }
+
+// hides is what sort of value a mask is for.
+type hides uint8
+
+const (
+	hidesText   hides = iota // bytes, each of which counts
+	hidesNumber              // letters and digits: neither separators nor case count
+	hidesEmail               // case does not count
+	hidesAll                 // what may be neither shown nor kept
+)
 
 // masks is the table of all masks. To add one: write it, and put it here.
 var masks = []mask{
-	{"pan", maskPAN},
-	{"last4", maskLast4},
-	{"ssn", maskSSN},
-	{"iban", maskIBAN},
-	{"secret", maskSecret},
-	{"email", maskEmail},
-	{"sad", maskAll},
-	{"key", maskKey},
-	{"text", maskText},
-	{"all", maskAll},
+	{"pan", hidesNumber, maskPAN},
+	{"last4", hidesNumber, maskLast4},
+	{"ssn", hidesNumber, maskSSN},
+	{"iban", hidesNumber, maskIBAN},
+	{"secret", hidesText, maskSecret},
+	{"email", hidesEmail, maskEmail},
+	{"sad", hidesAll, maskAll},
+	{"key", hidesText, maskKey},
+	{"text", hidesText, maskText},
+	{"all", hidesText, maskAll},
 }
 
 // Masks returns the names that a rule's mask may have.
@@ -36,13 +49,21 @@ func Masks() []string {
 	return out
 }
 
-func maskNamed(name string) maskFunc {
+func maskNamed(name string) *mask {
 	for i := range masks {
 		if masks[i].name == name {
-			return masks[i].fn
+			return &masks[i]
 		}
 	}
 	return nil
+}
+
+// masked returns what may be shown of what r found.
+func (s *Scanner) masked(r *rule, f *found) string {
+	if s.masker.Last4 && r.mask == "pan" {
+		return maskLast4(f)
+	}
+	return r.show(f)
 }
 
 // maskMany stands for a value that is not shown at all.
@@ -128,7 +149,9 @@ func maskAll(f *found) string { return "[" + strconv.Itoa(len(f.secret)) + " byt
 
 // maskText shows the match: an attack is evidence, not a secret. What looks like one in it is hidden.
 func maskText(f *found) string {
-	b := append([]byte(nil), f.secret[:min(len(f.secret), maxText)]...)
+	var m Masker
+	b := bytes.Clone(f.secret[:min(len(f.secret), maxText)])
+	m.stars(b, dissect.Text)
 	hideRuns(b, maxDigits)
 	if len(f.secret) > maxText {
 		return escape(b) + "…"
@@ -142,9 +165,11 @@ const (
 	maxMasked       = 64  // bytes of a mask
 	aroundBytes     = 24  // bytes shown before and after a finding
 	aroundMore      = 80  // bytes beyond those that are looked at, to know a long run by its part
+	maxWindow       = 512 // bytes of a finding and what is looked at around it that are looked at as one text
 	maxDigits       = 5   // digits in a row that are shown of an attack
+	maxCamel        = 15  // letters of a word that may have capital letters inside
 	maxDigitsAround = 2   // digits in a row that are shown around a finding: a security code has three
-	maxToken        = 15  // letters and digits in a row that are shown around a finding
+	maxToken        = 7   // letters and digits in a row that are shown around a finding, if they are no word
 )
 
 func short(s string) string {
@@ -162,11 +187,20 @@ func printable(c byte) byte {
 }
 
 // excerpt is the mask with some of what stands around it.
-func excerpt(f *found, masked string) string {
-	var left, right [aroundBytes + aroundMore]byte
-	from := max(0, f.start-len(left))
-	l := left[:copy(left[:], f.t.b[from:f.start])]
-	r := right[:copy(right[:], f.t.b[f.end:])]
+func (m *Masker) excerpt(f *found, masked string, p dissect.Privacy) string {
+	if p == dissect.Credential {
+		return masked
+	}
+	const around = aroundBytes + aroundMore
+	from, to := max(0, f.start-around), min(len(f.t.b), f.end+around)
+	m.raw = append(m.raw[:0], f.t.b[from:to]...)
+	l, r := m.raw[:f.start-from], m.raw[f.end-from:]
+	if len(m.raw) <= maxWindow {
+		m.stars(m.raw, p)
+	} else { // the finding is long: what is before it and what is after it have nothing to do with each other
+		m.stars(l, p)
+		m.stars(r, p)
+	}
 	hideRuns(l, maxDigitsAround)
 	hideRuns(r, maxDigitsAround)
 	l = l[max(0, len(l)-aroundBytes):]
@@ -176,6 +210,18 @@ func excerpt(f *found, masked string) string {
 	out = append(out, masked...)
 	out = appendEscaped(out, r)
 	return string(out)
+}
+
+// stars overwrites the credentials in b.
+func (m *Masker) stars(b []byte, p dissect.Privacy) {
+	m.spans = m.credentials(m.spans[:0], b, p)
+	for _, s := range m.spans {
+		for i := s.from; i < s.to; i++ {
+			if b[i] > ' ' {
+				b[i] = '*'
+			}
+		}
+	}
 }
 
 // Kinds of bytes, as hideRuns sees them.
@@ -208,7 +254,7 @@ func hideRuns(b []byte, most int) {
 		for j < len(b) && kinds[b[j]]&kindToken != 0 {
 			j++
 		}
-		if j-i > maxToken && random(b[i:j]) {
+		if j-i > maxToken && random(b[i:j]) || j > i && (j < len(b) && b[j] == '@' || i > 0 && b[i-1] == '@') {
 			stars(b[i:j], alnum)
 		}
 		i = j // it is no token's, or the end
@@ -238,13 +284,14 @@ func hideRuns(b []byte, most int) {
 	}
 }
 
-// random reports whether a token has digits or both cases: words and paths have neither.
+// random reports whether a token is no word and no path: it has digits, or capital letters inside of small ones.
 func random(b []byte) bool {
-	var digit, upper, lower bool
-	for _, c := range b {
-		digit, upper, lower = digit || isDigit(c), upper || isUpper(c), lower || isLower(c)
+	for i, c := range b {
+		if isDigit(c) || i > 0 && isUpper(c) && isLower(b[i-1]) && len(b) > maxCamel {
+			return true
+		}
 	}
-	return digit || upper && lower
+	return false
 }
 
 func stars(b []byte, which func(byte) bool) {

@@ -2,8 +2,6 @@ package dlp
 
 import (
 	"bytes"
-	"encoding/binary"
-	"encoding/hex"
 	"slices"
 
 	"weir/rules"
@@ -135,7 +133,7 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 		dataEnd++
 	}
 	from := at.source(t.base+int64(f.start), t.base+int64(f.end), dataEnd)
-	fp, print := s.fingerprint(at.class.db.key, f.secret)
+	fp, print := s.fingerprint(at.class.db.key, r, f)
 	where := span{off: from.from, end: from.to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: fp, confidence: confidence}
 	if at.class.lines {
 		where.line = at.lines + bytes.Count(t.b[:f.start], newline)
@@ -149,7 +147,7 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 	defer at.st.weigh(m)
 	n := m.tally(r)
 	if again {
-		return s.regrown(n, r, f, h, where, hits)
+		return s.regrown(at, n, r, f, h, where, hits)
 	}
 	if n.known(&where) {
 		return hits
@@ -159,7 +157,7 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 		n.count++
 		return n.blanketHit(h, hits)
 	}
-	s.show(&h, r, f, n)
+	s.show(&h, at, r, f, n)
 	if s.mustWait(m, r, f, &where) {
 		if len(m.held) >= maxHeld {
 			s.giveUp(int64(len(f.match)), whyHeld)
@@ -173,18 +171,18 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 }
 
 // show makes what may be told of what was found. What stands around it is told with the first finding that is raised, and with test values.
-func (s *Scanner) show(h *Hit, r *rule, f *found, n *tally) {
+func (s *Scanner) show(h *Hit, at *site, r *rule, f *found, n *tally) {
 	if s.Silent {
 		return
 	}
-	h.Masked = r.mask(f)
+	h.Masked = s.masked(r, f)
 	if !n.raised || h.Test || s.Excerpts {
-		h.Excerpt = excerpt(f, h.Masked)
+		h.Excerpt = s.masker.excerpt(f, h.Masked, at.spec.Privacy)
 	}
 }
 
 // regrown tells that a finding told before turned out longer. It is not counted again.
-func (s *Scanner) regrown(n *tally, r *rule, f *found, h Hit, where span, hits []Hit) []Hit {
+func (s *Scanner) regrown(at *site, n *tally, r *rule, f *found, h Hit, where span, hits []Hit) []Hit {
 	for i := range n.spans {
 		if p := &n.spans[i]; p.value == where.value && p.field == where.field && p.off == where.off {
 			if p.end >= where.end {
@@ -196,7 +194,7 @@ func (s *Scanner) regrown(n *tally, r *rule, f *found, h Hit, where span, hits [
 	if n.count >= MaxHits {
 		return hits
 	}
-	s.show(&h, r, f, n)
+	s.show(&h, at, r, f, n)
 	h.text = s.keep(f.whole())
 	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
 	return append(hits, h)
@@ -408,6 +406,3 @@ func maskOf(r *rules.Rule) string {
 	}
 	return "secret"
 }
-
-func beUint64(b []byte) uint64  { return binary.BigEndian.Uint64(b) }
-func hexString(b []byte) string { return hex.EncodeToString(b) }

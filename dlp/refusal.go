@@ -44,7 +44,7 @@ func (s *Scanner) refuse(at *site, r *rule, f *found, why, detail string, hits [
 		why += ":"
 	}
 	from := at.source(f.t.base+int64(f.start), f.t.base+int64(f.end), f.t.base+int64(len(f.t.b))+1)
-	s.Refused(&Refusal{Rule: r.Rule, Field: at.spec.Name, Off: from.off, End: from.end, Masked: r.mask(f), Why: strings.TrimSpace(why + " " + detail)})
+	s.Refused(&Refusal{Rule: r.Rule, Field: at.spec.Name, Off: from.off, End: from.end, Masked: s.masked(r, f), Why: strings.TrimSpace(why + " " + detail)})
 	return fail, hits
 }
 

@@ -1,7 +1,6 @@
 package dlp
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"hash"
 	"slices"
@@ -45,6 +44,8 @@ type Scanner struct {
 	native nativeScan
 	fitted []*Database // whose patterns the scratch is fit for; pointers are compared only
 	m      machine
+	masker Masker
+	normal []byte // a value without what people write into it
 	mac    hash.Hash
 	macKey []byte
 	joined []byte  // tail and part of the value at hand, one after the other
@@ -103,7 +104,7 @@ func (s *Scanner) Use(db *Database) error {
 	if s.db != nil {
 		s.db.release()
 	}
-	s.db = db
+	s.db, s.masker.Last4 = db, db.last4
 	return nil
 }
 
@@ -284,16 +285,4 @@ func (s *Scanner) spend(st *State, n int) {
 	s.Count.Bytes += uint64(n)
 	more := min(int64(n), maxPart) * stepsByte
 	st.steps = int32(min(int64(st.steps)+more, max(stepsMost, more)))
-}
-
-// fingerprint is a keyed hash of a value.
-func (s *Scanner) fingerprint(key, value []byte) (uint64, string) {
-	if s.mac == nil || !hmac.Equal(s.macKey, key) {
-		s.mac = hmac.New(sha256.New, key)
-		s.macKey = key
-	}
-	s.mac.Reset()
-	s.mac.Write(value)
-	sum := s.mac.Sum(s.sums[:0])
-	return beUint64(sum), hexString(sum[:8])
 }

@@ -1,6 +1,10 @@
 package dlp
 
-import "testing"
+import (
+	"testing"
+
+	"weir/dissect"
+)
 
 func check(name, value string) bool {
 	v := validatorNamed(name)
@@ -102,7 +106,7 @@ func FuzzValidators(f *testing.F) {
 		publishedTest([]byte(raw))
 		fd := found{t: &text{b: []byte(before + raw + after)}, match: []byte(raw), secret: []byte(raw), start: len(before), end: len(before) + len(raw), mStart: len(before), mEnd: len(before) + len(raw)}
 		for _, m := range masks {
-			excerpt(&fd, m.fn(&fd))
+			new(Masker).excerpt(&fd, m.fn(&fd), dissect.Text)
 		}
 	})
 }
@@ -139,7 +143,7 @@ func TestMasks(t *testing.T) {
 		{"text", "' or 1=1\x00", `' or 1=1\x00`},
 	} {
 		f := found{match: []byte(c.value), secret: []byte(c.value)}
-		if got := maskNamed(c.mask)(&f); got != c.want {
+		if got := maskNamed(c.mask).fn(&f); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.mask, got, c.want)
 		}
 	}

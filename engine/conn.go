@@ -73,6 +73,7 @@ type rare struct {
 	other    *dissect.Protocol // what one direction speaks that is not proto
 	otherDir wire.Dir          // which
 	inside   *tunnel.Stream    // what is remembered for tunnels
+	known    []dlp.Value       // what was found in it last: hidden in what comes after it
 }
 
 // count is how often a rule found something.

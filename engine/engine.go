@@ -86,7 +86,7 @@ func (e *Engine) SetRules(db *dlp.Database) {
 			continue
 		}
 		for i, f := range p.Fields {
-			if f.EVE != "" || tunnel.Wants(f.Name) || f.File != dissect.NoFile && e.files {
+			if f.EVE != "" || tunnel.Wants(f.Name) || f.File != dissect.NoFile && e.files || f.Privacy == dissect.Credential {
 				wants[p.Base+i] = true
 			}
 		}

@@ -80,7 +80,7 @@ func (r *record) endFiles(msg uint64) {
 func (l *Lane) tellFiles(r *record) {
 	var app *alert.App
 	if r.shown() {
-		app = r.app()
+		app = l.app(r)
 	}
 	for i := range r.files {
 		l.tellFile(r, &r.files[i], app)
@@ -99,7 +99,7 @@ func (l *Lane) tellFile(r *record, f *file, app *alert.App) {
 		ev.Src, ev.Dst = ev.Dst, ev.Src
 		ev.Weir.Src, ev.Weir.Dst = ev.Weir.Dst, ev.Weir.Src
 	}
-	ev.File = &alert.FileInfo{Name: r.fileName(f), State: "CLOSED", Gaps: f.gaps, Size: uint64(max(0, f.size)), TxID: r.tx}
+	ev.File = &alert.FileInfo{Name: l.fileName(r, f), State: "CLOSED", Gaps: f.gaps, Size: uint64(max(0, f.size)), TxID: r.tx}
 	if f.gaps || f.cut || !f.over {
 		ev.File.State = "TRUNCATED"
 	}
@@ -120,14 +120,14 @@ func (r *record) holds(f *file) bool {
 }
 
 // fileName returns what a file is called, masked as all that is shown of the exchange.
-func (r *record) fileName(f *file) string {
+func (l *Lane) fileName(r *record, f *file) string {
 	if f.name > 0 {
-		return r.text(string(r.buf), f.name-1)
+		return l.text(r, f.name-1)
 	}
 	for i := range r.items {
 		it := &r.items[i]
 		if r.proto.Fields[it.field].File == dissect.FileURL {
-			return urlPath(r.text(string(r.buf), i))
+			return urlPath(l.text(r, i))
 		}
 	}
 	return ""

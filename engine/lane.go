@@ -19,6 +19,7 @@ type Lane struct {
 	p           wire.Packet
 	outer       wire.Packet // one that p was taken out of
 	hits        []dlp.Hit
+	masker      dlp.Masker
 	parts       [1]dissect.Part
 	msg         dissect.Message
 	emit        func(*dissect.Message) // onMessage, stored once
@@ -121,6 +122,7 @@ func (l *Lane) useRules(r *ruleset) {
 		return
 	}
 	l.rules = r
+	l.masker.Last4 = r.db.Last4()
 }
 
 // Block takes all frames of a block through the pipeline. A panic costs the flow that caused it its inspection, never

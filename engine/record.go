@@ -21,7 +21,7 @@ type record struct {
 	time  int64
 	items []item
 	buf   []byte
-	found []masked
+	found []dlp.Value // what was found in it, and is hidden wherever it stands
 	files []file
 	named [2]int // of each direction, the index of the item that names its next file, plus 1; 0: none, nameless: it found no room
 }
@@ -39,7 +39,8 @@ const (
 	maxRecords    = 256     // exchanges of a flow that wait for their answer; then the oldest is told as it is
 	maxRecordSize = 8 << 10 // bytes of all values of an exchange; then values are left out
 	maxValueSize  = 2 << 10 // bytes of one value; then it is cut
-	maxFound      = 64      // findings of an exchange that are looked for in values that come after them
+	maxFound      = 64      // findings and credentials of an exchange that are looked for in all that is shown of it
+	maxKnown      = 8       // of a flow: in its later exchanges; the oldest is forgotten
 )
 
 // record copies what an event of m's exchange shows.
@@ -58,7 +59,7 @@ func (l *Lane) record(m *dissect.Message) {
 			l.file(r, m, part)
 		}
 		names := l.e.files && spec.File == dissect.FileName
-		if spec.EVE == "" && !names {
+		if spec.EVE == "" && !names && spec.Privacy != dissect.Credential {
 			continue
 		}
 		b := part.Bytes
@@ -107,7 +108,7 @@ func (l *Lane) recordOf(m *dissect.Message) *record {
 	var r *record
 	if n := len(l.records); n > 0 {
 		r, l.records = l.records[n-1], l.records[:n-1]
-		*r = record{items: r.items[:0], buf: r.buf[:0], files: r.files[:0]}
+		*r = record{items: r.items[:0], buf: r.buf[:0], files: r.files[:0], found: r.found[:0]}
 	} else {
 		r = &record{}
 	}
@@ -118,6 +119,8 @@ func (l *Lane) recordOf(m *dissect.Message) *record {
 
 func (l *Lane) dropRecord(i int) {
 	a := l.a
+	a.know(a.records[i])
+	clear(a.records[i].found)
 	if len(l.records) < maxFree {
 		l.records = append(l.records, a.records[i])
 	}
@@ -154,20 +157,52 @@ func (r *record) mask(h *dlp.Hit, forms ...[]byte) {
 				it.hidden = true
 			}
 		}
-		if len(r.found) < maxFound && !slices.ContainsFunc(r.found, func(f masked) bool { return bytes.Equal(f.found, form) }) {
-			r.found = append(r.found, masked{bytes.Clone(form), h.Masked, max(0, len(r.items)-1)})
-		}
+		r.remember(form, h.Masked)
 	}
 	if !known || len(forms[0]) == 0 {
 		r.hide(h)
 	}
 }
 
-// masked is what was found in an exchange, and how it is shown.
-type masked struct {
-	found []byte
-	mask  string
-	from  int // index of the first item that it may still come to stand in: those before are masked, and the last one may go on
+// remember has a value hidden in all that is shown of the exchange, in whatever way it is written there.
+func (r *record) remember(value []byte, mask string) {
+	if len(r.found) >= maxFound {
+		return
+	}
+	v := dlp.NewValue(value, mask)
+	if !slices.ContainsFunc(r.found, func(o dlp.Value) bool { return o.Is(&v) }) {
+		r.found = append(r.found, v)
+	}
+}
+
+// rememberCredentials does so with credentials that tell themselves in the exchange's values: a server says in its error what it did not
+// like. It reports whether there is anything to hide.
+func (r *record) rememberCredentials(m *dlp.Masker) (any bool) {
+	for i := range r.items {
+		it := &r.items[i]
+		if spec := &r.proto.Fields[it.field]; !spec.Number && !spec.Bool {
+			any = m.Credentials(r.buf[it.at:it.end], spec.Privacy, r.remember) || any
+		}
+	}
+	return any
+}
+
+// know keeps what was found in an exchange that is over for the flow's next ones.
+func (a *app) know(r *record) {
+	if len(r.found) == 0 {
+		return
+	}
+	known := &a.more().known
+	for i := range r.found {
+		v := &r.found[i]
+		if slices.ContainsFunc(*known, func(o dlp.Value) bool { return o.Is(v) }) {
+			continue
+		}
+		if len(*known) == maxKnown {
+			*known = slices.Delete(*known, 0, 1)
+		}
+		*known = append(*known, *v)
+	}
 }
 
 // maskFold returns v with mask in place of found, letters in either case; nil if found does not stand in it.
@@ -223,16 +258,22 @@ func foundBytes(m *dissect.Message, h *dlp.Hit) []byte {
 }
 
 // app makes the protocol's own object of the record.
-func (r *record) app() *alert.App {
+func (l *Lane) app(r *record) *alert.App {
+	hide := r.rememberCredentials(&l.masker) || len(r.found) > 0 || len(l.known()) > 0
 	b := appBuilder{out: &alert.App{Name: r.proto.EventType(), Fields: make([]alert.KV, 0, min(len(r.items), 16))}}
-	all := string(r.buf) // values are parts of it
 	for i := range r.items {
 		it := &r.items[i]
 		spec, to := &r.proto.Fields[it.field], &spots[r.proto.Base+int(it.field)]
 		if spec.EVE == "" {
 			continue
 		}
-		text := r.text(all, i)
+		text := hiddenText
+		switch {
+		case hide:
+			text = l.text(r, i)
+		case !it.hidden:
+			text = string(r.buf[it.at:it.end])
+		}
 		if to.kind == member {
 			b.member(to.list, text)
 			continue
@@ -254,22 +295,26 @@ func (r *record) app() *alert.App {
 	return b.out
 }
 
-// text returns a value as it is shown; all is what all values are parts of.
-func (r *record) text(all string, i int) string {
+// text returns a value as it is shown.
+func (l *Lane) text(r *record, i int) string {
 	it := &r.items[i]
 	if it.hidden {
 		return hiddenText
 	}
-	text := all[it.at:it.end]
-	for _, f := range r.found {
-		if i < f.from {
-			continue
-		}
-		if v := maskFold([]byte(text), f.found, f.mask); v != nil {
-			text = string(v)
-		}
+	b := r.buf[it.at:it.end]
+	spec := &r.proto.Fields[it.field]
+	if spec.Number || spec.Bool {
+		return string(l.masker.Find(b, r.found, l.known()))
 	}
-	return text
+	return string(l.masker.Text(b, spec.Privacy, r.found, l.known()))
+}
+
+// known returns what was found in earlier exchanges of the present flow.
+func (l *Lane) known() []dlp.Value {
+	if l.a == nil || l.a.rare == nil {
+		return nil
+	}
+	return l.a.rare.known
 }
 
 // hiddenText stands for a value nothing of which is shown.

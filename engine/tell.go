@@ -124,7 +124,7 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	if m != nil {
 		ev.TxID = m.Tx &^ rawID
 		if rec := l.a.find(m.Tx); rec != nil {
-			ev.App = rec.app()
+			ev.App = l.app(rec)
 		}
 	}
 	l.raise(ev, r.ID+": "+h.Field+" "+h.Masked)
@@ -214,7 +214,7 @@ func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail strin
 	if m != nil {
 		ev.TxID = m.Tx
 		if rec := l.a.find(m.Tx); rec != nil {
-			ev.App = rec.app()
+			ev.App = l.app(rec)
 		}
 	}
 	return ev
@@ -390,7 +390,7 @@ func (l *Lane) tellExchange(r *record) {
 	ev.Time = r.time
 	ev.AppProto = r.proto.Name
 	ev.TxID = r.tx
-	ev.App = r.app()
+	ev.App = l.app(r)
 	if r.proto == &dissect.TLS && l.a.rare != nil && l.a.rare.orig != nil { // STARTTLS
 		ev.App.Fields = append(ev.App.Fields, alert.KV{Key: "from_proto", Value: l.a.rare.orig.Name})
 	}
