@@ -18,6 +18,7 @@ type Counters struct {
 type Refusal struct {
 	Code   string // constant, as "content.depth"; stands in anomaly.event
 	Detail string // constant, for people
+	Form   string // of what was not opened: "7z", say; "": it has none
 	Bytes  int    // that were not looked at, as far as is known
 }
 
@@ -42,6 +43,7 @@ type scratch struct {
 	text   []byte          // what it gives out
 	shifts []dissect.Shift // how that leads back
 	norm   []dissect.Shift // those of a part, in groups
+	lead   []dissect.Shift // those of a member
 	dec    [decodeMost]byte
 }
 
@@ -69,7 +71,9 @@ func (o *Opener) Trim() {
 // Refused returns what was not opened in the last call of Open or Close, one for each reason; it is borrowed until the next.
 func (o *Opener) Refused() []Refusal { return o.refused }
 
-func (o *Opener) refuse(code, detail string, bytes int) {
+func (o *Opener) refuse(code, detail string, bytes int) { o.refuseForm(code, detail, "", bytes) }
+
+func (o *Opener) refuseForm(code, detail, form string, bytes int) {
 	o.Count.Refused++
 	for i := range o.refused {
 		if o.refused[i].Code == code {
@@ -77,7 +81,7 @@ func (o *Opener) refuse(code, detail string, bytes int) {
 			return
 		}
 	}
-	o.refused = append(o.refused, Refusal{code, detail, bytes})
+	o.refused = append(o.refused, Refusal{code, detail, form, bytes})
 }
 
 // State is what is kept with one flow. The zero value is ready. It is used with one Opener at a time, but any. It is empty once every message
@@ -140,5 +144,16 @@ func (o *Opener) Close(st *State, emit func(*dissect.Message)) {
 	*st = State{}
 }
 
+// Drop forgets what is kept with a flow, and emits nothing.
+func (o *Opener) Drop(st *State) {
+	for v := st.open; v != nil; v = v.next {
+		o.release(v)
+	}
+	*st = State{}
+}
+
 // Forget drops what a call left behind that has panicked.
-func (o *Opener) Forget() { o.Trim() }
+func (o *Opener) Forget() {
+	o.release(&o.whole)
+	o.Trim()
+}

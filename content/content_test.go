@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,12 +140,16 @@ func found(t *testing.T, views []shown, value string) {
 	t.Fatalf("not found:\n%s", texts(views))
 }
 
+// texts returns what views show, in no order: which comes first of two that are open at once is a matter of how the value is cut.
 func texts(views []shown) string {
-	var out strings.Builder
+	var out []string
 	for _, s := range views {
-		fmt.Fprintf(&out, "%d: %q\n", s.view, s.text)
+		for _, stretch := range bytes.Split(s.text, []byte{0}) {
+			out = append(out, fmt.Sprintf("%q\n", stretch))
+		}
 	}
-	return out.String()
+	slices.Sort(out)
+	return strings.Join(out, "")
 }
 
 // FuzzOpen: whatever comes, it is opened without a panic, to the same text however it is cut, and what is found leads back into the value.

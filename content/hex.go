@@ -32,7 +32,7 @@ func (hexRun) begin(b []byte, last bool) verdict {
 	if isText(head) {
 		return yes
 	}
-	if f, _ := formatOf(head); f != nil {
+	if f, _ := formOf(head, true, true); f != nil {
 		return yes
 	}
 	return no

@@ -1,10 +1,15 @@
 package content
 
-import "weir/dissect"
+import (
+	"math/bits"
+
+	"weir/dissect"
+)
 
 // node is text that comes in pieces: a value as it came, or a view of it. What is encoded in the text is put decoded into a further view, with
 // some of what stands around it. Offsets are in the text.
 type node struct {
+	of        *value
 	depth     int
 	view      uint8
 	seen      bool            // its beginning has come
@@ -39,7 +44,8 @@ const nodeSize = 256 // bytes that a node is counted for, beside what it keeps
 
 // node returns a node for a text at a depth; nil: the value has too many.
 func (o *Opener) node(v *value, depth int) *node {
-	if v.nodes >= viewsEach {
+	view := bits.TrailingZeros64(^v.used)
+	if view >= viewsEach {
 		return nil
 	}
 	var n *node
@@ -48,9 +54,8 @@ func (o *Opener) node(v *value, depth int) *node {
 	} else {
 		n = &node{}
 	}
-	n.depth, n.view = depth, v.views
-	v.nodes++
-	v.views++
+	v.used |= 1 << view
+	n.of, n.depth, n.view = v, depth, v.views+uint8(view)
 	return n
 }
 
@@ -61,6 +66,7 @@ func (o *Opener) free(n *node) {
 	}
 	o.drop(&n.box)
 	o.drop(&n.inRun)
+	n.of.used &^= 1 << (n.view - n.of.views)
 	*n = node{tail: n.tail[:0], from: n.from[:0], head: n.head[:0]}
 	if len(o.nodes) < maxFree && cap(n.tail) <= maxTail {
 		o.nodes = append(o.nodes, n)
@@ -84,12 +90,17 @@ func (o *Opener) push(v *value, n *node, p piece) {
 	}
 	if p.off != n.end { // a gap, or the next stretch
 		o.look(v, n, nil, true)
+		if n.box.c != nil {
+			o.endBox(v, &n.box)
+		}
 		n.seen = n.seen || p.off > 0
 		n.end, n.tail, n.undecided, n.given, n.skip = p.off, n.tail[:0], 0, p.off, skip{}
 	}
 	n.lead(p.shifts)
-	if !n.seen || n.box.c != nil {
-		o.pushBox(v, n, p.b, !p.more)
+	if (!n.seen || n.box.c != nil) && o.pushBox(v, n, p.b, !p.more) {
+		n.end += int64(len(p.b))
+		n.tail, n.undecided, n.given = n.tail[:0], 0, n.end
+		return
 	}
 	o.look(v, n, p.b, !p.more)
 	if !p.more {

@@ -16,11 +16,12 @@ type value struct {
 	view  uint8 // that it was shown in first
 	value uint32
 	root  *node
-	nodes int // that it has
 	took  int64
-	gave  int64 // bytes that containers in it gave
-	cost  int   // bytes that it is counted for
-	views uint8 // given out
+	gave  int64  // bytes that containers in it gave
+	cost  int    // bytes that it is counted for
+	boxes int    // containers that were begun
+	used  uint64 // views that are in use, a bit each
+	views uint8  // the first of them
 }
 
 const valueSize = 192 // bytes that an open value is counted for, beside its nodes
@@ -28,7 +29,7 @@ const valueSize = 192 // bytes that an open value is counted for, beside its nod
 func (v *value) about(m *dissect.Message, p *dissect.Part) {
 	v.proto, v.id, v.tx, v.dir = m.Protocol, m.ID, m.Tx, m.Dir
 	v.field, v.view, v.value = p.Field, p.View, p.Value
-	v.nodes, v.took, v.gave = 0, 0, 0
+	v.boxes, v.used, v.took, v.gave = 0, 0, 0, 0
 	// Views of the same value that a dissector made may be open at the same time: each has numbers of its own.
 	v.views = dissect.ViewInside + p.View*viewsEach
 }

@@ -3,6 +3,8 @@ package engine
 import (
 	"cmp"
 
+	"weir/alert"
+	"weir/content"
 	"weir/dissect"
 	"weir/dlp"
 )
@@ -84,12 +86,30 @@ func (l *Lane) match(m *dissect.Message) {
 
 // refused tells what values carry inside that was not opened.
 func (l *Lane) refused() {
-	for _, r := range l.opener.Refused() {
+	for i := range l.opener.Refused() {
+		r := &l.opener.Refused()[i]
+		l.t.undecodable++
 		l.a.skip(r.Bytes, r.Code)
 		if l.a.tell(r.Code) {
-			l.anomaly("applayer", r.Code, r.Detail)
+			l.unopened(r)
 		}
 	}
+}
+
+// unopened tells of one thing that was not opened.
+func (l *Lane) unopened(r *content.Refusal) {
+	l.t.count.anomalies++
+	if !l.e.listens("anomaly") || l.e.full() {
+		return
+	}
+	ev := l.event("anomaly")
+	ev.Anomaly = &alert.Anomaly{Type: "applayer", Event: r.Code, Layer: layerOf["applayer"], AppProto: ev.AppProto, Detail: r.Detail}
+	ev.Weir.Why = r.Detail
+	if r.Form != "" {
+		ev.Weir.Why = r.Form + ": " + r.Detail
+	}
+	ev.Weir.Uninspected = &alert.Uninspected{Reason: r.Code, Bytes: uint64(r.Bytes)}
+	l.send(ev)
 }
 
 // gaveUp tells what detection did not look at for want of budget.

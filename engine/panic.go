@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"weir/content"
 	"weir/dissect"
 	"weir/wire"
 )
@@ -38,7 +37,7 @@ func (l *Lane) panicked(r any) {
 		l.OnPanic(fmt.Sprintf("%T\n%s", r, debug.Stack()))
 	}
 	l.env().Forget()
-	l.opener.Forget()
+	l.discard(l.opener.Forget)
 	l.plain = nil
 	a := l.a
 	if l.fl == nil || a == nil {
@@ -48,11 +47,11 @@ func (l *Lane) panicked(r any) {
 	if a.work == nil {
 		a.work = &work{}
 	}
-	a.content = content.State{}
+	l.discard(func() { l.opener.Drop(&a.content) }) // it may hold decoders
 	if d := a.d; d != nil {
 		a.d = nil
 		for dir := range wire.Dir(2) {
-			l.discard(func() { d.Close(dir, dropMessage) }) // it may hold decoders
+			l.discard(func() { d.Close(dir, dropMessage) }) // likewise
 		}
 	}
 	for dir := range wire.Dir(2) {

@@ -53,7 +53,7 @@ type Tap struct {
 	kin     *kin // the taps of its interface; nil: it is the only one
 	younger bool // it is not the first of them
 
-	undecodable uint64 // values of twins with a coding that could not be undone
+	undecodable uint64 // values, of twins and inside of others, with a coding that could not be undone
 
 	shown       snapshot
 	published   uint64 // frames
