@@ -473,7 +473,7 @@ func TestSteady(t *testing.T) {
 	defer w.free()
 	j := &job{path: dir + "/f"}
 	w.file(j)
-	if n := testing.AllocsPerRun(20, func() { w.file(j) }); n > 4 {
+	if n := testing.AllocsPerRun(20, func() { w.file(j) }); n > 16 {
 		t.Errorf("%g allocations for a file in which nothing is", n)
 	}
 }

@@ -3,12 +3,14 @@ package scan
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"weir/content"
 	"weir/dissect"
 	"weir/dlp"
 	"weir/rules"
@@ -17,6 +19,7 @@ import (
 // ours
 const (
 	piece       = 256 << 10 // bytes that are read and looked at at once: they stay in the processor's cache
+	maxInside   = 1 << 30   // bytes that come out of what is packed into a file
 	readAhead   = 4         // pieces of a file from which on the kernel is told that all of it will be read
 	maxFindings = 1 << 16   // findings of a file that are told one by one, of all rules
 )
@@ -28,6 +31,11 @@ type worker struct {
 	scan *dlp.Scanner
 	st   dlp.State
 	id   uint64 // of the last message
+
+	opener *content.Opener
+	wants  dissect.Wants
+	inside content.State
+	emit   func(*dissect.Message) // match, stored once
 
 	msg   dissect.Message
 	parts [1]dissect.Part
@@ -55,13 +63,27 @@ func newWorker(db *dlp.Database, opt *Options) (*worker, error) {
 		return nil, err
 	}
 	s.Excerpts = true
-	return &worker{opt: opt, db: db, scan: s, lines: newLines()}, nil
+	w := &worker{opt: opt, db: db, scan: s, lines: newLines(), opener: content.New(limits()), wants: db.Wants()}
+	w.emit = w.match
+	return w, nil
+}
+
+// limits are those of traffic, but that a file may hold more than a message.
+func limits() dissect.Limits {
+	l := dissect.DefaultLimits
+	l.DecodeMax = maxInside
+	return l
 }
 
 func (w *worker) free() { w.scan.Free() }
 
-// file looks at one file.
-func (w *worker) file(j *job) *Result {
+// file looks at one file. A panic costs the file its inspection, and nothing else.
+func (w *worker) file(j *job) (result *Result) {
+	defer func() {
+		if r := recover(); r != nil {
+			result = w.mend(r)
+		}
+	}()
 	w.result = j.result
 	if w.result == nil {
 		w.result = &Result{Path: j.path}
@@ -82,6 +104,17 @@ func (w *worker) file(j *job) *Result {
 	default:
 		w.open(j.path)
 	}
+	w.settle()
+	return w.result
+}
+
+// mend goes on after a panic, with as little as possible of what was at hand then.
+func (w *worker) mend(r any) *Result {
+	w.opener = content.New(limits())
+	w.inside, w.st = content.State{}, dlp.State{} // what they hold is lost
+	w.id++
+	w.result.Err = fmt.Errorf("an internal error was survived (%T): please report it", r)
+	w.result.Findings = nil
 	w.settle()
 	return w.result
 }
@@ -200,20 +233,36 @@ func (w *worker) content(r io.Reader, size int64) {
 	}
 }
 
-// inspect gives a part of the file's message to the scanner; last ends the message.
+// inspect gives a part of the file's message to the scanner, and what it holds in other encodings; last ends the message.
 func (w *worker) inspect(field dissect.Field, p dissect.Part, last bool) {
 	p.Field = field
 	w.parts[0] = p
 	w.msg = dissect.Message{Protocol: &dissect.OnDisk, ID: w.id, Tx: w.id, Parts: w.parts[:]}
-	w.hits = w.scan.Inspect(&w.st, &w.msg, w.hits[:0])
-	w.take(&w.msg)
+	w.match(&w.msg)
+	w.opener.Open(&w.inside, &w.msg, w.wants, w.emit)
+	w.refused()
 	if !last {
 		return
 	}
+	w.opener.Close(&w.inside, w.emit)
+	w.refused()
 	w.st.Beyond(w.beyond)
 	w.hits = w.scan.Close(&w.st, w.hits[:0])
 	w.take(&w.msg)
 	w.id++
+}
+
+// match looks for what rules describe in a message, or in what one holds.
+func (w *worker) match(m *dissect.Message) {
+	w.hits = w.scan.Inspect(&w.st, m, w.hits[:0])
+	w.take(m)
+}
+
+// refused notes what was not opened.
+func (w *worker) refused() {
+	for _, r := range w.opener.Refused() {
+		w.blind(r.Code, r.Detail, int64(r.Bytes))
+	}
 }
 
 // take takes over what the scanner has found and given up.
