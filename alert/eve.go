@@ -366,19 +366,26 @@ func (o *object) weir(e *Event) {
 		o.uint("bytes", u.Bytes)
 		o.close()
 	}
-	if len(w.Counts) > 0 {
-		var room [16]string
-		o.open("counts")
-		for _, rule := range sorted(room[:0], w.Counts) {
-			o.anyKey(rule)
-			o.b = strconv.AppendInt(o.b, int64(w.Counts[rule]), 10)
-		}
-		o.close()
-	}
+	o.counts("counts", w.Counts)
+	o.counts("unsure", w.Unsure)
 	o.counted("held_back", w.HeldBack)
 	o.counted("drops_before", w.DropsBefore)
 	o.counted("lost", w.Lost)
 	o.closeFilled(at)
+}
+
+// counts writes counts by rule.
+func (o *object) counts(name string, n map[string]int) {
+	if len(n) == 0 {
+		return
+	}
+	var room [16]string
+	o.open(name)
+	for _, rule := range sorted(room[:0], n) {
+		o.anyKey(rule)
+		o.b = strconv.AppendInt(o.b, int64(n[rule]), 10)
+	}
+	o.close()
 }
 
 // counted writes a count that is not nought.
@@ -424,6 +431,7 @@ func (o *object) matches(m []Match) {
 		o.int("count", m[i].Count)
 		o.int("distinct", m[i].Distinct)
 		o.int("confidence", m[i].Confidence)
+		o.filled("level", m[i].Level)
 		o.filled("fingerprint", m[i].Fingerprint)
 		o.close()
 	}

@@ -176,6 +176,7 @@ type Weir struct {
 	Inside       []string // flow: what its packets were taken out of: vxlan, gre ...
 	Uninspected  *Uninspected
 	Counts       map[string]int // flow: findings per rule in the flow
+	Unsure       map[string]int // flow: likewise those that were less sure than the rule asks for
 	HeldBack     uint64         // alerts of this rule and workload that a rate limit held back before this one
 }
 
@@ -207,7 +208,8 @@ type Match struct {
 	Excerpt     string
 	Count       int
 	Distinct    int
-	Confidence  int // percent
+	Confidence  int    // percent
+	Level       string // what that means: low, medium, high
 	Fingerprint string
 }
 

@@ -100,6 +100,7 @@ type eveWeir struct {
 	Inside       []string       `json:"inside"`
 	Uninspected  *eveSkipped    `json:"uninspected"`
 	Counts       map[string]int `json:"counts"`
+	Unsure       map[string]int `json:"unsure"`
 	HeldBack     uint64         `json:"held_back"`
 	DropsBefore  uint64         `json:"drops_before"`
 	Lost         uint64         `json:"lost"`
@@ -120,6 +121,7 @@ type eveMatch struct {
 	Count       int    `json:"count"`
 	Distinct    int    `json:"distinct"`
 	Confidence  int    `json:"confidence"`
+	Level       string `json:"level"`
 	Fingerprint string `json:"fingerprint"`
 }
 
@@ -200,7 +202,7 @@ func (f *eveFlow) flow() (*Flow, error) {
 
 func (w *eveWeir) weir() Weir {
 	out := Weir{Src: (*Workload)(w.Src), Dst: (*Workload)(w.Dst), Rule: w.Rule, Engine: w.Engine, Severity: w.Severity, Why: w.Why, Score: w.Score, Conversation: w.Conversation,
-		Slice: w.Slice, Gaps: w.Gaps, Inside: w.Inside, Uninspected: (*Uninspected)(w.Uninspected), Counts: w.Counts, HeldBack: w.HeldBack,
+		Slice: w.Slice, Gaps: w.Gaps, Inside: w.Inside, Uninspected: (*Uninspected)(w.Uninspected), Counts: w.Counts, Unsure: w.Unsure, HeldBack: w.HeldBack,
 		DropsBefore: w.DropsBefore, Lost: w.Lost}
 	for _, m := range w.Matches {
 		out.Matches = append(out.Matches, Match(m))

@@ -36,10 +36,11 @@ type Snapshot struct {
 	GivenUp        uint64            // flows whose inspection was given up for want of memory
 	Latency        Latency
 	Alerts         map[AlertLabels]uint64
-	Suppressed     uint64 // alerts that a rate limit held back
-	EventsDropped  uint64 // events that a sink had no room for
-	EventsFailed   uint64 // events that a sink could not write
-	Slices         uint64 // written
+	Suppressed     uint64            // alerts that a rate limit held back
+	NotRaised      map[string]uint64 // findings, by why
+	EventsDropped  uint64            // events that a sink had no room for
+	EventsFailed   uint64            // events that a sink could not write
+	Slices         uint64            // written
 	SlicesFailed   uint64
 	SliceBytes     int64 // that the store takes now
 	SliceQuota     int64
@@ -111,6 +112,8 @@ var metricTable = []metric{
 		}},
 	{"weir_alerts_suppressed_total", "Alerts that a rate limit held back.", prometheus.CounterValue, nil,
 		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.Suppressed)) }},
+	{"weir_findings_not_raised_total", "Findings that raised nothing, by why: less sure than their rule asks for, dropped by an allow-list, in bytes that another rule was surer of, between other ends.", prometheus.CounterValue, []string{"why"},
+		func(s *Snapshot, put func(float64, ...string)) { each(s.NotRaised, put) }},
 	{"weir_events_dropped_total", "Events that a sink had no room for.", prometheus.CounterValue, nil,
 		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.EventsDropped)) }},
 	{"weir_events_failed_total", "Events that a sink could not write.", prometheus.CounterValue, nil,

@@ -29,7 +29,7 @@ func testSnapshot() Snapshot {
 		Packets: map[string]uint64{"veth": 10, "lo": 2}, Drops: map[string]uint64{"ring": 3}, Freezes: 1, Interfaces: 4,
 		AttachFailures: map[string]uint64{"permission": 1}, Flows: 5, Held: 6, Gaps: 7, Uninspected: map[string]uint64{"tls": 8},
 		Native: map[string]int64{"hyperscan": 9}, Recent: 10, Latency: Latency{3, 0.5, map[float64]uint64{0.001: 1, 0.1: 2}},
-		Alerts: map[AlertLabels]uint64{{"dlp", "allowed"}: 11}, Suppressed: 12, EventsDropped: 13, Slices: 14, SlicesFailed: 15,
+		Alerts: map[AlertLabels]uint64{{"dlp", "allowed"}: 11}, Suppressed: 12, NotRaised: map[string]uint64{"allowed": 26}, EventsDropped: 13, Slices: 14, SlicesFailed: 15,
 		SliceBytes: 16, SliceQuota: 17, Rules: 18, RulesLoaded: time.UnixMilli(1500), Panics: 19, EventsFailed: 20,
 		Memory: 21, MemoryBudget: 22, Shed: map[string]uint64{"caches": 23}, Evicted: 24, GivenUp: 25,
 	}

@@ -90,6 +90,7 @@ func (d *Daemon) sampler() (stop func()) {
 			select {
 			case now := <-tick.C:
 				d.sample(now)
+				d.expireLists(now)
 				if every := d.conf.Events.Stats.Duration(); every > 0 && !now.Before(next) {
 					next = now.Add(every)
 					d.tellStats(now)

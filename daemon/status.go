@@ -28,6 +28,7 @@ type Status struct {
 	Lost         []LossStatus      `json:"lost"`
 	NotWatched   []NotWatched      `json:"not_watched"`
 	NotInspected []NotInspected    `json:"not_inspected"`
+	Findings     FindingsStatus    `json:"findings"`
 	Warnings     []string          `json:"warnings,omitempty"` // for people: what is wrong, and what to do
 }
 
@@ -90,6 +91,25 @@ type LossStatus struct {
 	Percent   float64 `json:"percent,omitempty"` // of the frames, since the daemon started
 }
 
+// FindingsStatus is what became of findings that raised nothing, since the daemon started.
+type FindingsStatus struct {
+	Unsure    uint64            `json:"unsure"`    // less sure than their rule asks for
+	Allowed   uint64            `json:"allowed"`   // dropped by allow-lists
+	GivenWay  uint64            `json:"given_way"` // in bytes that another rule was surer of
+	Elsewhere uint64            `json:"elsewhere"` // between ends that their rule does not ask for
+	Lists     []AllowlistStatus `json:"allowlists"`
+}
+
+// AllowlistStatus is an allow-list that has dropped findings, or has expired, since the rules were loaded.
+type AllowlistStatus struct {
+	Rule    string `json:"rule"` // "": of several rules
+	About   string `json:"about"`
+	Owner   string `json:"owner"`
+	Expires string `json:"expires"`
+	Expired bool   `json:"expired"`
+	Dropped uint64 `json:"dropped"` // findings
+}
+
 // NotWatched is an interface that should be watched and is not.
 type NotWatched struct {
 	Interface string `json:"interface"`
@@ -126,6 +146,9 @@ func (s *Status) normalise() {
 	if s.NotInspected == nil {
 		s.NotInspected = []NotInspected{}
 	}
+	if s.Findings.Lists == nil {
+		s.Findings.Lists = []AllowlistStatus{}
+	}
 	s.Slices.Warning = slicesWarning
 }
 
@@ -137,6 +160,7 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 	s.writeLost(&b)
 	s.writeNotWatched(&b)
 	s.writeNotInspected(&b)
+	s.writeFindings(&b)
 	_, err := w.Write(b.Bytes())
 	return err
 }

@@ -78,6 +78,12 @@ func (d *Daemon) Status() Status {
 			s.NotInspected = append(s.NotInspected, x)
 		}
 	}
+	s.Findings = d.findingsStatus(&c)
+	for i := range s.Findings.Lists {
+		if w := s.Findings.Lists[i].warning(); w != "" {
+			s.Warnings = append(s.Warnings, w)
+		}
+	}
 	return s
 }
 
@@ -154,7 +160,7 @@ func (d *Daemon) Snapshot() Snapshot {
 		Native:      native, Recent: d.memory.budgets.Recent.Taken(),
 		Memory: d.memory.taken.Load(), MemoryBudget: int64(d.conf.Budget.Memory), Shed: d.memory.counts(),
 		Evicted: c.Flow.Evicted, GivenUp: c.GivenUp,
-		Alerts: d.told.read(), Suppressed: c.HeldBack, EventsDropped: d.queue.Dropped(), EventsFailed: d.queue.Failed(), Latency: d.latency.read(),
+		Alerts: d.told.read(), Suppressed: c.HeldBack, NotRaised: notRaised(&c), EventsDropped: d.queue.Dropped(), EventsFailed: d.queue.Failed(), Latency: d.latency.read(),
 		Slices: st.Written, SlicesFailed: st.Failed + st.Refused, SliceBytes: d.store.Usage(), SliceQuota: int64(d.conf.Pcap.Quota),
 		Rules: d.rules, RulesLoaded: d.loaded, Panics: c.Panics, Counters: c, Uptime: time.Since(d.started),
 	}

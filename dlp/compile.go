@@ -74,6 +74,10 @@ type rule struct {
 	byLine   bool // an allow-list looks at the line
 	needs    []requirement
 	needed   bool // another rule requires it
+	strong   int  // points of its strongest validator
+	base     int  // points of any finding
+	number   bool // what a key says of a number speaks against a finding
+	yields   bool // nobody asked for it by name: it gives way to what other rules find in the same bytes
 }
 
 type requirement struct {
@@ -210,6 +214,7 @@ func prepareRule(r *rules.Rule) (*rule, error) {
 	}
 	c.retry = len(c.checks) > 0 && e.max <= maxRetry
 	c.prepareLuhn()
+	c.prepareConfidence()
 	how := maskNamed(maskOf(r))
 	if how == nil {
 		return nil, fmt.Errorf("mask: no mask is called %q (there are %s)", r.Mask, strings.Join(Masks(), ", "))
@@ -268,6 +273,9 @@ func (db *Database) link() error {
 		if r.byLine {
 			r.within = max(r.within, maxLineWait)
 		}
+	}
+	for _, r := range db.rules {
+		r.yields = r.Builtin && r.Engine == rules.DLP && !r.needed && !r.SkipReport
 	}
 	for i := range db.named {
 		for j := range db.global {
@@ -395,7 +403,9 @@ func (db *Database) class(m *dissect.Message, f dissect.Field) *class {
 
 // An allowlist drops findings that it covers.
 type allowlist struct {
-	about     string // for people: why it is there
+	about     string         // for people: why it is there
+	dropped   *atomic.Uint64 // findings
+	over      *atomic.Bool   // its last day is over: it drops nothing
 	and       bool
 	target    string
 	regexes   []*regexp.Regexp
@@ -421,7 +431,8 @@ func compileAllows(list []rules.Allowlist) (out []allowlist, err error) {
 }
 
 func compileAllow(a rules.Allowlist) (allowlist, error) {
-	out := allowlist{about: cmp.Or(a.Description, a.Reason, a.Owner), and: a.And, target: a.Target, targets: a.TargetRules}
+	out := allowlist{dropped: new(atomic.Uint64), over: new(atomic.Bool), about: cmp.Or(a.Description, a.Reason, a.Owner), and: a.And, target: a.Target, targets: a.TargetRules}
+	out.over.Store(a.Expired)
 	for _, w := range a.Stopwords {
 		out.stopwords = append(out.stopwords, strings.ToLower(w))
 	}

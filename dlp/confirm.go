@@ -97,7 +97,7 @@ func (s *Scanner) evaluate(at *site, t *text, regions []region, runs []ruleRun, 
 		s.giveUp(s.lost, whySteps)
 		s.lost = 0
 	}
-	return runs[:n], s.releaseHeld(at, hits)
+	return runs[:n], s.releaseHeld(at, s.resolve(at, t, hits))
 }
 
 func runOf(runs []ruleRun, rule int32) ([]ruleRun, *ruleRun) {

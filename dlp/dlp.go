@@ -21,11 +21,14 @@ type Hit struct {
 	Masked      string // the mask of what was found, as it stands in Excerpt and must stand wherever else the value is written
 	Excerpt     string // masked, with some of what stands around it; "" once Raise was told of this rule and message
 	Fingerprint string // keyed hash of the value: equal for equal values of one installation
+	Sum         uint64 // Fingerprint as a number
 	Confidence  uint8  // percent
 	Count       int    // findings of this rule in this message so far
 	Distinct    int    // of these, different values
 	Raise       bool   // with this one the rule's conditions hold for the first time in this message
 	Grown       bool   // it replaces one told before with the same Rule, Value and Off, which has turned out longer; not counted again
+	Unsure      bool   // its confidence is less than its rule asks for: not counted, and raises nothing
+	Given       bool   // another rule is surer of the same bytes: likewise
 	Test        bool   // a published test value: worth an info event, no alert
 
 	text textSpan

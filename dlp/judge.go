@@ -47,16 +47,6 @@ func (f *found) whole() []byte {
 	return f.secret
 }
 
-// Confidence in percent. Ours: a pattern alone says little, a checksum much, words around it some more.
-const (
-	surePattern   = 60
-	sureEntropy   = 70
-	sureValidated = 80
-	sureContext   = 15 // added
-	unsure        = 20 // taken off where a word says that it is something else
-	sureMost      = 99
-)
-
 // judge decides whether a match is a finding, and if so tells it. again says that the match was told before and has
 // grown since.
 func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits []Hit) (verdict, []Hit) {
@@ -72,13 +62,6 @@ func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits [
 	if r.sides && !t.final && len(t.b)-f.end < sideBytes {
 		return wait, hits
 	}
-	confidence := surePattern
-	switch {
-	case len(r.checks) > 0:
-		confidence = sureValidated
-	case r.Entropy > 0:
-		confidence = sureEntropy
-	}
 	if r.Entropy > 0 && entropy(f.secret) <= r.Entropy {
 		return s.refuse(at, r, &f, whyEntropy, "", hits)
 	}
@@ -86,25 +69,26 @@ func (s *Scanner) judge(at *site, t *text, r *rule, m *match, again bool, hits [
 		return wait, hits
 	}
 	if a := allowing(r.allow, &f); a != nil {
+		a.dropped.Add(1)
+		s.Count.Allowed++
 		_, hits = s.refuse(at, r, &f, whyAllowed, a.about, hits)
 		return drop, hits
 	}
-	if len(r.Context) > 0 {
-		near := f.around(int(r.within))
-		switch {
-		case hasWord(near, r.Context):
-			confidence += sureContext
-		case !r.ContextRequired:
-		case !t.final && len(t.b)-f.mEnd < int(r.within):
+	if r.ContextRequired && !hasWord(f.around(int(r.within)), r.Context) {
+		if !t.final && len(t.b)-f.mEnd < int(r.within) {
 			return wait, hits
-		default:
-			return s.refuse(at, r, &f, whyContext, "", hits)
 		}
+		return s.refuse(at, r, &f, whyContext, "", hits)
 	}
-	if len(r.checks) > 0 && hasWord(t.b[max(0, f.mStart-negativeWithin):f.mStart], negativeWords) {
-		confidence -= unsure
+	confidence, undecided := r.confidence(&f)
+	if undecided || r.yields && !t.final && f.goesOn() {
+		return wait, hits
 	}
-	return pass, s.tell(at, t, r, &f, uint8(min(confidence, sureMost)), test, again, hits)
+	s.passed = append(s.passed, passed{rule: r, found: f, confidence: confidence, test: test, again: again})
+	if len(s.passed) == maxPassed {
+		hits = s.resolve(at, t, hits)
+	}
+	return pass, hits
 }
 
 // failed returns the name of the first validator that does not hold, "" if all do.
@@ -194,13 +178,8 @@ func entropy(b []byte) float64 {
 	return h
 }
 
-// negativeWords before a number say that it is an identifier of something else.
-var negativeWords = []string{"order_id", "orderid", "trace_id", "traceid", "span_id", "request_id", "request-id", "timestamp", "tracking", "correlation_id", "build", "epoch"}
-
-const (
-	negativeWithin = 24  // bytes before the match
-	maxLineWait    = 256 // bytes after a match that are waited for, for an allow-list to see the line
-)
+// maxLineWait is how much after a match is waited for, for an allow-list to see the line.
+const maxLineWait = 256 // bytes
 
 // hasWord reports whether one of the words (lower case) stands in b as a word, in any case: "card" does in
 // "card_number", "cardNumber" and "cards", and "pan" does not in "company".

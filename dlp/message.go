@@ -26,6 +26,7 @@ type tally struct {
 	count    int
 	raised   bool
 	distinct map[uint64]bool // fingerprints; true: seen in a field that is not derived
+	quiet    int             // findings that raise nothing: they are not counted
 	beyond   int             // different values beyond maxDistinct, as far as can be told
 	spans    []span          // the last ones
 	blanket  []uint32        // values told as a whole
@@ -40,6 +41,8 @@ type span struct {
 	derived    bool
 	fp         uint64
 	confidence uint8
+	told       bool // by itself
+	unsure     bool
 }
 
 // held is a finding that waits for a keyword or for the rules that its rule requires.
@@ -126,22 +129,24 @@ func (s *Scanner) sawWord(at *site, w *keyword) {
 	at.st.weigh(m)
 }
 
-// tell makes a Hit of a finding, and appends it unless it has been told or must wait.
-func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, test, again bool, hits []Hit) []Hit {
+// tell makes a Hit of a finding, and appends it unless it has been told, must wait, or is given up for what another rule found there.
+func (s *Scanner) tell(at *site, t *text, p *passed, given bool, hits []Hit) []Hit {
+	r, f, confidence, test, again := p.rule, &p.found, p.confidence, p.test, p.again
 	dataEnd := t.base + int64(len(t.b))
 	if t.final && at.view == 0 {
 		dataEnd++
 	}
 	from := at.source(t.base+int64(f.start), t.base+int64(f.end), dataEnd)
-	fp, print := s.fingerprint(at.class.db.key, r, f)
-	where := span{off: from.from, end: from.to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: fp, confidence: confidence}
+	sum, print := s.fingerprint(at.class.db.key, r, f)
+	where := span{off: from.from, end: from.to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: sum, confidence: confidence}
+	where.unsure = Level(confidence) < r.MinConfidence
 	if at.class.lines {
 		where.line = at.lines + bytes.Count(t.b[:f.start], newline)
 		where.col = f.start - bytes.LastIndexByte(t.b[:f.start], '\n')
 	}
 	h := Hit{
 		Rule: r.Rule, Message: at.message, Dir: at.dir, Field: at.spec.Name, Value: at.value,
-		Off: from.off, End: from.end, Exact: from.exact && f.complete, Fingerprint: print, Confidence: confidence, Test: test, Grown: again,
+		Off: from.off, End: from.end, Exact: from.exact && f.complete, Fingerprint: print, Sum: sum, Confidence: confidence, Test: test, Grown: again, Unsure: where.unsure,
 	}
 	m := at.st.message(at.message, at.dir, true)
 	defer at.st.weigh(m)
@@ -152,12 +157,27 @@ func (s *Scanner) tell(at *site, t *text, r *rule, f *found, confidence uint8, t
 	if n.known(&where) {
 		return hits
 	}
+	switch h.Given = given || r.yields && m.given(r, &where); {
+	case h.Given:
+		s.Count.Given++
+		h.Unsure = false
+		s.refusePassed(at, p, whyGiven)
+	case h.Unsure:
+		s.Count.Unsure++
+		s.refusePassed(at, p, whyUnsure)
+	}
+	where.told = !h.Given && r.stands(confidence)
 	n.remember(where)
-	if !test && n.count >= MaxHits {
-		n.count++
-		return n.blanketHit(h, hits)
+	if !test && n.count+n.quiet >= MaxHits {
+		return s.further(at, n, r, f, h, where, hits)
 	}
 	s.show(&h, at, r, f, n)
+	if h.Given || h.Unsure {
+		n.quiet++
+		h.text = s.keep(f.whole())
+		s.Count.Hits++
+		return append(hits, h)
+	}
 	if s.mustWait(m, r, f, &where) {
 		if len(m.held) >= maxHeld {
 			s.giveUp(int64(len(f.match)), whyHeld)
@@ -204,7 +224,7 @@ func (s *Scanner) regrown(at *site, n *tally, r *rule, f *found, h Hit, where sp
 func (n *tally) known(w *span) bool {
 	for i := range n.spans {
 		p := &n.spans[i]
-		if p.value == w.value && p.field == w.field && p.off < w.end && w.off < p.end {
+		if p.value == w.value && p.field == w.field && p.off < w.end && w.off < p.end && (w.unsure || !p.unsure) {
 			return true
 		}
 	}
@@ -233,21 +253,42 @@ func (n *tally) remember(w span) {
 func (s *Scanner) count(m *message, r *rule, h Hit, where span, hits []Hit) []Hit {
 	n := m.tally(r)
 	if !h.Test {
-		n.count++
-		switch {
-		case len(n.distinct) < maxDistinct:
-			n.distinct[where.fp] = n.distinct[where.fp] || !where.derived
-		default:
-			if _, ok := n.distinct[where.fp]; !ok {
-				n.beyond++
-			}
-		}
+		h.Raise = n.add(r, &where)
 	}
 	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
-	if !h.Test && !n.raised && h.Distinct >= max(1, r.MinDistinct) {
-		h.Raise, n.raised = true, true
-	}
 	s.Count.Hits++
+	return append(hits, h)
+}
+
+// add counts a finding, and reports whether the rule's conditions hold with it for the first time.
+func (n *tally) add(r *rule, where *span) bool {
+	n.count++
+	if _, ok := n.distinct[where.fp]; ok || len(n.distinct) < maxDistinct {
+		n.distinct[where.fp] = n.distinct[where.fp] || !where.derived
+	} else {
+		n.beyond++
+	}
+	if n.raised || len(n.distinct)+n.beyond < max(1, r.MinDistinct) {
+		return false
+	}
+	n.raised = true
+	return true
+}
+
+// further counts a finding beyond those that are told one by one.
+func (s *Scanner) further(at *site, n *tally, r *rule, f *found, h Hit, where span, hits []Hit) []Hit {
+	if h.Given || h.Unsure {
+		n.quiet++
+		return n.blanketHit(h, hits)
+	}
+	if !n.add(r, &where) {
+		return n.blanketHit(h, hits)
+	}
+	n.raised = false // so that what stands around it is shown
+	s.show(&h, at, r, f, n)
+	n.raised, h.Raise = true, true
+	h.text = s.keep(f.whole())
+	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
 	return append(hits, h)
 }
 

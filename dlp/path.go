@@ -75,7 +75,7 @@ func (a *allowlist) byPath(file string) bool {
 // allowing returns the allow-list that drops f, nil if none does.
 func allowing(list []allowlist, f *found) *allowlist {
 	for i := range list {
-		if list[i].covers(f) {
+		if !list[i].over.Load() && list[i].covers(f) {
 			return &list[i]
 		}
 	}
@@ -87,7 +87,7 @@ func (db *Database) LeavesOut(name string) bool {
 	f := found{file: name}
 	for i := range db.global {
 		a := &db.global[i]
-		if len(a.targets) == 0 && a.byPath(name) && (!a.and || a.covers(&f)) {
+		if len(a.targets) == 0 && !a.over.Load() && a.byPath(name) && (!a.and || a.covers(&f)) {
 			return true
 		}
 	}

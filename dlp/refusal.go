@@ -25,6 +25,8 @@ const (
 	whyAllowed   = "left out by an allow-list"
 	whyContext   = "none of its context words is near"
 	whyKeyword   = "none of its keywords is in the message"
+	whyGiven     = "another rule is surer of the same bytes"
+	whyUnsure    = "not sure enough"
 	whyRequired  = "a rule that it requires has found nothing near"
 )
 
@@ -46,6 +48,19 @@ func (s *Scanner) refuse(at *site, r *rule, f *found, why, detail string, hits [
 	from := at.source(f.t.base+int64(f.start), f.t.base+int64(f.end), f.t.base+int64(len(f.t.b))+1)
 	s.Refused(&Refusal{Rule: r.Rule, Field: at.spec.Name, Off: from.off, End: from.end, Masked: s.masked(r, f), Why: strings.TrimSpace(why + " " + detail)})
 	return fail, hits
+}
+
+// refusePassed tells of a match that has passed all checks, and raises nothing by itself all the same.
+func (s *Scanner) refusePassed(at *site, p *passed, why string) {
+	if s.Refused == nil {
+		return
+	}
+	if why == whyUnsure {
+		why = fmt.Sprintf("%s: %d %% is %s, its min_confidence is %s", why, p.confidence, Level(p.confidence), p.rule.MinConfidence)
+	}
+	f := &p.found
+	from := at.source(f.t.base+int64(f.start), f.t.base+int64(f.end), f.t.base+int64(len(f.t.b))+1)
+	s.Refused(&Refusal{Rule: p.rule.Rule, Field: at.spec.Name, Off: from.off, End: from.end, Masked: s.masked(p.rule, f), Why: why})
 }
 
 // refuseHeld tells of what has waited in vain until a message's end.

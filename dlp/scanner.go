@@ -14,7 +14,10 @@ type Counters struct {
 	Bytes      uint64 // bytes scanned
 	Candidates uint64 // regions in which Hyperscan saw an end
 	Confirmed  uint64 // matches that the confirming machine found
-	Refused    uint64 // of these, dropped by validators, entropy, context or allow-lists
+	Refused    uint64 // of these, dropped by validators, entropy or context
+	Allowed    uint64 // of these, dropped by allow-lists
+	Given      uint64 // of these, given up for a surer finding of another rule in the same bytes
+	Unsure     uint64 // of these, less sure than their rule asks for: they raise nothing
 	Hits       uint64
 	Cut        uint64 // matches longer than what is kept of a value; their hits are not Exact
 	Shed       uint64 // times that something was not looked at, for want of budget
@@ -52,6 +55,7 @@ type Scanner struct {
 	text   []byte  // what the hits of the last call found, one after the other
 	stops  []int64 // by pattern: the last end in the part at hand
 	runs   []ruleRun
+	passed []passed // matches of the evaluation at hand that are findings
 	pools  []pool
 	share  int   // steps that the rule at hand may still spend
 	lost   int64 // bytes that the evaluation at hand did not look at

@@ -78,8 +78,9 @@ type rare struct {
 
 // count is how often a rule found something.
 type count struct {
-	rule string
-	n    int
+	rule   string
+	n      int
+	unsure int // findings beyond n that are less sure than the rule asks for
 }
 
 // work is the part of an app that is there while a message is under way, a protocol is not known yet, or a match is open.
@@ -196,15 +197,39 @@ func (a *app) tell(name string) bool {
 }
 
 // found counts a finding of a rule.
-func (a *app) found(rule string) {
+func (a *app) found(rule string, unsure bool) {
 	r := a.more()
-	for i := range r.counts {
-		if r.counts[i].rule == rule {
-			r.counts[i].n++
+	i := slices.IndexFunc(r.counts, func(c count) bool { return c.rule == rule })
+	if i < 0 {
+		if i = len(r.counts); i == maxCounted {
 			return
 		}
+		r.counts = append(r.counts, count{rule: rule})
 	}
-	if len(r.counts) < maxCounted {
-		r.counts = append(r.counts, count{rule, 1})
+	if unsure {
+		r.counts[i].unsure++
+	} else {
+		r.counts[i].n++
 	}
+}
+
+// tellCounts returns what was found in a flow by rule, and what was not sure enough.
+func (r *rare) tellCounts() (found, unsure map[string]int) {
+	for _, c := range r.counts {
+		if c.n > 0 {
+			found = put(found, c.rule, c.n)
+		}
+		if c.unsure > 0 {
+			unsure = put(unsure, c.rule, c.unsure)
+		}
+	}
+	return found, unsure
+}
+
+func put(m map[string]int, key string, n int) map[string]int {
+	if m == nil {
+		m = map[string]int{}
+	}
+	m[key] = n
+	return m
 }

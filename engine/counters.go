@@ -12,6 +12,7 @@ type tapCounters struct {
 	noIP, undecoded                   uint64
 	messages, notes, malformed        uint64
 	hits, alerts, anomalies, heldBack uint64
+	unsure, allowed, given, elsewhere uint64
 	panics, givenUp, givenUpBytes     uint64
 	twinBytes, twinsApart             uint64
 	shedFlows                         uint64
@@ -25,6 +26,10 @@ type Counters struct {
 	Undecoded                         uint64 // frames that could not be decoded
 	Messages, Notes, Malformed        uint64
 	Hits, Alerts, Anomalies, HeldBack uint64
+	Unsure                            uint64 // findings that were less sure than their rule asks for
+	Allowed                           uint64 // findings that allow-lists dropped
+	Given                             uint64 // findings in bytes that another rule was surer of
+	Elsewhere                         uint64 // findings between ends that their rule does not ask for
 	Panics                            uint64
 	ShedFlows                         uint64 // times that a flow was left out because its tap could not keep up
 	TwinBytes                         uint64 // of local conversations, that the other end's tap had inspected already
@@ -63,7 +68,7 @@ func (t *Tap) read() *Counters {
 		Frames: c.frames, Bytes: c.bytes, NoIP: c.noIP, Undecoded: c.undecoded,
 		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
 		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics, GivenUp: c.givenUp, GivenUpBytes: c.givenUpBytes,
-		ShedFlows: c.shedFlows, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
+		Unsure: c.unsure, Allowed: c.allowed, Given: c.given, Elsewhere: c.elsewhere, ShedFlows: c.shedFlows, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
 		Undecodable: t.env.Count.Undecodable + t.undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.fragments(), Last: t.now,
 		Oldest: t.recent.Oldest(),
 	}
@@ -107,6 +112,10 @@ func (c *Counters) Add(d *Counters) {
 	c.Alerts += d.Alerts
 	c.Anomalies += d.Anomalies
 	c.HeldBack += d.HeldBack
+	c.Unsure += d.Unsure
+	c.Allowed += d.Allowed
+	c.Given += d.Given
+	c.Elsewhere += d.Elsewhere
 	c.Panics += d.Panics
 	c.ShedFlows += d.ShedFlows
 	c.TwinBytes += d.TwinBytes
@@ -142,7 +151,7 @@ func (c *Counters) Stats() map[string]any {
 		"detect": map[string]any{"alert": c.Alerts, "alerts_suppressed": c.HeldBack},
 		"weir": map[string]any{
 			"no_ip": c.NoIP, "messages": c.Messages, "notes": c.Notes, "malformed": c.Malformed, "hits": c.Hits,
-			"anomalies": c.Anomalies, "panics": c.Panics, "undecodable": c.Undecodable, "shed_bytes": c.Shed,
+			"unsure": c.Unsure, "allowed": c.Allowed, "given_way": c.Given, "elsewhere": c.Elsewhere, "anomalies": c.Anomalies, "panics": c.Panics, "undecodable": c.Undecodable, "shed_bytes": c.Shed,
 			"shed_flows": c.ShedFlows, "twin_bytes": c.TwinBytes, "twins_apart": c.TwinsApart,
 			"gap_bytes": c.Flow.GapBytes, "late_bytes": c.Flow.Late, "doubted": c.Flow.Doubted, "refused_bytes": c.Flow.RefusedBytes, "too_big_to_keep": c.TooBig, "unjudged_checksums": c.Flow.UnjudgedChecksums,
 			"freezes": c.Freezes, "cut_frames": c.Cut, "left_out_frames": c.LeftOut,

@@ -49,8 +49,10 @@ type Engine struct {
 	where    atomic.Pointer[workload.Table]
 	twins    *twins
 	expected expectations
-	trims    atomic.Uint64
-	files    bool // somebody listens to what is told of files
+
+	thresholds *thresholds
+	trims      atomic.Uint64
+	files      bool // somebody listens to what is told of files
 }
 
 // ruleset is one compiled set of rules, and the fields that it and the event writers ask for.
@@ -62,7 +64,7 @@ type ruleset struct {
 
 // New returns an Engine without rules.
 func New(cfg Config) *Engine {
-	e := &Engine{cfg: cfg, budgets: cfg.Budgets}
+	e := &Engine{cfg: cfg, budgets: cfg.Budgets, thresholds: newThresholds()}
 	if e.budgets.Flows == nil {
 		e.budgets = DefaultBudgets(cfg.Flow)
 	}

@@ -20,6 +20,7 @@ type Lane struct {
 	outer       wire.Packet // one that p was taken out of
 	hits        []dlp.Hit
 	masker      dlp.Masker
+	told        dlp.Counters // of scan, as far as taps have counted them
 	parts       [1]dissect.Part
 	msg         dissect.Message
 	emit        func(*dissect.Message) // onMessage, stored once
@@ -65,7 +66,7 @@ func (e *Engine) NewLane() *Lane {
 func (l *Lane) Free() {
 	if l.scan != nil {
 		l.scan.Free()
-		l.scan = nil
+		l.scan, l.told = nil, dlp.Counters{}
 	}
 }
 

@@ -78,6 +78,7 @@ func (l *Lane) inspect(m *dissect.Message) {
 // match runs the rules over a message, or over a view of what the present message's values carry inside.
 func (l *Lane) match(m *dissect.Message) {
 	l.hits = l.scan.Inspect(&l.a.dlp, m, l.hits[:0])
+	l.judged()
 	if len(l.hits) > 0 {
 		l.found(m, l.hits)
 	}
@@ -133,6 +134,7 @@ func (l *Lane) scanEnd(a *app) {
 	l.opener.Close(&a.content, l.matchInside)
 	l.refused()
 	l.hits = l.scan.Close(&a.dlp, l.hits[:0])
+	l.judged()
 	if len(l.hits) > 0 {
 		l.found(nil, l.hits)
 	}
@@ -144,8 +146,8 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 	for i := range hits {
 		h := &hits[i]
 		l.t.count.hits++
-		if !h.Grown {
-			a.found(h.Rule.ID)
+		if !h.Grown && !h.Given {
+			a.found(h.Rule.ID, h.Unsure)
 		}
 		if m == nil { // found at the end of all: nothing of the value is shown
 			for _, r := range a.records {
@@ -157,7 +159,7 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 	}
 	for i := range hits {
 		h := &hits[i]
-		if h.Raise || h.Test {
+		if l.raises(h) {
 			l.alertHit(m, h)
 		}
 	}

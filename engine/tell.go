@@ -89,7 +89,7 @@ var eveSeverity = [...]int{rules.Info: 4, rules.Low: 3, rules.Medium: 3, rules.H
 // alertHit tells of a rule whose conditions hold, or of a test value.
 func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	typ := "alert"
-	if h.Test && !h.Raise {
+	if h.Test {
 		typ = "info"
 	} else {
 		l.a.alerted = true
@@ -114,9 +114,12 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 		ev.Weir.Severity, ev.Weir.Why = "info", "a published test value: no alert"
 		ev.Alert.Severity = eveSeverity[rules.Info]
 	}
+	if h.Rule.Per != rules.PerMessage && typ == "alert" {
+		ev.Weir.Why = thresholdText(h)
+	}
 	ev.Weir.Matches = []alert.Match{{
 		Field: h.Field, Excerpt: h.Excerpt, Count: h.Count, Distinct: h.Distinct,
-		Confidence: int(h.Confidence), Fingerprint: h.Fingerprint,
+		Confidence: int(h.Confidence), Level: dlp.Level(h.Confidence).String(), Fingerprint: h.Fingerprint,
 	}}
 	if !l.foreign {
 		ev.Weir.Gaps = l.fl.Dirs[0].Lost + l.fl.Dirs[1].Lost
@@ -430,11 +433,8 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 		if a.rare != nil && a.rare.orig != nil {
 			ev.AppProtoOrig = a.rare.orig.Name
 		}
-		if a.rare != nil && len(a.rare.counts) > 0 {
-			ev.Weir.Counts = make(map[string]int, len(a.rare.counts))
-			for _, c := range a.rare.counts {
-				ev.Weir.Counts[c.rule] = c.n
-			}
+		if a.rare != nil {
+			ev.Weir.Counts, ev.Weir.Unsure = a.rare.tellCounts()
 		}
 		if a.why != 0 {
 			ev.Weir.Uninspected = &alert.Uninspected{Reason: a.why.String(), Bytes: a.skipped}

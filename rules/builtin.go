@@ -28,6 +28,8 @@ func (l *loader) builtin() {
 			l.complain(Pos{File: name}, reason(err), "")
 			continue
 		}
+		l.inBuiltin = true
 		l.file(name, data)
+		l.inBuiltin = false
 	}
 }

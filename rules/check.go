@@ -16,6 +16,9 @@ const (
 	maxID       = 200       // bytes
 	maxSID      = 1<<31 - 1 // Suricata's signature ids are 32 bits, ours 31
 	maxDistinct = 1 << 20   // values
+	maxPer      = 4096      // values per flow or window: they are remembered one by one
+	minWindow   = time.Second
+	maxWindow   = 24 * time.Hour
 	dateForm    = "2006-01-02"
 )
 
@@ -24,6 +27,7 @@ type source struct {
 	name     string
 	places   *places
 	opt      *Options
+	builtin  bool // it came with Weir
 	broken   bool // it has errors already: what is missing may be what was misspelt
 	problems Problems
 }
@@ -61,11 +65,11 @@ func (s *source) checkID(id, path string) bool {
 
 // rule makes a Rule of what a file says, upon base where it changes one.
 func (s *source) rule(base *Rule, raw *rawRule, path string) *Rule {
-	r := &Rule{ID: raw.ID, Rev: 1, Within: 300, MinDistinct: 1, Severity: High}
+	r := &Rule{ID: raw.ID, Rev: 1, Within: 300, MinConfidence: Fair, MinDistinct: 1, Severity: High}
 	if base != nil {
 		r = clone(base)
 	}
-	r.Pos = s.pos(path)
+	r.Pos, r.Builtin = s.pos(path), s.builtin
 	at := func(key string) string { return member(path, key) }
 	setText(&r.Description, raw.Description)
 	setText(&r.Category, raw.Category)
@@ -86,6 +90,7 @@ func (s *source) rule(base *Rule, raw *rawRule, path string) *Rule {
 		}
 	}
 	setName(s, &r.Severity, raw.Severity, Severities, at("severity"))
+	setName(s, &r.MinConfidence, raw.MinConfidence, Confidences, at("min_confidence"))
 	setName(s, &r.Direction, raw.Direction, Directions, at("direction"))
 	setName(s, &r.Action, raw.Action, Actions, at("action"))
 	if r.Action == Block {
@@ -97,6 +102,9 @@ func (s *source) rule(base *Rule, raw *rawRule, path string) *Rule {
 	s.words(r, raw, path)
 	s.expressions(r, raw, path)
 	s.lists(r, raw, path)
+	s.counting(r, raw, path)
+	s.ends(&r.From, raw.From, at("from"))
+	s.ends(&r.To, raw.To, at("to"))
 	if r.Category == "" {
 		r.Category = []string{DLP: "sensitive-data", Signature: "attack"}[r.Engine]
 	}
@@ -160,6 +168,31 @@ func (s *source) known(given, names []string, path, kind string) {
 		if len(names) > 0 && !slices.Contains(names, n) {
 			s.unknown(element(path, i), kind, n, names)
 		}
+	}
+}
+
+// counting takes in what different values are counted in.
+func (s *source) counting(r *Rule, raw *rawRule, path string) {
+	at := func(key string) string { return member(path, key) }
+	setName(s, &r.Per, raw.Per, Pers, at("per"))
+	if raw.Window != nil {
+		if r.Window = *raw.Window; r.Window < minWindow || r.Window > maxWindow {
+			s.fail(at("window"), Error, fmt.Sprintf("window is %s, out of range", r.Window), fmt.Sprintf("%s to %s", minWindow, maxWindow))
+		}
+		if raw.Per == "" {
+			r.Per = PerWindow
+		}
+	}
+	switch {
+	case r.Per == PerWindow && r.Window == 0:
+		s.fail(at("per"), Error, `per = "window" without a window`, `window = "10m"`)
+	case r.Per != PerWindow && raw.Window != nil:
+		s.fail(at("window"), Error, fmt.Sprintf("a window, but different values are counted per %s", r.Per), `per = "window"`)
+	case r.Per != PerWindow:
+		r.Window = 0
+	}
+	if r.Per != PerMessage && r.MinDistinct > maxPer {
+		s.fail(at("min_distinct"), Error, fmt.Sprintf("min_distinct is %d, out of range", r.MinDistinct), fmt.Sprintf("1 to %d per flow or window", maxPer))
 	}
 }
 
@@ -272,7 +305,7 @@ func (s *source) lists(r *Rule, raw *rawRule, path string) {
 	}
 }
 
-// allowlist makes an Allowlist of what a file says; ok is false where there is nothing that it could allow any more.
+// allowlist makes an Allowlist of what a file says; ok is false where there is nothing that it could allow.
 func (s *source) allowlist(raw *rawRuleAllow, path string) (a Allowlist, ok bool) {
 	at := func(key string) string { return member(path, key) }
 	a = Allowlist{Description: raw.Description, Owner: raw.Owner, Reason: raw.Reason, Regexes: raw.Regexes, Paths: raw.Paths, Target: "secret"}
@@ -306,11 +339,11 @@ func (s *source) allowlist(raw *rawRuleAllow, path string) (a Allowlist, ok bool
 		}
 		return a, false
 	}
-	a.Expires, ok = s.expires(raw.Expires, at("expires"))
-	if !ok {
+	a.Expires = s.expires(raw.Expires, at("expires"))
+	if a.Expired = !s.opt.Now.IsZero() && a.ExpiredAt(s.opt.Now); a.Expired {
 		s.fail(at("expires"), Warning, fmt.Sprintf("the allowlist expired on %s: left out", a.Expires), "remove it, or give it a later date")
 	}
-	return a, ok
+	return a, true
 }
 
 // matchesAll reports whether a regex that is known to match the empty string does so everywhere.
@@ -319,24 +352,23 @@ func matchesAll(re string) bool {
 	return err == nil && compiled.MatchString("\x00")
 }
 
-// expires reads a date; ok is false iff its day is over.
-func (s *source) expires(v any, path string) (date string, ok bool) {
+// expires reads a date.
+func (s *source) expires(v any, path string) (date string) {
 	var day time.Time
 	switch t := v.(type) {
 	case nil:
-		return "", true
+		return ""
 	case time.Time:
 		day = t
 	case string:
 		var err error
 		if day, err = time.Parse(dateForm, t); err != nil {
 			s.fail(path, Error, fmt.Sprintf("this is no date: %q", t), "YYYY-MM-DD")
-			return "", true
+			return ""
 		}
 	default:
 		s.fail(path, Error, "expires must be a date, not "+typeName(v), "YYYY-MM-DD")
-		return "", true
+		return ""
 	}
-	date = day.Format(dateForm)
-	return date, s.opt.Now.IsZero() || s.opt.Now.UTC().Format(dateForm) <= date
+	return day.Format(dateForm)
 }

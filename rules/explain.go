@@ -2,12 +2,13 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Explain tells people what a rule does: what it finds and where, how that is confirmed, what it ignores, what follows,
-// and where it is defined. Lines end with a newline.
-func Explain(r *Rule) string {
+// and where it is defined. Lines end with a newline. global are the allow-lists outside of rules.
+func Explain(r *Rule, global []Allowlist) string {
 	var e explainer
 	e.line("rule", r.ID)
 	e.line("is", r.Description)
@@ -16,6 +17,11 @@ func Explain(r *Rule) string {
 	e.confirms(r)
 	for _, a := range r.Allow {
 		e.line("ignores", ignores(&a))
+	}
+	for _, a := range global {
+		if len(a.TargetRules) == 0 || slices.Contains(a.TargetRules, r.ID) {
+			e.line("ignores", ignores(&a))
+		}
 	}
 	e.line("raises", raises(r))
 	e.line("mask", r.Mask)
@@ -61,7 +67,16 @@ func (e *explainer) confirms(r *Rule) {
 		e.line("only if", "rule "+q.ID+" finds something"+near(q))
 	}
 	if r.MinDistinct > 1 {
-		e.line("only if", fmt.Sprintf("there are %d different values in a message", r.MinDistinct))
+		e.line("only if", fmt.Sprintf("there are %d different values %s", r.MinDistinct, countedIn(r)))
+	}
+	if r.MinConfidence > Unsure {
+		e.line("only if", r.MinConfidence.String()+" confidence, or more")
+	}
+	if len(r.From) > 0 {
+		e.line("only from", endsText(r.From))
+	}
+	if len(r.To) > 0 {
+		e.line("only to", endsText(r.To))
 	}
 	if len(r.Context) > 0 {
 		text := fmt.Sprintf("%s within %d bytes", either(r.Context), r.Within)
@@ -71,6 +86,24 @@ func (e *explainer) confirms(r *Rule) {
 			e.line("surer with", text)
 		}
 	}
+}
+
+func countedIn(r *Rule) string {
+	switch r.Per {
+	case PerFlow:
+		return "in a flow"
+	case PerWindow:
+		return fmt.Sprintf("from one workload or address within %s", r.Window)
+	}
+	return "in a message"
+}
+
+func endsText(list []Ends) string {
+	lines := make([]string, len(list))
+	for i := range list {
+		lines[i] = list[i].Text
+	}
+	return strings.Join(lines, " or ")
 }
 
 func near(q Required) string {
@@ -125,6 +158,9 @@ func ignores(a *Allowlist) string {
 	}
 	if a.Expires != "" {
 		text += ", until " + a.Expires
+	}
+	if a.Expired {
+		text = "no longer " + text
 	}
 	return text
 }

@@ -1,5 +1,7 @@
 package rules
 
+import "time"
+
 // The tables of a rule file as they are written. Pointers tell what a file gives from what it leaves out, since a file
 // that extends another gives only what it changes.
 
@@ -36,21 +38,26 @@ type rawRule struct {
 	SkipReport *bool          `toml:"skipReport"`
 
 	// Weir's own from here on.
-	SID             *int     `toml:"sid"`
-	Rev             *int     `toml:"rev"`
-	Engine          string   `toml:"engine"`
-	Category        string   `toml:"category"`
-	Validate        []string `toml:"validate"`
-	Context         []string `toml:"context"`
-	ContextRequired *bool    `toml:"context_required"`
-	Within          *int     `toml:"within"`
-	Fields          []string `toml:"fields"`
-	Direction       string   `toml:"direction"`
-	MinDistinct     *int     `toml:"min_distinct"`
-	Severity        string   `toml:"severity"`
-	Mask            string   `toml:"mask"`
-	Action          string   `toml:"action"`
-	Test            *rawTest `toml:"test"`
+	SID             *int           `toml:"sid"`
+	Rev             *int           `toml:"rev"`
+	Engine          string         `toml:"engine"`
+	Category        string         `toml:"category"`
+	Validate        []string       `toml:"validate"`
+	Context         []string       `toml:"context"`
+	ContextRequired *bool          `toml:"context_required"`
+	Within          *int           `toml:"within"`
+	Fields          []string       `toml:"fields"`
+	Direction       string         `toml:"direction"`
+	MinDistinct     *int           `toml:"min_distinct"`
+	MinConfidence   string         `toml:"min_confidence"`
+	Per             string         `toml:"per"`
+	Window          *time.Duration `toml:"window"`
+	From            []string       `toml:"from"`
+	To              []string       `toml:"to"`
+	Severity        string         `toml:"severity"`
+	Mask            string         `toml:"mask"`
+	Action          string         `toml:"action"`
+	Test            *rawTest       `toml:"test"`
 }
 
 type rawRuleAllow struct {

@@ -56,6 +56,8 @@ type loader struct {
 	seen     map[string]bool // files read, by absolute path
 	stack    []string        // files being read, each extended by the one before
 	problems Problems
+
+	inBuiltin bool // what is read now came with Weir
 }
 
 func (l *loader) complain(pos Pos, what, hint string) {
@@ -130,7 +132,7 @@ func reason(err error) string {
 func (l *loader) file(name string, data []byte) {
 	var raw rawFile
 	where, problems := decode(name, data, &raw)
-	src := &source{name: name, places: where, opt: &l.opt, broken: problems.Failed(), problems: problems}
+	src := &source{name: name, places: where, opt: &l.opt, builtin: l.inBuiltin, broken: problems.Failed(), problems: problems}
 	if raw.Extend != nil && !src.broken {
 		l.extend(src, raw.Extend)
 	}

@@ -2,6 +2,8 @@
 // matches nothing: what a Set means for a host is compiled by package dlp.
 package rules
 
+import "time"
+
 // Severity of a rule.
 type Severity uint8
 
@@ -58,6 +60,34 @@ var Engines = []string{"dlp", "signature"}
 
 func (e Engine) String() string { return name(Engines, int(e)) }
 
+// Confidence says how sure a finding is. Package dlp has the numbers behind it.
+type Confidence uint8
+
+const (
+	Unsure Confidence = iota // low: it has the form, and something speaks against it
+	Fair                     // medium: it has the form and passes the checks
+	Sure                     // high: what stands around it says so too, or chance cannot have made it
+)
+
+// Confidences names the levels of confidence, by value.
+var Confidences = []string{"low", "medium", "high"}
+
+func (c Confidence) String() string { return name(Confidences, int(c)) }
+
+// Per says what the different values that a rule asks for are counted in.
+type Per uint8
+
+const (
+	PerMessage Per = iota
+	PerFlow        // a connection, or what is sent between two ports
+	PerWindow      // all that one workload or address sends, in Rule.Window
+)
+
+// Pers names what values are counted in, by value.
+var Pers = []string{"message", "flow", "window"}
+
+func (p Per) String() string { return name(Pers, int(p)) }
+
 func name(names []string, i int) string {
 	if i < len(names) {
 		return names[i]
@@ -91,7 +121,12 @@ type Rule struct {
 	Within          int      // bytes around the match in which Context is looked for
 	Fields          []string // empty: every field that is not derived
 	Direction       Direction
-	MinDistinct     int // distinct values in a message before it is raised
+	MinConfidence   Confidence    // findings that are less sure are counted, and raise nothing
+	MinDistinct     int           // different values before it is raised
+	Per             Per           // in which they are counted
+	Window          time.Duration // for PerWindow
+	From            []Ends        // who sends what is found: one must hold; empty: anybody
+	To              []Ends        // who gets it
 	Severity        Severity
 	Mask            string
 	Action          Action
@@ -99,6 +134,7 @@ type Rule struct {
 	Required        []Required
 	SkipReport      bool // it is only there for other rules to require: never raised by itself
 	Test            Test
+	Builtin         bool // as it came with Weir: nobody asked for this one by name
 	Pos             Pos
 }
 
@@ -114,8 +150,14 @@ type Allowlist struct {
 	Owner       string
 	Reason      string
 	Expires     string // last day on which it holds, YYYY-MM-DD; "" never ends
+	Expired     bool   // that day was over when it was read: it drops nothing
 
 	pos Pos // of targetRules
+}
+
+// ExpiredAt reports whether a's last day is over at now, in UTC.
+func (a *Allowlist) ExpiredAt(now time.Time) bool {
+	return a.Expires != "" && now.UTC().Format(dateForm) > a.Expires
 }
 
 // Required is a second rule that must be found near (gitleaks composite rules).

@@ -89,6 +89,19 @@ a.toml:6:11: entropy is 8.5, out of range (0 to 8 bits per byte)
 a.toml:7:15: secretGroup is -1, out of range (0 to 32767)
 a.toml:8:7: sid is 0, out of range (1 to 2147483647)
 a.toml:9:7: rev is 0, out of range (1 to 2147483647)`},
+		{"confidence", head + "min_confidence = 'hi'\n", `a.toml:4:18: unknown min_confidence "hi" (did you mean "high"?)`},
+		{"per", head + "per = 'windows'\n", `a.toml:4:7: unknown per "windows" (did you mean "window"?)`},
+		{"per window", head + "per = 'window'\n", `a.toml:4:7: per = "window" without a window (window = "10m")`},
+		{"window", head + "window = '1ms'\n", `a.toml:4:10: window is 1ms, out of range (1s to 24h0m0s)`},
+		{"window of a flow", head + "per = 'flow'\nwindow = '1m'\nmin_distinct = 5000\n", `a.toml:5:10: a window, but different values are counted per flow (per = "window")
+a.toml:6:16: min_distinct is 5000, out of range (1 to 4096 per flow or window)`},
+		{"ends", head + "from = ['nmae=x', 'external=y', 'name', 'label=x']\nto = ['address=10.0.0.0/33', 'name=']\n",
+			`a.toml:4:9: unknown condition "nmae" (did you mean "name"?)
+a.toml:4:19: external stands alone ("external" or "!external")
+a.toml:4:33: name without a value (name=PATTERN)
+a.toml:4:41: a label is named behind a colon (label:NAME=PATTERN)
+a.toml:5:7: this is no address: "10.0.0.0/33" (10.0.0.0/8, or one address)
+a.toml:5:30: name without a value (name=PATTERN)`},
 		{"nan", head + "entropy = nan\n", `a.toml:4:11: entropy is NaN, out of range (0 to 8 bits per byte)`},
 		{"context", head + "context_required = true\n", `a.toml:4:20: context_required without context: the rule would find nothing (list the words under context)`},
 		{"empty keyword", head + "keywords = ['', 'A']\n", `a.toml:4:13: warning: an empty word occurs everywhere: left out`},
@@ -197,6 +210,11 @@ within = 0
 fields = ["raw"]
 direction = "response"
 min_distinct = 5
+min_confidence = "high"
+per = "window"
+window = "10m"
+from = ["namespace=shop,label:tier!=test"]
+to = ["external", "address=192.0.2.0/24"]
 severity = "low"
 mask = "pan"
 action = "block"
@@ -225,7 +243,7 @@ regexes = ['old']
 regexes = ['new']
 targetRules = ["x"]
 `}, testOptions)
-	if got != "a.toml:27:10: warning: nothing is blocked yet: the rule raises alerts only" || set == nil {
+	if got != "a.toml:32:10: warning: nothing is blocked yet: the rule raises alerts only" || set == nil {
 		t.Fatalf("got %s", got)
 	}
 	want := `rule        x
@@ -238,17 +256,22 @@ only if     the message has key
 only if     valid by luhn
 only if     its entropy is above 3 bits per byte
 only if     rule y finds something within 3 lines
-only if     there are 5 different values in a message
+only if     there are 5 different values from one workload or address within 10m0s
+only if     high confidence, or more
+only from   namespace=shop,label:tier!=test
+only to     external or address=192.0.2.0/24
 only with   card within 0 bytes
 ignores     a value with stop
 ignores     a line that matches a; and a file name that matches p (why r), by o, until 2027-01-01
+ignores     a secret that matches old
+ignores     a secret that matches new
 raises      nothing by itself: other rules require it
 mask        pan
 tags        t
 examples    1 that it finds, 1 that it does not
 sid         77, revision 2
 `
-	got, at, _ := strings.Cut(Explain(set.Rule("x")), "defined at  ")
+	got, at, _ := strings.Cut(Explain(set.Rule("x"), set.Allow), "defined at  ")
 	if got != want || !strings.HasSuffix(at, "a.toml:5:3\n") {
 		t.Errorf("got:\n%s%s\nwant:\n%s", got, at, want)
 	}

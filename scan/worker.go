@@ -298,7 +298,7 @@ func (w *worker) keep(m *dissect.Message, hits []dlp.Hit) {
 	for i := range hits {
 		h := &hits[i]
 		w.mask(h, m)
-		if h.Rule.SkipReport || h.Fingerprint == "" && h.Count > dlp.MaxHits { // counted: see beyond
+		if h.Rule.SkipReport || h.Unsure || h.Given || h.Fingerprint == "" && h.Count > dlp.MaxHits { // counted: see beyond
 			continue
 		}
 		f := found{value: h.Value, off: h.Off, raise: h.Raise, Finding: Finding{

@@ -95,7 +95,7 @@ func rulesExplainCommand() *cobra.Command {
 			if r == nil {
 				return usage(noRule(set, args[0]))
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), rules.Explain(r))
+			_, err = fmt.Fprint(cmd.OutOrStdout(), rules.Explain(r, set.Allow))
 			return failed(err)
 		},
 	}

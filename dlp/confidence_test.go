@@ -1,0 +1,92 @@
+package dlp
+
+import (
+	"strings"
+	"testing"
+
+	"weir/rules"
+)
+
+// builtinScanner returns a Scanner for the built-in rules.
+func builtinScanner(t testing.TB) *Scanner {
+	t.Helper()
+	set, problems := rules.Load(nil, rules.Options{Builtin: true})
+	if problems.Failed() {
+		t.Fatal(problems.Err())
+	}
+	db, err := Compile(set, Options{FingerprintKey: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := db.NewScanner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Free(); db.Close() })
+	return s
+}
+
+// TestConfidence: what stands around a number decides how sure it is.
+func TestConfidence(t *testing.T) {
+	s := builtinScanner(t)
+	const pan = "4929653269484693"
+	for _, c := range []struct{ text, want string }{
+		{pan, "medium"},
+		{"a list: " + pan + ", and so on", "medium"},
+		{`{"card_number":"` + pan + `"}`, "high"},
+		{`{"payment":{"cardNumber": "` + pan + `"}}`, "high"},
+		{`{\"pan\":\"` + pan + `\"}`, "high"},
+		{"amount=12&cc=x&card=" + pan, "high"},
+		{"<CreditCard>" + pan + "</CreditCard>", "high"},
+		{`<field name="pan" value="` + pan + `"/>`, "high"},
+		{"my credit card number is " + pan, "high"},
+		{"Visa " + pan, "high"},
+		{"<div class=\"card-body\"><p>see the docs</p><span>" + pan + "</span>", "medium"}, // one word that is near says little
+		{pan + " exp_date 11/29 cvv 123", "high"},
+		{"INSERT INTO t (id, card_number, cvv, expiry) VALUES (7, '" + pan + "', 1, 2)", "high"},
+		{`{"order_id":"` + pan + `"}`, "low"},
+		{`{"orderId":"` + pan + `"}`, "low"},
+		{"/orders/" + pan, "low"},
+		{"x-request-trace: \"" + pan + "\"", "low"},
+		{`{"ean" : "` + pan + `"}`, "low"},
+		{`{"tracking_number":"` + pan + `"}`, "low"},
+		{`{"user_id":"` + pan + `"}`, "medium"},
+		{`{"order_card":"` + pan + `"}`, "high"}, // its own word goes before
+		{`{"a":"order","b":"` + pan + `"}`, "medium"},
+		{"00-4bf92f3577b34da6-" + pan + "-01", "low"},
+		{"1," + pan + ".25", "low"},
+		{"aGVsbG8gd29ybGQhIQ/" + pan + "/dGhpcyBpcyBiYXNl", "low"},
+	} {
+		hits := s.ScanBytes([]byte(c.text), nil)
+		got := []string{}
+		for _, h := range hits {
+			if h.Rule.ID == "pci.pan" {
+				got = append(got, Level(h.Confidence).String())
+				if h.Raise != (Level(h.Confidence) >= rules.Fair) || h.Raise == h.Unsure {
+					t.Errorf("%s: %d %%: raised %v, unsure %v", strings.ReplaceAll(c.text, pan, "N"), h.Confidence, h.Raise, h.Unsure)
+				}
+			}
+		}
+		if got := strings.Join(got, " "); got != c.want {
+			t.Errorf("%s: got %q, want %q", strings.ReplaceAll(c.text, pan, "N"), got, c.want)
+		}
+	}
+}
+
+// TestStrengths: the table names validators that there are.
+func TestStrengths(t *testing.T) {
+	for name := range strengths {
+		if validatorNamed(name) == nil {
+			t.Errorf("there is no validator %q", name)
+		}
+	}
+}
+
+// TestLevels: the levels are those of the table in docs/rules.md.
+func TestLevels(t *testing.T) {
+	for percent, want := range map[uint8]string{0: "low", 49: "low", 50: "medium", 79: "medium", 80: "high", 99: "high"} {
+		if got := Level(percent).String(); got != want {
+			t.Errorf("%d: got %s, want %s", percent, got, want)
+		}
+	}
+}
