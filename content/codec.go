@@ -15,20 +15,75 @@ const (
 	runLeast   = 20   // letters of a run of base64: 15 digits
 	sureLetter = 32   // letters of a run by which it is told what it is
 	holdMost   = 128  // bytes that are waited for to tell whether something begins
+	escapeMost = 12   // bytes of the longest escape: two \uXXXX of a surrogate pair
 	decodeMost = 3072 // bytes that are decoded at a time
 )
 
-// runs are the encodings of a run of letters and digits, those with fewer letters first.
-var runs = []codec{hexRun{}, base64Run{}}
+// codecs are the encodings, by what find tells of their beginning. Of a run of letters those come first that have fewer.
+var codecs = [...][]codec{
+	aRun:     {letters{letters16}, letters{letters32Upper}, letters{letters32Lower}, letters{letters64}},
+	aEscape:  {escape{readBackslash}},
+	aPercent: {escape{readPercent}},
+	anEntity: {escape{readEntity}},
+	anEquals: {escape{readEquals}},
+	aSign:    {escape{readSign}},
+	oneByOne: {single{}},
+}
 
-// begin tells what begins at b, which next has found.
-func begin(b []byte, last bool) (codec, verdict) {
-	for _, c := range runs {
+// begin tells which encoding of a kind begins at b.
+func begin(k kind, b []byte, last bool) (codec, verdict) {
+	for _, c := range codecs[k] {
 		if v := c.begin(b, last); v != no {
 			return c, v
 		}
 	}
 	return nil, no
+}
+
+// kindOf returns what something weak is that begins with c.
+func kindOf(c byte) kind {
+	switch c {
+	case '\\':
+		return aEscape
+	case '&':
+		return anEntity
+	}
+	return aSign
+}
+
+// unfinished returns how many bytes at the end of b may be the beginning of something encoded.
+func unfinished(b []byte) int {
+	n, hold := len(b), 0
+	for hold < min(n, runLeast) && classes[b[n-1-hold]]&letter64 != 0 {
+		hold++
+	}
+	for k := 1; k <= min(n, escapeMost); k++ {
+		if classes[b[n-k]]&opens != 0 {
+			hold = max(hold, k)
+		}
+	}
+	return max(hold, alternating(b))
+}
+
+// alternating returns how many bytes at the end of b are digits, or NUL, and something else, in turn.
+func alternating(b []byte) int {
+	for k := 1; k <= min(len(b), 2); k++ {
+		c := b[len(b)-k]
+		digit := c >= '0' && c <= '9'
+		if c != 0 && !digit {
+			continue
+		}
+		n := k
+		for n+2 <= min(len(b), 2*singleLeast) {
+			d := b[len(b)-n-2]
+			if digit && (d < '0' || d > '9') || !digit && d != 0 {
+				break
+			}
+			n += 2
+		}
+		return min(n+1, len(b))
+	}
+	return 0
 }
 
 // skip is a run of letters in which something might have begun, and did not: it is passed up to where something else may.
@@ -67,10 +122,12 @@ func prefix(b []byte) int {
 
 // class of a byte.
 const (
-	letter64 = 1 << iota // of base64 and base64url
-	letterHex
-	letter32
-	texty // printable, or of UTF-8
+	letter64  = 1 << iota // of base64 and base64url
+	letterHex             // of a hexadecimal number
+	upper32               // of base32
+	lower32               // likewise, in lower case
+	texty                 // printable, a tab or a line end
+	opens                 // may begin what is no run
 )
 
 var classes = func() (t [256]uint8) {
@@ -83,8 +140,14 @@ var classes = func() (t [256]uint8) {
 		if digit || c >= 'A' && c <= 'F' || c >= 'a' && c <= 'f' {
 			t[i] |= letterHex
 		}
-		if upper || lower || c >= '2' && c <= '7' {
-			t[i] |= letter32
+		if upper || c >= '2' && c <= '7' {
+			t[i] |= upper32
+		}
+		if lower || c >= '2' && c <= '7' {
+			t[i] |= lower32
+		}
+		if c == '\\' || c == '%' || c == '&' || c == '=' || c == 0xc2 || c == 0xe2 || c == 0xef {
+			t[i] |= opens
 		}
 		if c >= 0x20 && c < 0x7f || c == '\n' || c == '\r' || c == '\t' {
 			t[i] |= texty

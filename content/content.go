@@ -44,7 +44,8 @@ type scratch struct {
 	shifts []dissect.Shift // how that leads back
 	norm   []dissect.Shift // those of a part, in groups
 	lead   []dissect.Shift // those of a member
-	dec    [decodeMost]byte
+	dec    [decodeMost + 64]byte
+	found  finder
 }
 
 // ours
@@ -107,6 +108,7 @@ func (o *Opener) Open(st *State, m *dissect.Message, wants dissect.Wants, emit f
 		p := &m.Parts[i]
 		if st.open != nil {
 			if v := st.find(m, p); v != nil {
+				v.resolved = v.resolved || resolved(m, p)
 				o.more(st, v, p)
 				continue
 			}
@@ -116,10 +118,12 @@ func (o *Opener) Open(st *State, m *dissect.Message, wants dissect.Wants, emit f
 		}
 		if p.More {
 			v := o.begin(st, m, p)
+			v.resolved = resolved(m, p)
 			o.more(st, v, p)
 			continue
 		}
 		o.whole.about(m, p)
+		o.whole.resolved = resolved(m, p)
 		o.feed(&o.whole, p)
 		o.release(&o.whole)
 	}

@@ -2,12 +2,14 @@ package content
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"weir/dissect"
 )
@@ -101,6 +103,26 @@ func TestFound(t *testing.T) {
 		"hex":            "0x" + hex.EncodeToString([]byte(planted)) + " end",
 		"hex in base64":  base64.StdEncoding.EncodeToString([]byte("a " + hex.EncodeToString([]byte(planted)) + " b")),
 		"base64 thrice":  base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte("x " + base64.StdEncoding.EncodeToString([]byte("yy"+planted)))))),
+		"base32":         "q=" + base32.StdEncoding.EncodeToString([]byte(planted)) + "&x",
+		"base32 lower":   "q=" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString([]byte(planted))) + "&x",
+		"hex bytea":      `INSERT '\\x` + hex.EncodeToString([]byte(planted)) + "'",
+		"unicode":        `{"a":"` + each(planted, `\u%04x`) + `"}`,
+		"hex escapes":    `a = "` + each(planted, `\x%02X`) + `";`,
+		"octal escapes":  `a = "` + each(planted, `\%03o`) + `";`,
+		"percent":        "a=" + each(planted, "%%%02x") + "&b=1",
+		"some percent":   "a=" + strings.NewReplacer("=", "%3D", "-", "%2d").Replace(planted) + "&b=1",
+		"entities":       "<a>" + each(planted, "&#%d;") + "</a>",
+		"hex entities":   "<a>" + each(planted, "&#x%x;") + "</a>",
+		"named entities": "<a>" + strings.NewReplacer("=", "&equals;", "-", "&dash;", ";", "&semi;").Replace(planted) + "</a>",
+		"printable":      "Subject: x\n\n" + each(planted, "=%02X") + "\n",
+		"soft breaks":    "x\r\n\r\nand token=3DWEIRTOK=\r\nEN-01=\n23ab;\r\n",
+		"UTF-16LE":       "\x01\x02" + units("some text "+planted+" \u4e2d", false) + "\x00\x00\x07\x07",
+		"UTF-16BE":       "\x01\x02" + units("some text "+planted, true) + "\x07\x07\x07",
+		"UTF-16 base64":  "powershell -enc " + base64.StdEncoding.EncodeToString([]byte(units("some "+planted, false))),
+		"full-width":     full(planted),
+		"no width":       strings.ReplaceAll(planted, "N", "N\u200b") + "\u00ad",
+		"percent base64": "a=" + strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte("a"+planted+"b")), "=", "%3D"),
+		"JSON in JSON":   `{"a":"{\"b\":\"{\\\"c\\\":\\\"\\\\u0074oken=WEIRTOKEN-0123ab;\\\"}\"}"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			long := strings.Repeat("nothing to see, ", 40)
@@ -118,6 +140,37 @@ func TestFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// each writes every byte of s in a format.
+func each(s, format string) string {
+	var out strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&out, format, s[i])
+	}
+	return out.String()
+}
+
+// units writes s in UTF-16.
+func units(s string, big bool) string {
+	var out []byte
+	for _, u := range utf16.Encode([]rune(s)) {
+		if big {
+			out = append(out, byte(u>>8), byte(u))
+		} else {
+			out = append(out, byte(u), byte(u>>8))
+		}
+	}
+	return string(out)
+}
+
+// full writes s with full-width characters.
+func full(s string) string {
+	var out []rune
+	for _, r := range s {
+		out = append(out, r-'!'+0xff01)
+	}
+	return string(out)
 }
 
 // found checks that the token is in one of the views, and stands for bytes of the value that hold it.
@@ -157,7 +210,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte("a "+base64.StdEncoding.EncodeToString([]byte(planted))+" b"), 3)
 	f.Add([]byte(hex.EncodeToString([]byte(planted))), 7)
 	f.Fuzz(func(t *testing.T, value []byte, n int) {
-		if len(value) > 1<<14 {
+		if len(value) > 1<<14 || len(value) < least {
 			return
 		}
 		want, _ := open(t, value, max(len(value), 1))

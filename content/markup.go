@@ -200,10 +200,6 @@ func (m *markup) cdata() error {
 	}
 }
 
-// entities are the named ones that XML has, and those of HTML that stand within numbers and words.
-var entities = map[string]rune{"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\'', "nbsp": ' ', "shy": 0xad, "colon": ':', "commat": '@', "period": '.',
-	"lowbar": '_', "sol": '/', "equals": '=', "num": '#', "dash": '-', "hyphen": '-', "Tab": '\t', "NewLine": '\n'}
-
 // entity reads what begins with '&'.
 func (m *markup) entity() error {
 	b, _ := m.in.Peek(maxEntity)
@@ -226,43 +222,6 @@ func (m *markup) entity() error {
 	err := m.out.stand(utf8.AppendRune(nil, r), m.in.at(), end+1)
 	m.in.Discard(end + 1)
 	return err
-}
-
-// entityRune returns what stands between '&' and ';'; -1: nothing that is known.
-func entityRune(b []byte) rune {
-	if b[0] != '#' {
-		if r, ok := entities[string(b)]; ok {
-			return r
-		}
-		return -1
-	}
-	b = b[1:]
-	base := rune(10)
-	if len(b) > 1 && b[0]|0x20 == 'x' {
-		b, base = b[1:], 16
-	}
-	if len(b) == 0 {
-		return -1
-	}
-	n := rune(0)
-	for _, c := range b {
-		d, ok := hexDigit(c)
-		if !ok || d >= base || n > utf8.MaxRune {
-			return -1
-		}
-		n = n*base + d
-	}
-	return n
-}
-
-func hexDigit(c byte) (rune, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return rune(c - '0'), true
-	case c|0x20 >= 'a' && c|0x20 <= 'f':
-		return rune(c|0x20-'a') + 10, true
-	}
-	return 0, false
 }
 
 func letter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c >= 0x80 }

@@ -12,13 +12,14 @@ type node struct {
 	of        *value
 	depth     int
 	view      uint8
+	kinds     uint32          // of encodings that are looked for
 	seen      bool            // its beginning has come
 	end       int64           // of what came
 	tail      []byte          // the last bytes that came
 	from      []dissect.Shift // how they lead back to view 0; nil: they are view 0
 	undecided int             // bytes at the end of the tail that may begin something
 	run       codec           // what is under way
-	line      int             // letters of it since the last line end
+	line      int             // the codec's own, 0 at first
 	skip      skip            // the run at hand, in which nothing began so far
 	head      []byte          // the beginning, while it may be a container's
 	box       box             // the container that the text is
@@ -55,7 +56,7 @@ func (o *Opener) node(v *value, depth int) *node {
 		n = &node{}
 	}
 	v.used |= 1 << view
-	n.of, n.depth, n.view = v, depth, v.views+uint8(view)
+	n.of, n.depth, n.view, n.kinds = v, depth, v.views+uint8(view), allKinds
 	return n
 }
 
@@ -123,7 +124,7 @@ func (n *node) lead(more []dissect.Shift) {
 
 // look undoes what is encoded in b, the text's next bytes.
 func (o *Opener) look(v *value, n *node, b []byte, last bool) {
-	if n.run == nil && !n.open && !n.skip.on && !n.begins(b) {
+	if n.run == nil && !n.open && !n.skip.on && !o.begins(n, b) {
 		n.keep(b)
 		if !last {
 			return
@@ -167,14 +168,17 @@ func (n *node) keep(b []byte) {
 }
 
 // begins reports whether something encoded may begin in what is undecided and b.
-func (n *node) begins(b []byte) bool {
-	if n.undecided > 0 {
+func (o *Opener) begins(n *node, b []byte) bool {
+	f := &o.levels[n.depth].found
+	kinds := n.kinds &^ (1 << weak)
+	if n.undecided > 0 && len(b) > 0 {
 		var joined [holdMost + 64]byte
 		k := copy(joined[:], n.tail[len(n.tail)-min(n.undecided, holdMost):])
 		k += copy(joined[k:], b)
-		if next(joined[:k]) < k {
+		if f.find(joined[:k], 0, kinds); len(f.list) > 0 {
 			return true
 		}
 	}
-	return next(b) < len(b)
+	f.find(b, 0, kinds)
+	return len(f.list) > 0
 }

@@ -22,6 +22,9 @@ type value struct {
 	boxes int    // containers that were begun
 	used  uint64 // views that are in use, a bit each
 	views uint8  // the first of them
+	dots  bool   // it is a name, made of labels
+	// resolved says that the dissector has made a view without escapes of it.
+	resolved bool
 }
 
 const valueSize = 192 // bytes that an open value is counted for, beside its nodes
@@ -30,8 +33,31 @@ func (v *value) about(m *dissect.Message, p *dissect.Part) {
 	v.proto, v.id, v.tx, v.dir = m.Protocol, m.ID, m.Tx, m.Dir
 	v.field, v.view, v.value = p.Field, p.View, p.Value
 	v.boxes, v.used, v.took, v.gave = 0, 0, 0, 0
+	v.dots = labelled[m.Protocol.Base+int(p.Field)]
 	// Views of the same value that a dissector made may be open at the same time: each has numbers of its own.
 	v.views = dissect.ViewInside + p.View*viewsEach
+}
+
+// labelled has the fields that are names made of labels.
+var labelled = func() []bool {
+	out := make([]bool, len(dissect.FieldNames))
+	for i, name := range dissect.FieldNames {
+		switch name {
+		case "dns.query", "dns.answer.name", "dns.answer":
+			out[i] = true
+		}
+	}
+	return out
+}()
+
+// resolved reports whether m has a further view of what p shows.
+func resolved(m *dissect.Message, p *dissect.Part) bool {
+	for i := range m.Parts {
+		if q := &m.Parts[i]; q.View > p.View && q.Value == p.Value && q.Field == p.Field {
+			return true
+		}
+	}
+	return false
 }
 
 // viewsEach is how many views may come out of each one that a dissector makes.
@@ -85,6 +111,9 @@ func (o *Opener) feed(v *value, p *dissect.Part) {
 	if v.root == nil {
 		v.root = o.node(v, 0)
 		v.root.end = p.Off
+	}
+	if v.resolved {
+		v.root.kinds &^= 1<<aEscape | 1<<aPercent
 	}
 	o.Count.Bytes += uint64(len(p.Bytes))
 	v.took += int64(len(p.Bytes))

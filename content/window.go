@@ -27,6 +27,7 @@ const (
 // run goes through the window.
 func (w *window) run() {
 	n := w.n
+	w.l.found.find(w.b, w.at, n.kinds)
 	for {
 		if n.run != nil {
 			if !w.decode() {
@@ -40,7 +41,7 @@ func (w *window) run() {
 				return
 			}
 		}
-		i := w.at + next(w.b[w.at:])
+		i, k := w.next()
 		if i == len(w.b) {
 			hold := 0
 			if !w.last {
@@ -49,13 +50,29 @@ func (w *window) run() {
 			w.plain(len(w.b) - hold)
 			return
 		}
-		c, verdict := begin(w.b[i:], w.last)
+		if k == weak {
+			k = kindOf(w.b[i])
+			if w.plain(i); !n.open || n.kinds>>k&1 == 0 {
+				w.plain(i + 1)
+				continue
+			}
+		}
+		c, verdict := codec(nil), no
+		if k == wideText {
+			var wd utf16Text
+			i, wd = wideStart(w.b, i, w.at)
+			c, verdict = wd, wd.begin(w.b[i:], w.last)
+		} else {
+			c, verdict = begin(k, w.b[i:], w.last)
+		}
 		switch {
 		case verdict == wait:
 			w.plain(i)
 			return
-		case verdict == no:
+		case verdict == no && k == aRun:
 			w.pass(i)
+		case verdict == no:
+			w.plain(i + 1)
 		case n.depth >= w.o.limits.DecodeDepth:
 			w.o.refuse("content.depth", "encodings within each other, deeper than is undone", len(w.b)-i)
 			w.plain(len(w.b))
@@ -66,10 +83,35 @@ func (w *window) run() {
 	}
 }
 
+// next returns where something may begin next, and what; len(w.b): nowhere.
+func (w *window) next() (int, kind) {
+	at := w.at
+	if at > 0 && w.inRun(at) && runOf(w.b[at:], letter64, runLeast) == runLeast {
+		return at, aRun // the rest of a run
+	}
+	f := &w.l.found
+	for {
+		for len(f.list) > 0 {
+			i, k := int(f.list[0].at), kind(f.list[0].kind)
+			f.list = f.list[1:]
+			if i >= at && (k != aRun || i == 0 || !w.inRun(i)) {
+				return i, k
+			}
+		}
+		if f.upto == len(w.b) {
+			return len(w.b), 0
+		}
+		f.find(w.b, f.upto, w.n.kinds)
+	}
+}
+
+// inRun reports whether a letter stands before i.
+func (w *window) inRun(i int) bool { return classes[w.b[i-1]]&letter64 != 0 }
+
 // pass passes the beginning of a run at i with which nothing begins.
 func (w *window) pass(i int) {
 	s := &w.n.skip
-	if i == 0 || classes[w.b[i-1]]&letter64 == 0 {
+	if i == 0 || !w.inRun(i) {
 		s.tries = 0
 	}
 	s.tries++
@@ -102,7 +144,7 @@ func (w *window) begin(i int, c codec) {
 		n.open = true
 		w.give(w.b[from:i], w.base+int64(from), 1, 1)
 	}
-	n.run = c
+	n.run, n.line = c, 0
 	w.o.Count.Opened++
 	w.box(i)
 }

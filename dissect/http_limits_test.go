@@ -274,24 +274,24 @@ func TestViews(t *testing.T) {
 func decodeAll(form uint8, src string) (out string, back []int) {
 	var b []byte
 	for i := 0; i < len(src); {
-		e := escape{}
+		e := Escape{}
 		if form == ViewJSON && src[i] == '\\' {
-			e = jsonEscape([]byte(src[i:]), true)
+			e = JSONEscape([]byte(src[i:]), true)
 		} else if form == ViewPercent && (src[i] == '%' || src[i] == '+') {
-			e = percentEscape([]byte(src[i:]), true)
+			e = PercentEscape([]byte(src[i:]), true)
 		}
-		if e.size <= 0 {
-			e = escape{size: 1, n: 1, out: [4]byte{src[i]}}
+		if e.Size <= 0 {
+			e = Escape{Size: 1, N: 1, Out: [4]byte{src[i]}}
 		}
-		for k := range e.n {
-			b = append(b, e.out[k])
+		for k := range e.N {
+			b = append(b, e.Out[k])
 			if k == 0 {
 				back = append(back, i)
 			} else {
 				back = append(back, -1)
 			}
 		}
-		i += e.size
+		i += e.Size
 	}
 	return string(b), back
 }

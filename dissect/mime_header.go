@@ -159,9 +159,9 @@ func appendExtended(out, b []byte, charset bool) []byte {
 		}
 	}
 	for len(b) > 0 {
-		if e := percentEscape(b, true); b[0] == '%' && e.size > 0 {
-			out = append(out, e.out[:e.n]...)
-			b = b[e.size:]
+		if e := PercentEscape(b, true); b[0] == '%' && e.Size > 0 {
+			out = append(out, e.Out[:e.N]...)
+			b = b[e.Size:]
 			continue
 		}
 		out = append(out, b[0])

@@ -9,17 +9,16 @@ const (
 	maxEscape = 12       // bytes of the longest escape: two \uXXXX of a surrogate pair
 )
 
-// escape is one escape found: size bytes of source stand for out[:n].
-type escape struct {
-	size, n int
-	out     [4]byte
+// Escape is one escape found: Size bytes of source stand for Out[:N]. Size is 0 if there is none, -1 if more bytes are needed to tell.
+type Escape struct {
+	Size, N int
+	Out     [4]byte
 }
 
-// percentEscape reads the escape at the front of b: %XX, IIS's %uXXXX, '+'. size is 0 for none, -1 if more bytes are
-// needed to tell.
-func percentEscape(b []byte, end bool) (e escape) {
+// PercentEscape reads the escape at the front of b: %XX, IIS's %uXXXX, '+'.
+func PercentEscape(b []byte, end bool) (e Escape) {
 	if b[0] == '+' {
-		return escape{size: 1, n: 1, out: [4]byte{' '}}
+		return Escape{Size: 1, N: 1, Out: [4]byte{' '}}
 	}
 	if len(b) >= 2 && b[1]|0x20 == 'u' {
 		if len(b) >= 6 || !end {
@@ -28,7 +27,7 @@ func percentEscape(b []byte, end bool) (e escape) {
 			case ok > 0:
 				return runeEscape(6, r)
 			case ok < 0:
-				e.size = -1
+				e.Size = -1
 			}
 		}
 		return e
@@ -36,17 +35,17 @@ func percentEscape(b []byte, end bool) (e escape) {
 	for i := 1; i < 3; i++ {
 		if i == len(b) {
 			if !end {
-				e.size = -1
+				e.Size = -1
 			}
 			return e
 		}
 		v, ok := hexDigit(b[i])
 		if !ok {
-			return escape{}
+			return Escape{}
 		}
-		e.out[0] = e.out[0]<<4 | v
+		e.Out[0] = e.Out[0]<<4 | v
 	}
-	e.size, e.n = 3, 1
+	e.Size, e.N = 3, 1
 	return e
 }
 
@@ -70,12 +69,12 @@ func hexRune(b []byte, end bool) (r rune, ok int) {
 
 // runeEscape is an escape of size bytes that stands for r, in UTF-8; full-width forms of ASCII are taken for the ASCII,
 // as IIS does.
-func runeEscape(size int, r rune) (e escape) {
+func runeEscape(size int, r rune) (e Escape) {
 	if r >= 0xff01 && r <= 0xff5e {
 		r -= 0xff01 - '!'
 	}
-	e.size = size
-	e.n = len(appendRune(e.out[:0], r))
+	e.Size = size
+	e.N = len(appendRune(e.Out[:0], r))
 	return e
 }
 
@@ -92,56 +91,56 @@ func appendRune(b []byte, r rune) []byte {
 	return append(b, 0xf0|byte(r>>18), 0x80|byte(r>>12)&0x3f, 0x80|byte(r>>6)&0x3f, 0x80|byte(r)&0x3f)
 }
 
-// jsonEscape reads the JSON escape at the front of b: RFC 8259 section 7.
-func jsonEscape(b []byte, end bool) (e escape) {
+// JSONEscape reads the JSON escape at the front of b, which is '\': RFC 8259 section 7.
+func JSONEscape(b []byte, end bool) (e Escape) {
 	if len(b) < 2 {
 		if !end {
-			e.size = -1
+			e.Size = -1
 		}
 		return e
 	}
-	e.size, e.n = 2, 1
+	e.Size, e.N = 2, 1
 	switch b[1] {
 	case '"', '\\', '/':
-		e.out[0] = b[1]
+		e.Out[0] = b[1]
 	case 'b':
-		e.out[0] = '\b'
+		e.Out[0] = '\b'
 	case 'f':
-		e.out[0] = '\f'
+		e.Out[0] = '\f'
 	case 'n':
-		e.out[0] = '\n'
+		e.Out[0] = '\n'
 	case 'r':
-		e.out[0] = '\r'
+		e.Out[0] = '\r'
 	case 't':
-		e.out[0] = '\t'
+		e.Out[0] = '\t'
 	case 'u':
 		return unicodeEscape(b, end)
 	default:
-		return escape{}
+		return Escape{}
 	}
 	return e
 }
 
 // unicodeEscape reads \uXXXX, or two of them that are a surrogate pair.
-func unicodeEscape(b []byte, end bool) escape {
+func unicodeEscape(b []byte, end bool) Escape {
 	r, ok := hexRune(b[2:], end)
 	if ok <= 0 {
-		return escape{size: ok}
+		return Escape{Size: ok}
 	}
 	if r < 0xd800 || r > 0xdbff {
-		e := escape{size: 6}
-		e.n = len(appendRune(e.out[:0], r))
+		e := Escape{Size: 6}
+		e.N = len(appendRune(e.Out[:0], r))
 		return e
 	}
-	one := escape{size: 6}
-	one.n = len(appendRune(one.out[:0], r))
+	one := Escape{Size: 6}
+	one.N = len(appendRune(one.Out[:0], r))
 	rest := b[6:]
 	for i, c := range [...]byte{'\\', 'u'} {
 		if i == len(rest) {
 			if end {
 				return one
 			}
-			return escape{size: -1}
+			return Escape{Size: -1}
 		}
 		if rest[i] != c {
 			return one
@@ -150,12 +149,12 @@ func unicodeEscape(b []byte, end bool) escape {
 	low, ok := hexRune(rest[2:], end)
 	switch {
 	case ok < 0:
-		return escape{size: -1}
+		return Escape{Size: -1}
 	case ok == 0 || low < 0xdc00 || low > 0xdfff:
 		return one
 	}
-	e := escape{size: 12}
-	e.n = len(appendRune(e.out[:0], 0x10000+(r-0xd800)<<10+(low-0xdc00)))
+	e := Escape{Size: 12}
+	e.N = len(appendRune(e.Out[:0], 0x10000+(r-0xd800)<<10+(low-0xdc00)))
 	return e
 }
 
@@ -216,11 +215,11 @@ func (v *viewer) next(b []byte) int {
 	return i
 }
 
-func (v *viewer) escape(b []byte, end bool) escape {
+func (v *viewer) escape(b []byte, end bool) Escape {
 	if v.form == jsonForm {
-		return jsonEscape(b, end)
+		return JSONEscape(b, end)
 	}
-	return percentEscape(b, end)
+	return PercentEscape(b, end)
 }
 
 // push takes the next bytes of the value.
@@ -234,17 +233,17 @@ func (v *viewer) push(x *httpScratch, f Field, value uint32, b []byte) {
 		}
 		e := v.escape(b[i:], false)
 		switch {
-		case e.size < 0:
+		case e.Size < 0:
 			v.plain(x, f, value, b[:i])
 			v.ncar = copy(v.carry[:], b[i:])
 			return
-		case e.size == 0:
+		case e.Size == 0:
 			v.plain(x, f, value, b[:i+1])
 			b = b[i+1:]
 		default:
 			v.open(x, f, value, b[:i])
 			v.put(x, f, value, e)
-			b = b[i+e.size:]
+			b = b[i+e.Size:]
 		}
 	}
 }
@@ -256,13 +255,13 @@ func (v *viewer) finishCarry(x *httpScratch, f Field, value uint32, b []byte) []
 		had := copy(buf[:], v.carry[:v.ncar])
 		n := had + copy(buf[had:], b)
 		e := v.escape(buf[:n], false)
-		if e.size < 0 {
+		if e.Size < 0 {
 			v.ncar = copy(v.carry[:], buf[:n])
 			return b[n-had:]
 		}
 		v.ncar = 0
-		used := e.size
-		if e.size == 0 {
+		used := e.Size
+		if e.Size == 0 {
 			used = 1
 			v.plain(x, f, value, buf[:1])
 		} else {
@@ -333,13 +332,13 @@ func (v *viewer) out(x *httpScratch, f Field, value uint32, b []byte) {
 }
 
 // put gives out an escape.
-func (v *viewer) put(x *httpScratch, f Field, value uint32, e escape) {
+func (v *viewer) put(x *httpScratch, f Field, value uint32, e Escape) {
 	p := v.part(x, f, value)
-	v.text(x, p, e.out[:e.n])
-	v.src += int64(e.size)
+	v.text(x, p, e.Out[:e.N])
+	v.src += int64(e.Size)
 	v.given = v.src
 	v.until = v.src + viewReach
-	if d := int64(e.size - e.n); d != 0 {
+	if d := int64(e.Size - e.N); d != 0 {
 		v.delta += d
 		x.shifts = append(x.shifts, Shift{At: v.src - v.delta, Delta: v.delta})
 		p.Shifts = x.shifts[len(x.shifts)-len(p.Shifts)-1:]
@@ -380,14 +379,14 @@ func (v *viewer) flushCarry(x *httpScratch, f Field, value uint32) {
 	for v.ncar > 0 {
 		b := v.carry[:v.ncar]
 		e := v.escape(b, true)
-		if e.size <= 0 {
+		if e.Size <= 0 {
 			v.plain(x, f, value, b[:1])
-			e.size = 1
+			e.Size = 1
 		} else {
 			v.open(x, f, value, nil)
 			v.put(x, f, value, e)
 		}
-		v.ncar = copy(v.carry[:], v.carry[e.size:v.ncar])
+		v.ncar = copy(v.carry[:], v.carry[e.Size:v.ncar])
 		if i := v.next(v.carry[:v.ncar]); i != 0 {
 			if i < 0 {
 				i = v.ncar

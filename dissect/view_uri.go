@@ -71,16 +71,16 @@ func (h *http) unescape(b []byte, under []Shift) (out []byte, shifts []Shift, an
 			i++
 			continue
 		}
-		e := percentEscape(b[i:], true)
-		if e.size <= 0 {
+		e := PercentEscape(b[i:], true)
+		if e.Size <= 0 {
 			x.text = append(x.text, b[i])
 			i++
 			continue
 		}
 		any = true
-		x.text = append(x.text, e.out[:e.n]...)
-		i += e.size
-		if d := int64(e.size - e.n); d != 0 {
+		x.text = append(x.text, e.Out[:e.N]...)
+		i += e.Size
+		if d := int64(e.Size - e.N); d != 0 {
 			delta += d
 			shift(int64(i))
 		}
