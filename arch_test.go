@@ -45,8 +45,8 @@ var only = map[string]struct {
 	in  []string // none: tests alone
 	why string
 }{
-	"unsafe":                              {[]string{"capture", "dlp"}, "rings are mapped memory; dlp crosses to C"},
-	"C":                                   {[]string{"dlp"}, "Hyperscan is the only C in Weir"},
+	"unsafe":                              {[]string{"capture", "dlp", "content"}, "rings are mapped memory; the others cross to C"},
+	"C":                                   {[]string{"dlp", "content"}, "Hyperscan, and what goes through every byte with vector instructions"},
 	"github.com/flier/gohs":               {[]string{"dlp"}, "patterns are compiled and matched in one place"},
 	"github.com/mdlayher/packet":          {[]string{"capture"}, "sockets that see traffic are opened in one place"},
 	"github.com/vishvananda/netlink":      {[]string{"workload"}, "links are watched in one place"},

@@ -24,9 +24,9 @@ func newAlphabet(letters string, bits, group, least int, class uint8) *alphabet 
 
 // The alphabets of RFC 4648; base32 in either case.
 var (
-	letters16      = newAlphabet("0123456789abcdef0123456789ABCDEF", 4, 2, 24, letterHex)
-	letters32Upper = newAlphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 5, 8, 24, upper32)
-	letters32Lower = newAlphabet("abcdefghijklmnopqrstuvwxyz234567", 5, 8, 24, lower32)
+	letters16      = newAlphabet("0123456789abcdef0123456789ABCDEF", 4, 2, runLeast, letterHex)
+	letters32Upper = newAlphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 5, 8, runLeast, upper32)
+	letters32Lower = newAlphabet("abcdefghijklmnopqrstuvwxyz234567", 5, 8, runLeast, lower32)
 	letters64      = func() *alphabet {
 		a := newAlphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 6, 4, runLeast, letter64)
 		a.value['-'], a.value['_'] = 62, 63 // base64url
