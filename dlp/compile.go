@@ -3,11 +3,14 @@ package dlp
 import (
 	"cmp"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"weir/dissect"
@@ -162,17 +165,18 @@ func ruleError(r *rules.Rule, err error) error {
 
 // prepare makes every rule that has an expression ready.
 func (db *Database) prepare() error {
+	ready, failed := db.prepareAll()
 	var errs []error
-	for _, r := range db.set.Rules {
+	for i, r := range db.set.Rules {
 		if r.Regex == "" {
 			if err := db.prepareNamed(r); err != nil {
 				errs = append(errs, ruleError(r, err))
 			}
 			continue
 		}
-		c, err := prepareRule(r)
-		if err != nil {
-			errs = append(errs, ruleError(r, err))
+		c := ready[i]
+		if c == nil {
+			errs = append(errs, ruleError(r, failed[i]))
 			continue
 		}
 		c.index = int32(len(db.rules))
@@ -187,6 +191,25 @@ func (db *Database) prepare() error {
 		return err
 	}
 	return db.link()
+}
+
+// prepareAll makes the rules that have an expression ready, as many at a time as there are processors.
+func (db *Database) prepareAll() (ready []*rule, failed []error) {
+	list := db.set.Rules
+	ready, failed = make([]*rule, len(list)), make([]error, len(list))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(list); i = next.Add(1) - 1 {
+				if list[i].Regex != "" {
+					ready[i], failed[i] = prepareRule(list[i])
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return ready, failed
 }
 
 func prepareRule(r *rules.Rule) (*rule, error) {
@@ -305,7 +328,7 @@ func (db *Database) classify() error {
 			if len(rs) == 0 {
 				continue
 			}
-			key := fmt.Sprint(indexes(rs))
+			key := indexes(rs)
 			if known[key] == nil {
 				known[key] = db.newClass(rs)
 			}
@@ -323,12 +346,13 @@ func (db *Database) classify() error {
 	return errors.Join(errs...)
 }
 
-func indexes(rs []*rule) []int32 {
-	out := make([]int32, len(rs))
-	for i, r := range rs {
-		out[i] = r.index
+// indexes names a set of rules.
+func indexes(rs []*rule) string {
+	b := make([]byte, 0, 4*len(rs))
+	for _, r := range rs {
+		b = binary.LittleEndian.AppendUint32(b, uint32(r.index))
 	}
-	return out
+	return string(b)
 }
 
 func (db *Database) applicable(f dissect.FieldSpec, dir wire.Dir, used map[string]bool) []*rule {

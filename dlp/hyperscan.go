@@ -61,6 +61,10 @@ func (db *Database) build(cacheDir string) error {
 	return errors.Join(errs...)
 }
 
+// blockMost is how many patterns have a database for whole values beside that for streams. It takes three times as long to compile, and is
+// hardly faster where there are many.
+const blockMost = 512
+
 // jobs lists what has to be made: block and stream databases of each matcher's patterns, and of those that are sieved.
 func (db *Database) jobs() (jobs []*job, err error) {
 	for _, m := range db.matchers {
@@ -79,7 +83,7 @@ func (db *Database) jobs() (jobs []*job, err error) {
 		}
 		for _, as := range roles {
 			pats := m.hyperscanPatterns(kinds, as.kind)
-			if len(pats) == 0 {
+			if len(pats) == 0 || !as.stream && len(pats) > blockMost {
 				continue
 			}
 			j := &job{stream: as.stream, pats: pats}

@@ -104,12 +104,7 @@ func (p *program) translate(in *syntax.Inst, group int, known map[byteSet]uint16
 		c.op = opFail
 	default:
 		c.op = opByte
-		var set byteSet
-		for b := range 256 {
-			if in.MatchRune(rune(b)) {
-				set.add(byte(b))
-			}
-		}
+		set := bytesOf(in)
 		id, ok := known[set]
 		if !ok {
 			id = uint16(len(p.sets))
@@ -119,6 +114,30 @@ func (p *program) translate(in *syntax.Inst, group int, known map[byteSet]uint16
 		c.set = id
 	}
 	return c
+}
+
+// bytesOf returns the bytes that an instruction reads.
+func bytesOf(in *syntax.Inst) (set byteSet) {
+	if in.Op == syntax.InstRune1 {
+		if in.Rune[0] <= 0xff {
+			set.add(byte(in.Rune[0]))
+		}
+		return set
+	}
+	if len(in.Rune) > 1 { // ranges, whatever the case
+		for i := 0; i < len(in.Rune); i += 2 {
+			for c := in.Rune[i]; c <= min(in.Rune[i+1], 0xff); c++ {
+				set.add(byte(c))
+			}
+		}
+		return set
+	}
+	for c := range 256 {
+		if in.MatchRune(rune(c)) {
+			set.add(byte(c))
+		}
+	}
+	return set
 }
 
 func slotOf(capture, group int) int8 {

@@ -62,10 +62,20 @@ static void weir_clear(weir_scan *s) {
 	s->shift = 0;
 }
 
+hs_error_t weir_scan_whole(weir_scan *s, const weir_class *c, int kind, const char *b, unsigned int n) {
+	if (c->block[kind]) return hs_scan(c->block[kind], b, n, 0, s->scratch, weir_match, s);
+	if (!c->stream[kind]) return HS_SUCCESS;
+	hs_stream_t *st;
+	hs_error_t e = hs_open_stream(c->stream[kind], 0, &st);
+	if (e != HS_SUCCESS) return e;
+	e = hs_scan_stream(st, b, n, 0, s->scratch, weir_match, s);
+	hs_error_t e2 = hs_close_stream(st, s->scratch, weir_match, s);
+	return e == HS_SUCCESS ? e2 : e;
+}
+
 int weir_block(weir_scan *s, const weir_class *c, const char *b, unsigned int n) {
 	weir_clear(s);
-	hs_error_t e = HS_SUCCESS;
-	if (c->block[WEIR_ALWAYS]) e = hs_scan(c->block[WEIR_ALWAYS], b, n, 0, s->scratch, weir_match, s);
+	hs_error_t e = weir_scan_whole(s, c, WEIR_ALWAYS, b, n);
 	if (e == HS_SUCCESS && c->sieve) e = weir_sieve_block(s, c, (const uint8_t *)b, n);
 	return e == HS_SUCCESS ? (int)s->n : (int)e;
 }

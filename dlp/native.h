@@ -74,7 +74,7 @@ typedef struct {
 	uint32_t vector;                                 // the processor has the instructions
 } weir_sieve;
 
-// The databases of a class. Any may be missing.
+// The databases of a class. Any may be missing; what has no block database is looked for with that for streams.
 typedef struct {
 	hs_database_t *block[WEIR_KINDS], *stream[WEIR_KINDS];
 	weir_sieve *sieve; // of all kinds but the first
@@ -110,6 +110,8 @@ int weir_fit(weir_scan *s, const weir_class *c, uint32_t patterns);
 weir_scan *weir_new(void);
 void weir_drop(weir_scan *s);
 
+// weir_scan_whole looks for the patterns of a kind in bytes that are all there.
+hs_error_t weir_scan_whole(weir_scan *s, const weir_class *c, int kind, const char *b, unsigned int n);
 int weir_match(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags, void *ctx);
 void weir_sieve_ready(weir_sieve *f);
 int64_t weir_sieve_first(const weir_sieve *f, uint8_t before, const uint8_t *b, uint64_t from, uint64_t to, uint64_t n, uint64_t *rows);

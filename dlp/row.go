@@ -76,7 +76,8 @@ func rowsOf(p *program) []row {
 
 // row follows the program from where a match begins, without its assertions. From where a match may be over on, any byte will do.
 func (p *program) row(s start) row {
-	now := map[uint32]bool{s.pc: true}
+	w := walk{p: p, seen: make([]uint8, len(p.code))}
+	now, next := []uint32{s.pc}, []uint32(nil)
 	over := false
 	out := row{outside: s.outside, line: s.line}
 	for j := range out.at {
@@ -84,13 +85,16 @@ func (p *program) row(s start) row {
 			out.at[j] = byteSet{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
 			continue
 		}
-		next := map[uint32]bool{}
-		for pc := range now {
+		w.round++
+		next = next[:0]
+		for _, pc := range now {
 			c := &p.code[pc]
 			out.at[j].unite(&p.sets[c.set])
-			over = p.reach(c.out, next) || over
+			var end bool
+			next, end = w.reach(c.out, next)
+			over = over || end
 		}
-		now = next
+		now, next = next, now
 		out.n = j + 1
 	}
 	return out
@@ -123,29 +127,36 @@ func (r *row) words(n int) bool {
 
 func isWordByte(c byte) bool { return isLetter(c) || isDigit(c) || c == '_' }
 
+// walk is a way through a program, a byte at a time; there are fewer than 256.
+type walk struct {
+	p     *program
+	seen  []uint8 // by instruction: the round in which it was
+	round uint8
+	stack []uint32
+}
+
 // reach adds the bytes' instructions that follow pc to to, and reports whether the end does too.
-func (p *program) reach(pc uint32, to map[uint32]bool) (over bool) {
-	seen := map[uint32]bool{}
-	stack := []uint32{pc}
-	for len(stack) > 0 {
-		pc := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if seen[pc] {
+func (w *walk) reach(pc uint32, to []uint32) (_ []uint32, over bool) {
+	w.stack = append(w.stack[:0], pc)
+	for len(w.stack) > 0 {
+		pc := w.stack[len(w.stack)-1]
+		w.stack = w.stack[:len(w.stack)-1]
+		if w.seen[pc] == w.round {
 			continue
 		}
-		seen[pc] = true
-		switch c := &p.code[pc]; c.op {
+		w.seen[pc] = w.round
+		switch c := &w.p.code[pc]; c.op {
 		case opByte:
-			to[pc] = true
+			to = append(to, pc)
 		case opMatch:
 			over = true
 		case opAlt:
-			stack = append(stack, c.out, c.alt)
+			w.stack = append(w.stack, c.out, c.alt)
 		case opCapture, opAssert, opNop:
-			stack = append(stack, c.out)
+			w.stack = append(w.stack, c.out)
 		}
 	}
-	return over
+	return to, over
 }
 
 // follows reports whether r may begin behind a byte.

@@ -245,7 +245,7 @@ static hs_error_t over(sweep *w, int kind, uint64_t end) {
 	if (!x->sure) return HS_SUCCESS;
 	if (!x->stream) {
 		w->scan->shift = (w->st ? w->st->at : 0) + x->from;
-		return hs_scan(w->class->block[kind], (const char *)w->b + x->from, end - x->from, 0, w->scan->scratch, weir_match, w->scan);
+		return weir_scan_whole(w->scan, w->class, kind, (const char *)w->b + x->from, end - x->from);
 	}
 	hs_error_t e = feed(w->scan, w->st, kind, w->b + x->from, end - x->from);
 	hs_error_t e2 = hs_reset_stream(w->st->stream[kind], 0, w->scan->scratch, NULL, NULL);

@@ -1,6 +1,9 @@
 package dlp
 
-import "regexp/syntax"
+import (
+	"regexp/syntax"
+	"slices"
+)
 
 // A sieve tells where a match of some patterns may begin: where as many bytes as sieveDeep fit, each at its place, what the first bytes of a
 // match can be. It is for patterns that Hyperscan finds dear, having no literal, and that hardly ever seem to begin; see sieve.c.
@@ -135,12 +138,19 @@ func (v *sieve) addNumbers(rs []*rule, kinds map[*rule]kind) (n int) {
 		least, reach, lead := unbounded, 0, 0
 		for _, r := range of[k] {
 			by, num := r.prog.sifted, r.prog.sifted.num
-			rows = append(rows, by.rows...)
+			for j := range by.rows {
+				if row := &by.rows[j]; !slices.Contains(rows, *row) {
+					rows = append(rows, *row)
+				}
+			}
 			least, reach, lead = min(least, by.least), max(reach, by.reach), max(lead, num.lead)
 			v.digits = min(v.digits, num.digits)
 			v.seps.unite(&num.seps)
 		}
-		for _, r := range fewer(rows, max(1, numberRows/len(keys)), (*row).likely) {
+		for i := numberRows; i < len(rows); i++ { // fewer is slow with many
+			rows[i%numberRows] = rows[i%numberRows].union(&rows[i])
+		}
+		for _, r := range fewer(rows[:min(len(rows), numberRows)], max(1, numberRows/len(keys)), (*row).likely) {
 			v.add(n, &r, least, reach)
 			v.lead[n] = lead
 			k.rows |= 1 << n
