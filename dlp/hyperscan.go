@@ -61,7 +61,7 @@ func (db *Database) build(cacheDir string) error {
 	return errors.Join(errs...)
 }
 
-// blockMost is how many patterns have a database for whole values beside that for streams. It takes three times as long to compile, and is
+// blockMost is how many patterns have databases for whole values beside those for streams. They take three times as long to compile, and are
 // hardly faster where there are many.
 const blockMost = 512
 
@@ -83,7 +83,7 @@ func (db *Database) jobs() (jobs []*job, err error) {
 		}
 		for _, as := range roles {
 			pats := m.hyperscanPatterns(kinds, as.kind)
-			if len(pats) == 0 || !as.stream && len(pats) > blockMost {
+			if len(pats) == 0 || !as.stream && len(m.rules) > blockMost {
 				continue
 			}
 			j := &job{stream: as.stream, pats: pats}
