@@ -14,7 +14,7 @@ TESTPACKAGES = iproute2 iputils-ping procps tcpreplay wireshark-common tshark sy
 	libdbd-mariadb-perl memcached nginx-light openssl curl openssh-server openssh-client dnsmasq bind9-dnsutils python3-aiosmtpd swaks
 export CGO_ENABLED = 1
 
-.PHONY: build demo test race fuzz bench bench-live conformance lint cover install check deps
+.PHONY: noise build demo test race fuzz bench bench-live conformance lint cover install check deps
 
 build: deps
 	go build -ldflags "-X weir/daemon.release=$(VERSION)" -o bin/weir ./cmd/weir
@@ -46,6 +46,10 @@ bench-live: build
 conformance: deps
 	@[ -n "$(CORPUS)" ] || { echo "make conformance: name the folder of public test suites: make conformance CORPUS=DIR" >&2; exit 2; }
 	@CORPUS="$(abspath $(CORPUS))" go test -count=1 -run Conformance . | grep -v '^ok'; exit $${PIPESTATUS[0]}
+
+# A gigabyte of what looks like everything and is nothing: no alert of high confidence. Some minutes.
+noise: deps
+	NOISE=1GiB go test -count=1 -v -timeout 60m -run 'TestNoise$$' .
 
 lint: deps
 	gofmt -l . | (! grep .)

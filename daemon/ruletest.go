@@ -69,7 +69,7 @@ func (t *RuleTest) check(r *rules.Rule, list string, i int, want, got bool) {
 	t.Failures = append(t.Failures, fmt.Sprintf("%s:%d: rule %s: %s[%d] %s (weir rules explain %s)", r.Pos.File, r.Pos.Line, r.ID, list, i, what, r.ID))
 }
 
-// raises reports whether text, as a message with one value, raises r. The value stands in the first field that the rule
+// raises reports whether text, as a message with one value, raises r, or would if no other rule were surer of the same bytes. The value stands in the first field that the rule
 // names.
 func raises(scan *dlp.Scanner, r *rules.Rule, text string) bool {
 	p, f := fieldOf(r)
@@ -81,7 +81,7 @@ func raises(scan *dlp.Scanner, r *rules.Rule, text string) bool {
 	hits := scan.Inspect(&st, &m, nil)
 	hits = scan.Close(&st, hits)
 	for i := range hits {
-		if hits[i].Rule.ID == r.ID && hits[i].Raise {
+		if hits[i].Rule.ID == r.ID && (hits[i].Raise || hits[i].Given) {
 			return true
 		}
 	}

@@ -20,7 +20,7 @@ const (
 	sureNear     = 5  // for each other word of the context near it, up to sureNearMost
 	sureNearMost = 15
 	doubtKey     = 30 // the key that it stands under says that it is something else
-	doubtID      = 15 // the key says no more than that it identifies something
+	doubtID      = 25 // the key says no more than that it identifies something
 	doubtPart    = 40 // it is part of something longer
 	sureLeast    = 1
 	sureMost     = 99
@@ -79,35 +79,62 @@ func (r *rule) prepareConfidence() {
 func (r *rule) confidence(f *found) (percent uint8, undecided bool) {
 	n := r.base
 	zone := f.label()
-	label := len(r.Context) > 0 && hasWord(zone, r.Context)
-	if label {
+	key, how := keyOf(zone)
+	label := len(r.Context) > 0 && labelled(zone, key, how, r.Context)
+	doubt := 0
+	if r.number {
+		doubt = f.doubts(key, how, label)
+	}
+	switch {
+	case label:
 		n += sureLabel
-	} else if len(r.Context) > 0 {
+	case doubt == 0 && len(r.Context) > 0: // what a number is says its own key, if it has one
 		n += min(sureNearMost, sureNear*countWords(f.around(int(r.within)), r.Context))
 	}
-	if r.number {
-		n -= f.doubts(zone, label, r.Context)
-	}
+	n -= doubt
 	percent = uint8(min(max(n, sureLeast), sureMost))
-	short := Level(percent) < r.MinConfidence && !label && len(r.Context) > 0 && n+sureNearMost >= levelFrom[r.MinConfidence]
+	short := Level(percent) < r.MinConfidence && !label && doubt == 0 && len(r.Context) > 0 && n+sureNearMost >= levelFrom[r.MinConfidence]
 	return percent, short && !f.t.final && len(f.t.b)-f.mEnd < int(r.within)
 }
 
 var levelFrom = [...]int{rules.Unsure: 0, rules.Fair: FairFrom, rules.Sure: SureFrom}
 
+// labelled reports whether a word of the context names the value: in its key, or in the phrase before it where that has none, or one that says
+// nothing.
+func labelled(zone, key []byte, how keyKind, context []string) bool {
+	switch {
+	case how == keyInPath:
+		return false
+	case hasWord(key, context):
+		return true
+	case how == noKey || isPlain(key):
+		return hasWord(zone, context)
+	case how == keyOfAttribute, hasWord(key, otherKeys), hasWord(key, idKeys):
+		return false
+	}
+	return hasWord(zone, context)
+}
+
 // doubts are the points against a number.
-func (f *found) doubts(zone []byte, label bool, context []string) int {
-	switch key := keyOf(zone); {
+func (f *found) doubts(key []byte, how keyKind, label bool) int {
+	switch {
 	case f.part():
 		return doubtPart
 	case label:
-	case hasWord(key, otherKeys) && !hasWord(key, context):
+	case hasWord(key, otherKeys):
 		return doubtKey
-	case hasWord(key, idKeys):
+	case how == keyInPath, hasWord(key, idKeys):
 		return doubtID
 	}
 	return 0
 }
+
+func isPlain(key []byte) bool {
+	return slices.ContainsFunc(plainKeys, func(p string) bool { return len(p) == len(key) && equalFold(key, p) })
+}
+
+// plainKeys say nothing of what stands under them.
+var plainKeys = []string{"value", "val", "number", "num", "nbr", "nr", "no", "content", "text", "data", "string", "is", "field", "input"}
 
 // otherKeys say that a number under them is no card's, account's or person's. A rule's own context goes before.
 var otherKeys = []string{
@@ -119,7 +146,7 @@ var otherKeys = []string{
 }
 
 // idKeys say that a number under them identifies something.
-var idKeys = []string{"id", "ids", "uid", "key", "ref", "reference", "index", "no"}
+var idKeys = []string{"id", "ids", "uid", "key", "ref", "reference", "index"}
 
 const labelBytes = 48 // before a value, in which its name is looked for
 
@@ -144,27 +171,44 @@ func (f *found) label() []byte {
 	return b
 }
 
-// keyOf returns the name that a value stands under by the syntax around it, as in JSON, forms, XML and paths; nil if there is none.
-func keyOf(zone []byte) []byte {
+// keyKind is how a value is joined to its key.
+type keyKind uint8
+
+const (
+	noKey          keyKind = iota
+	keyOfPair              // "key": value, key=value, <key>value
+	keyOfAttribute         // key="value"
+	keyInPath              // /key/value
+)
+
+// keyOf returns the name that a value stands under by the syntax around it, as in JSON, forms, XML and paths.
+func keyOf(zone []byte) ([]byte, keyKind) {
 	end := len(zone)
 	for end > 0 && !isKeyByte(zone[end-1]) {
 		end--
 	}
-	joined := false
-	for _, c := range zone[end:] {
-		joined = joined || c == ':' || c == '=' || c == '>' || c == '/' || c == '#'
+	how := noKey
+	for i, c := range zone[end:] {
+		switch {
+		case c == '=' && i == 0 && len(zone) == end+2 && (zone[end+1] == '"' || zone[end+1] == '\''):
+			how = keyOfAttribute
+		case c == ':' || c == '=' || c == '>':
+			how = max(how, keyOfPair)
+		case c == '/':
+			how = keyInPath
+		}
 	}
-	if !joined {
-		return nil
+	if how == noKey {
+		return nil, noKey
 	}
 	from := end
 	for from > 0 && isKeyByte(zone[from-1]) {
 		from--
 	}
 	if key := zone[from:end]; !slices.Contains(elements, string(key)) {
-		return key
+		return key, how
 	}
-	return nil
+	return nil, noKey
 }
 
 // elements are HTML's that are called as if they said something of a number in them.
