@@ -139,6 +139,9 @@ func (o *Opener) pushBox(v *value, n *node, b []byte, last bool) bool {
 			head = n.head
 		}
 		f, maybe := formOf(head, n.depth > 0, last)
+		if f == nil && !maybe && len(head) > 0 {
+			f, maybe = o.csvOf(head, last)
+		}
 		if maybe {
 			if len(n.head) == 0 {
 				n.head = append(n.head, b...)
@@ -183,7 +186,7 @@ func (o *Opener) feedBox(v *value, b *box, data []byte, last bool) bool {
 		return false
 	}
 	more := b.c.push(&inside{o, v, b}, data, last)
-	took := !b.c.mistaken()
+	took := !b.c.mistaken() && !b.c.form.text
 	if !more {
 		b.c.free()
 		b.c = nil

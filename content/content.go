@@ -24,7 +24,8 @@ type Refusal struct {
 
 // Opener is one lane's scratch. The zero value is not ready: see New. One goroutine uses it at a time.
 type Opener struct {
-	Count Counters
+	Count  Counters
+	Speaks func(name []byte) bool // reports whether a name, as of a column, says what stands under it; nil: none does
 
 	limits  dissect.Limits
 	refused []Refusal
@@ -66,7 +67,7 @@ func New(limits dissect.Limits) *Opener {
 
 // Trim lets go of memory that is kept for reuse.
 func (o *Opener) Trim() {
-	*o = Opener{Count: o.Count, limits: o.limits, levels: make([]scratch, len(o.levels))}
+	*o = Opener{Count: o.Count, Speaks: o.Speaks, limits: o.limits, levels: make([]scratch, len(o.levels))}
 }
 
 // Refused returns what was not opened in the last call of Open or Close, one for each reason; it is borrowed until the next.
@@ -88,13 +89,14 @@ func (o *Opener) refuseForm(code, detail, form string, bytes int) {
 // State is what is kept with one flow. The zero value is ready. It is used with one Opener at a time, but any. It is empty once every message
 // ended, or Close was called.
 type State struct {
-	open *value // newest first
-	n    int
-	size int
+	open  *value // newest first
+	n     int
+	size  int
+	table *table // a result that is coming; nil: none is
 }
 
 // Empty reports whether nothing is kept.
-func (st *State) Empty() bool { return st.open == nil }
+func (st *State) Empty() bool { return st.open == nil && st.table == nil }
 
 // Size returns the bytes that are kept.
 func (st *State) Size() int { return st.size }
@@ -106,6 +108,14 @@ func (o *Opener) Open(st *State, m *dissect.Message, wants dissect.Wants, emit f
 	o.emit = emit
 	for i := range m.Parts {
 		p := &m.Parts[i]
+		switch m.Protocol.Fields[p.Field].Table {
+		case dissect.ColumnName:
+			o.column(st, m, p)
+		case dissect.RowOfCells:
+			if st.table != nil && wants.Has(m.Protocol, p.Field) {
+				o.cells(st, m, p)
+			}
+		}
 		if st.open != nil {
 			if v := st.find(m, p); v != nil {
 				v.resolved = v.resolved || resolved(m, p)
@@ -128,6 +138,10 @@ func (o *Opener) Open(st *State, m *dissect.Message, wants dissect.Wants, emit f
 		o.release(&o.whole)
 	}
 	if m.End {
+		if t := st.table; t != nil && t.id == m.ID && t.dir == uint8(m.Dir) {
+			st.size -= t.size()
+			st.table = nil
+		}
 		for v := st.open; v != nil; {
 			next := v.next
 			if v.id == m.ID && v.dir == m.Dir {

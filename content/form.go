@@ -7,6 +7,7 @@ type form struct {
 	is     func(head []byte) bool // whether it is one, of bytes that begin so; nil: they are enough
 	weak   bool                   // text may begin so
 	inside bool                   // only where it is in another container: elsewhere it is text like any other
+	text   bool                   // it is text like any other too: what is encoded in it is looked for
 	read   reader
 }
 

@@ -46,7 +46,7 @@ const nodeSize = 256 // bytes that a node is counted for, beside what it keeps
 // node returns a node for a text at a depth; nil: the value has too many.
 func (o *Opener) node(v *value, depth int) *node {
 	view := bits.TrailingZeros64(^v.used)
-	if view >= viewsEach {
+	if view >= viewsEach-1 { // the last is that of cells
 		return nil
 	}
 	var n *node

@@ -50,6 +50,7 @@ type FieldSpec struct {
 	Bool    bool   // written as a JSON boolean in the event; its value is "true" or "false"
 	Derived bool   // its bytes are also part of another field: a rule sees it only if it names it
 	File    FileRole
+	Table   TableRole
 	Privacy Privacy
 }
 
@@ -62,6 +63,15 @@ const (
 	Cookies                   // names, no values
 	Credential                // nothing; it is looked for elsewhere too
 	Sealed                    // nothing
+)
+
+// TableRole says what a field's values are to the tables that databases answer with.
+type TableRole uint8
+
+const (
+	NoTable    TableRole = iota
+	ColumnName           // names of the columns of the rows that follow in the message, a value for each
+	RowOfCells           // a row, its cells separated by tabs
 )
 
 // FileRole says what a field's values are to the files that an exchange carries, for the events that tell of those.

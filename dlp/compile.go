@@ -35,6 +35,7 @@ const DefaultOpenBytes = 64 << 20 // bytes
 // A Database is a rules.Set made ready to scan. It is immutable and shared by all Scanners. It is freed when its owner has closed it, no
 // Scanner uses it and no value is open in it.
 type Database struct {
+	context  map[string]bool // words of the rules' contexts, see Speaks
 	set      *rules.Set
 	rules    []*rule
 	words    []keyword // patterns after the rules'
@@ -135,6 +136,7 @@ func Compile(set *rules.Set, opt Options) (*Database, error) {
 	if err := db.prepare(); err != nil {
 		return nil, err
 	}
+	db.context = db.spoken()
 	if err := db.classify(); err != nil {
 		return nil, err
 	}

@@ -93,6 +93,13 @@ func (e *Engine) SetRules(db *dlp.Database) {
 			}
 		}
 	}
+	for _, p := range dissect.Protocols { // names of columns say what stands in rows that rules ask for
+		for i, f := range p.Fields {
+			if f.Table == dissect.ColumnName {
+				wants[p.Base+i] = wants[p.Base+i] || db != nil
+			}
+		}
+	}
 	e.rules.Store(&ruleset{db: db, wants: wants, asked: asked})
 }
 

@@ -123,6 +123,7 @@ func (l *Lane) useRules(r *ruleset) {
 		return
 	}
 	l.rules = r
+	l.opener.Speaks = r.db.Speaks
 	l.masker.Last4 = r.db.Last4()
 }
 
