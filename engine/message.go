@@ -159,8 +159,14 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 	}
 	for i := range hits {
 		h := &hits[i]
-		if l.raises(h) {
-			l.alertHit(m, h)
+		if !l.raises(h) {
+			continue
 		}
+		for j := i + 1; j < len(hits); j++ { // all that is known by now: a column of cards is told with its count
+			if o := &hits[j]; o.Rule == h.Rule && o.Message == h.Message && o.Dir == h.Dir && !o.Test {
+				h.Count, h.Distinct = max(h.Count, o.Count), max(h.Distinct, o.Distinct)
+			}
+		}
+		l.alertHit(m, h)
 	}
 }

@@ -64,6 +64,7 @@ func newWorker(db *dlp.Database, opt *Options) (*worker, error) {
 	}
 	s.Excerpts = true
 	w := &worker{opt: opt, db: db, scan: s, lines: newLines(), opener: content.New(limits()), wants: db.Wants()}
+	w.opener.Speaks = db.Speaks
 	w.emit = w.match
 	return w, nil
 }
@@ -110,8 +111,10 @@ func (w *worker) file(j *job) (result *Result) {
 
 // mend goes on after a panic, with as little as possible of what was at hand then.
 func (w *worker) mend(r any) *Result {
+	w.opener.Drop(&w.inside)
 	w.opener = content.New(limits())
-	w.inside, w.st = content.State{}, dlp.State{} // what they hold is lost
+	w.opener.Speaks = w.db.Speaks
+	w.st = dlp.State{} // what it holds is lost
 	w.id++
 	w.result.Err = fmt.Errorf("an internal error was survived (%T): please report it", r)
 	w.result.Findings = nil
