@@ -39,6 +39,16 @@ func CompileForFiles(set *rules.Set) (*dlp.Database, error) {
 	return dlp.Compile(set, dlp.Options{CacheDir: filepath.Join(userDir(), "cache"), FingerprintKey: key, Files: true})
 }
 
+// CompileAnywhere makes a database of set for who asks what its rules find in a text and why not: all of them look at files, whatever their
+// fields say, and nothing that matches is passed over unseen. The rules of what it finds are copies: set has those of the same id.
+func CompileAnywhere(set *rules.Set) (*dlp.Database, error) {
+	key, err := fingerprintKey(filepath.Join(userDir(), "state"), false)
+	if err != nil {
+		return nil, err
+	}
+	return dlp.Compile(set.Anywhere(), dlp.Options{CacheDir: filepath.Join(userDir(), "cache"), FingerprintKey: key, Files: true, Unsieved: true})
+}
+
 // RulePaths returns the rule files and folders that are there: the default folders need not be.
 func (c *Config) RulePaths() []string {
 	return slices.DeleteFunc(slices.Clone(c.Paths.Rules), func(p string) bool {

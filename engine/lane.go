@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"weir/alert"
 	"weir/content"
 	"weir/dissect"
 	"weir/dlp"
@@ -51,6 +52,9 @@ type Lane struct {
 	// OnPanic is told of a recovered panic with its stack, which holds no packet bytes; nil: nobody. It is set before
 	// use.
 	OnPanic func(stack string)
+	// OnRefused is told of each match that is no finding, with an event that says in which flow; nil: nobody. It is set before use. The rules
+	// must be compiled for that.
+	OnRefused func(ev *alert.Event, r *dlp.Refusal)
 	// Poison overwrites every frame after its block, so that a borrowed byte that was kept shows. For tests.
 	Poison bool
 }
@@ -117,6 +121,9 @@ func (l *Lane) useRules(r *ruleset) {
 	}
 	if l.scan != nil {
 		l.scan.Silent = len(l.e.cfg.Events) == 0 && l.e.cfg.Store == nil
+		if l.OnRefused != nil {
+			l.scan.Refused = func(r *dlp.Refusal) { l.OnRefused(l.event("refused"), r) }
+		}
 	}
 	if err != nil {
 		l.t.tellOnce("engine", "engine.scanner", "no memory for the scanner of the new rules: "+err.Error())

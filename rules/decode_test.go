@@ -159,7 +159,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, r := range l.rules {
-			if r.ID == "" || r.SID == 0 || Explain(r, nil) == "" || l.byID[r.ID] != r {
+			if r.ID == "" || r.SID == 0 || Explain(r, nil, Words{}) == "" || l.byID[r.ID] != r {
 				t.Errorf("rule %+v", r)
 			}
 		}

@@ -6,15 +6,22 @@ import (
 	"strings"
 )
 
+// Words is what packages that know more than this one say of rules, for Explain.
+type Words struct {
+	Validator func(name string) string // what a validator asks for; "" if its name says it; nil: nobody knows
+	Files     string                   // what of files the rule looks at; "" is not told
+}
+
 // Explain tells people what a rule does: what it finds and where, how that is confirmed, what it ignores, what follows,
 // and where it is defined. Lines end with a newline. global are the allow-lists outside of rules.
-func Explain(r *Rule, global []Allowlist) string {
+func Explain(r *Rule, global []Allowlist, words Words) string {
 	var e explainer
 	e.line("rule", r.ID)
 	e.line("is", r.Description)
 	e.finds(r)
 	e.line("looks at", looksAt(r))
-	e.confirms(r)
+	e.line("of files", words.Files)
+	e.confirms(r, words)
 	for _, a := range r.Allow {
 		e.line("ignores", ignores(&a))
 	}
@@ -53,12 +60,18 @@ func (e *explainer) finds(r *Rule) {
 	}
 }
 
-func (e *explainer) confirms(r *Rule) {
+func (e *explainer) confirms(r *Rule, words Words) {
 	if len(r.Keywords) > 0 {
 		e.line("only if", "the message has "+either(r.Keywords))
 	}
-	if len(r.Validate) > 0 {
-		e.line("only if", "valid by "+strings.Join(r.Validate, " and "))
+	for _, name := range r.Validate {
+		text := "valid by " + name
+		if words.Validator != nil {
+			if more := words.Validator(name); more != "" {
+				text += ": " + more
+			}
+		}
+		e.line("only if", text)
 	}
 	if r.Entropy > 0 {
 		e.line("only if", fmt.Sprintf("its entropy is above %g bits per byte", r.Entropy))
@@ -193,4 +206,51 @@ func either(words []string) string {
 		return strings.Join(words, "")
 	}
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
+
+// Next tells what to do about a rule's findings, and about the rule: lines for people.
+func Next(r *Rule) string {
+	var e explainer
+	e.line("then", nextSteps[r.Category])
+	if r.Regex != "" {
+		e.line("try it", "weir rules test --text TEXT, or --file FILE, says what it finds there, what it refuses and why")
+	}
+	e.line("its finds", "weir alerts --rule "+r.ID+"; the packets of one: weir pcap pull --alert ID -w FILE")
+	e.line("too many?", "a file in rules.d that amends it, with an owner and a last day:")
+	fmt.Fprintf(&e, "%12s[extend]\n%12suseDefault = true\n%12s[[rules]]\n%12sid = %q\n", "", "", "", "", r.ID)
+	fmt.Fprintf(&e, "%12s[[rules.allowlists]]\n%12sregexes = ['''^what is to be left out$''']\n%12sowner = \"...\"\n%12sexpires = %s\n", "", "", "", "", "YYYY-MM-DD")
+	return e.String()
+}
+
+// nextSteps is what follows from a finding, by category.
+var nextSteps = map[string]string{
+	"credential":     "revoke what was found and issue it anew: it must be taken for known; then see who had it, and keep it out of traffic and files",
+	"payment-card":   "see who sends it where, and whether that needs the number: mask or tokenise it, or encrypt the way (PCI DSS 3.4, 4.2)",
+	"financial-data": "see who sends it where, and whether that way is meant for it",
+	"personal-data":  "see who sends it where, and whether that is agreed upon; leave out what is not needed, or encrypt the way",
+	"health-data":    "see who sends it where, and whether that is allowed; encrypt the way",
+	"web-attack":     "see what the server answered: it is an attempt until the answer shows more; update or shield what it is aimed at",
+}
+
+// Examples shows some texts that a rule must find and some that it must not, as they stand in its file.
+func Examples(r *Rule) string {
+	const most, long = 3, 120
+	var e explainer
+	show := func(name string, list []string) {
+		for i, text := range list {
+			if i == most {
+				e.line("", fmt.Sprintf("and %d more", len(list)-most))
+				break
+			}
+			q := fmt.Sprintf("%q", text)
+			if len(q) > long {
+				q = q[:long] + "…"
+			}
+			e.line(name, q)
+			name = ""
+		}
+	}
+	show("as in", r.Test.Match)
+	show("not as in", r.Test.NoMatch)
+	return e.String()
 }

@@ -93,3 +93,19 @@ func (s *Set) required(r *Rule, keep map[*Rule]bool) bool {
 	}
 	return asks(r.ID)
 }
+
+// Anywhere returns a set of copies of the rules that look at everything in both directions, attacks too.
+func (s *Set) Anywhere() *Set {
+	out := &Set{Allow: s.Allow, Files: s.Files, byID: map[string]*Rule{}}
+	for _, r := range s.Rules {
+		c := *r
+		c.Fields, c.Direction = nil, Any
+		if c.Engine == Signature && c.Mask == "" {
+			c.Mask = "text" // as it would have by its engine
+		}
+		c.Engine = DLP
+		out.Rules = append(out.Rules, &c)
+		out.byID[c.ID] = &c
+	}
+	return out
+}

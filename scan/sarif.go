@@ -117,7 +117,7 @@ func (s *SARIF) begin() error {
 	list := make([]sarifRule, len(s.rules))
 	for i, r := range s.rules {
 		list[i] = sarifRule{
-			ID: r.ID, ShortDescription: sarifText{orID(r.Description, r.ID)}, Help: sarifText{rules.Explain(r, nil)}, Default: sarifDefault{sarifLevels[r.Severity]},
+			ID: r.ID, ShortDescription: sarifText{orID(r.Description, r.ID)}, Help: sarifText{rules.Explain(r, nil, InWords(r))}, Default: sarifDefault{sarifLevels[r.Severity]},
 			Properties: map[string]any{"tags": append([]string{"security"}, r.Tags...), "security-severity": sarifScores[r.Severity]},
 		}
 	}

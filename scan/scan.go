@@ -21,6 +21,7 @@ type Options struct {
 	MaxFile  int64     // bytes of a file beyond which it is left out; 0: any size
 	Jobs     int       // files that are looked at at the same time; 0: as many as processors
 	Progress io.Writer // where a person watches the progress; nil: nobody does
+	Explain  bool      // what was not found, although it looked like it, is in the results, too; for a database made for that
 }
 
 // Finding is a place where a rule found something. Nothing in it is unmasked.
@@ -34,6 +35,17 @@ type Finding struct {
 	Fingerprint string
 	Confidence  int  // percent
 	Test        bool // a published test value: not what anybody need worry about
+	Few         bool // with Options.Explain: there are fewer different ones in the file than the rule asks for
+	Distinct    int  // different values of the rule in the file so far
+}
+
+// Refused is what matched a rule's expression and is no finding, and why.
+type Refused struct {
+	Rule   *rules.Rule
+	Field  string
+	Place  Place
+	Masked string
+	Why    string
 }
 
 // Result is what came of one file. Path is what may be shown of its name: what rules find there is masked.
@@ -41,10 +53,11 @@ type Result struct {
 	Path     string
 	Bytes    int64
 	Findings []Finding
-	More     []More  // rules that found more than is told one by one
-	Blind    []Blind // what was not looked at in it
-	Skipped  string  // why it was left out on purpose; "" it was not
-	Err      error   // it could not be read, or not to its end
+	Refused  []Refused // with Options.Explain
+	More     []More    // rules that found more than is told one by one
+	Blind    []Blind   // what was not looked at in it
+	Skipped  string    // why it was left out on purpose; "" it was not
+	Err      error     // it could not be read, or not to its end
 }
 
 // More counts findings of a rule beyond those that are told one by one.
@@ -190,9 +203,11 @@ func (s *Summary) count(r *Result) {
 	}
 	found := 0
 	for i := range r.Findings {
-		if r.Findings[i].Test {
+		switch f := &r.Findings[i]; {
+		case f.Few:
+		case f.Test:
 			s.Tests++
-		} else {
+		default:
 			found++
 		}
 	}

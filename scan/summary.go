@@ -7,6 +7,8 @@ import (
 
 	"weir/alert"
 	"weir/dissect"
+	"weir/dlp"
+	"weir/rules"
 )
 
 // As rules name the fields of files.
@@ -79,4 +81,22 @@ func (s *Summary) String() string {
 		fmt.Fprintf(&b, "; unreadable: %d", s.Failed)
 	}
 	return b.String()
+}
+
+// InWords returns what packages below say of a rule, for rules.Explain.
+func InWords(r *rules.Rule) rules.Words {
+	content, name := r.Regex != "" && dlp.ForFiles(r, contentField), dlp.ForFiles(r, nameField)
+	w := rules.Words{Validator: dlp.ValidatorInWords}
+	switch {
+	case r.Regex == "": // told by what it finds
+	case content && name:
+		w.Files = "content and names"
+	case content:
+		w.Files = "content"
+	case name:
+		w.Files = "names"
+	default:
+		w.Files = "nothing: it is about traffic"
+	}
+	return w
 }

@@ -66,6 +66,9 @@ func newWorker(db *dlp.Database, opt *Options) (*worker, error) {
 	w := &worker{opt: opt, db: db, scan: s, lines: newLines(), opener: content.New(limits()), wants: db.Wants()}
 	w.opener.Speaks = db.Speaks
 	w.emit = w.match
+	if opt.Explain {
+		s.Refused = w.refuse
+	}
 	return w, nil
 }
 
@@ -278,6 +281,18 @@ func (w *worker) take(m *dissect.Message) {
 	}
 }
 
+// refuse notes a match that is no finding, once for its place: shorter ones that were tried are not told.
+func (w *worker) refuse(r *dlp.Refusal) {
+	out := Refused{Rule: r.Rule, Field: r.Field, Masked: r.Masked, Why: r.Why}
+	if r.Field == contentField {
+		out.Place = w.lines.place(r.Off, r.End)
+	}
+	same := func(o Refused) bool { return o.Rule == r.Rule && o.Field == r.Field && o.Place.Off == out.Place.Off }
+	if len(w.result.Refused) < maxFindings && !slices.ContainsFunc(w.result.Refused, same) {
+		w.result.Refused = append(w.result.Refused, out)
+	}
+}
+
 // blind notes what was not looked at.
 func (w *worker) blind(why, detail string, n int64) {
 	for i := range w.result.Blind {
@@ -306,7 +321,7 @@ func (w *worker) keep(m *dissect.Message, hits []dlp.Hit) {
 		}
 		f := found{value: h.Value, off: h.Off, raise: h.Raise, Finding: Finding{
 			Rule: h.Rule, Field: h.Field, Masked: h.Masked, Excerpt: h.Excerpt, Fingerprint: h.Fingerprint,
-			Confidence: int(h.Confidence), Test: h.Test,
+			Confidence: int(h.Confidence), Test: h.Test, Distinct: h.Distinct,
 		}}
 		if m == nil { // the name is what was found, and it is shown anyway
 			f.Masked, f.Excerpt = "", "a file of this name"
@@ -363,13 +378,16 @@ func (w *worker) settle() {
 			}
 		}
 		for i := range w.found {
-			if f := &w.found[i]; f.Test || raised[f.Rule] {
+			f := &w.found[i]
+			f.Few = !f.Test && !raised[f.Rule]
+			if !f.Few || w.opt.Explain {
 				r.Findings = append(r.Findings, f.Finding)
 			}
 		}
 		r.More = slices.DeleteFunc(r.More, func(m More) bool { return !raised[m.Rule] })
 		slices.SortStableFunc(r.Findings, func(a, b Finding) int { return a.Place.compare(&b.Place) })
 	}
+	slices.SortStableFunc(r.Refused, func(a, b Refused) int { return a.Place.compare(&b.Place) })
 	var p *fs.PathError
 	if errors.As(r.Err, &p) {
 		r.Err = p.Err // without the name

@@ -36,5 +36,6 @@ func (c *choice) index() int { return slices.Index(c.words, c.word) }
 func choiceFlag(cmd *cobra.Command, name, short, word, help string, words ...string) *choice {
 	c := &choice{word, words}
 	cmd.Flags().VarP(c, name, short, help)
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

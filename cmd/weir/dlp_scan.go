@@ -117,13 +117,16 @@ func (s sizeFlag) String() string {
 // Type is pflag.Value's: how help names the value.
 func (s sizeFlag) Type() string { return "size" }
 
-// complete completes a flag's values with names that the rules have which would be loaded without further flags.
+// complete completes a flag's values with names that the built-in rules have.
 func complete(cmd *cobra.Command, flag string, names func(*rules.Set) []string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		set, _ := daemon.LoadRules(nil, true)
-		if set == nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return names(set), cobra.ShellCompDirectiveNoFileComp
-	})
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { return known(names) })
+}
+
+// known returns names that the built-in rules have, for completion.
+func known(names func(*rules.Set) []string) ([]string, cobra.ShellCompDirective) {
+	set, _ := daemon.LoadRules(nil, true)
+	if set == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return names(set), cobra.ShellCompDirectiveNoFileComp
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -9,6 +10,7 @@ import (
 
 	"weir/daemon"
 	"weir/rules"
+	"weir/scan"
 )
 
 func rulesCommand() *cobra.Command {
@@ -83,9 +85,17 @@ func rulesExplainCommand() *cobra.Command {
 	var src ruleSource
 	cmd := &cobra.Command{
 		Use:     "explain ID",
-		Short:   "Say what a rule finds, where, how it is validated and what it ignores",
+		Short:   "Say what a rule finds, where, how it is validated, what it ignores, and what to do next",
 		Example: "  weir rules explain pci.pan",
 		Args:    cobra.ExactArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return known(func(s *rules.Set) (ids []string) {
+				for _, r := range s.Rules {
+					ids = append(ids, r.ID+"\t"+r.Description)
+				}
+				return ids
+			})
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set, err := src.load(cmd)
 			if err != nil {
@@ -95,7 +105,7 @@ func rulesExplainCommand() *cobra.Command {
 			if r == nil {
 				return usage(noRule(set, args[0]))
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), rules.Explain(r, set.Allow))
+			_, err = fmt.Fprint(cmd.OutOrStdout(), rules.Explain(r, set.Allow, scan.InWords(r)), rules.Examples(r), rules.Next(r))
 			return failed(err)
 		},
 	}
@@ -117,12 +127,21 @@ func noRule(set *rules.Set, id string) error {
 
 func rulesTestCommand() *cobra.Command {
 	var src ruleSource
+	var try trial
 	cmd := &cobra.Command{
 		Use:   "test [PATH...]",
-		Short: "Run the examples that rules carry in [rules.test]",
-		Long: `Every text in "match" must raise its rule, no text in "no_match" may. With PATH the rules of those files are tested, else
-those in force.`,
-		Example: "  weir rules test\n  weir rules test my-rules.toml",
+		Short: "Run the examples that rules carry, or try rules on a text, a file or a capture",
+		Long: `Every text in "match" of [rules.test] must raise its rule, no text in "no_match" may. With PATH the rules of those files are tested, else
+those in force.
+
+With --text, --file or --pcap it is told instead which rules find what there, masked, where and how surely, and what matches a rule's
+expression and is refused nevertheless: by which validator, for want of which context, by whose allow-list. A text or file is held against all
+rules, whatever fields they name; a capture goes through the same pipeline as traffic.`,
+		Example: `  weir rules test
+  weir rules test my-rules.toml
+  weir rules test --text 'card: 4556 7375 8689 9856'
+  weir rules test my-rules.toml --file export.csv
+  weir rules test --pcap some.pcap`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				src.paths, src.noBuiltin = append(src.paths, args...), true
@@ -131,21 +150,33 @@ those in force.`,
 			if err != nil {
 				return err
 			}
-			result, err := daemon.TestRules(set)
-			if err != nil {
-				return usage(err)
+			if try.asked() {
+				return failed(try.run(set, cmd.OutOrStdout()))
 			}
-			for _, f := range result.Failures {
-				fmt.Fprintln(cmd.OutOrStdout(), f)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d rules, %d examples, %d failed; %d rules without examples\n",
-				len(set.Rules), result.Examples, len(result.Failures), result.Without)
-			if len(result.Failures) > 0 {
-				return exit{code: exitFailed}
-			}
-			return nil
+			return testExamples(set, cmd.OutOrStdout())
 		},
 	}
 	src.flags(cmd)
+	f := cmd.Flags()
+	f.StringArrayVar(&try.texts, "text", nil, "a text to try the rules on (repeatable)")
+	f.StringArrayVar(&try.files, "file", nil, "a file to try the rules on (repeatable)")
+	f.StringArrayVar(&try.captures, "pcap", nil, "a capture to try the rules on (repeatable)")
 	return cmd
+}
+
+// testExamples runs the examples that the rules carry.
+func testExamples(set *rules.Set, w io.Writer) error {
+	result, err := daemon.TestRules(set)
+	if err != nil {
+		return usage(err)
+	}
+	for _, f := range result.Failures {
+		fmt.Fprintln(w, f)
+	}
+	fmt.Fprintf(w, "%d rules, %d examples, %d failed; %d rules without examples\n",
+		len(set.Rules), result.Examples, len(result.Failures), result.Without)
+	if len(result.Failures) > 0 {
+		return exit{code: exitFailed}
+	}
+	return nil
 }
