@@ -37,7 +37,7 @@ var imports = map[string][]string{
 	"scan":      {"dissect", "content", "rules", "dlp", "alert"},
 	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "tunnel", "pcapstore", "alert"},
 	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "edm", "pcapstore", "alert", "engine"},
-	"cmd/weir":  {"flow", "rules", "pcapstore", "alert", "scan", "daemon"},
+	"cmd/weir":  {"flow", "rules", "edm", "pcapstore", "alert", "scan", "daemon"},
 }
 
 // only names imports that one package alone may have, and why.

@@ -17,6 +17,7 @@ import (
 	"weir/daemon"
 	"weir/dissect"
 	"weir/dlp"
+	"weir/edm"
 	"weir/engine"
 	"weir/flow"
 	"weir/wire"
@@ -75,6 +76,8 @@ func loadCases(t testing.TB) (out []*testCase) {
 				if err := json.Unmarshal(f.Data, &c.want); err != nil {
 					t.Fatalf("%s: events.json: %v", path, err)
 				}
+			case "set.csv": // exact data: set.edm beside the rules
+				buildCaseSet(t, filepath.Dir(c.rules), string(f.Data))
 			case "values": // see dissect.TestCasesInPieces
 			default:
 				t.Fatalf("%s: unknown part %q", path, f.Name)
@@ -86,6 +89,20 @@ func loadCases(t testing.TB) (out []*testCase) {
 		out = append(out, c)
 	}
 	return out
+}
+
+// buildCaseSet makes dir/set.edm of all columns of a table, with the key dir/key.
+func buildCaseSet(t testing.TB, dir, table string) {
+	t.Helper()
+	key := []byte("a key for tests, thirty-two byte")
+	if err := os.WriteFile(filepath.Join(dir, "key"), key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	columns, _, _ := strings.Cut(table, "\n")
+	opt := edm.Options{Columns: strings.Split(columns, ","), Key: key}
+	if _, err := edm.Build(t.Context(), strings.NewReader(table), filepath.Join(dir, "set.edm"), opt); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestCases plays every case in every way and over every wrapping: the same alerts each time.

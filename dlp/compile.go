@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"weir/dissect"
+	"weir/edm"
 	"weir/rules"
 	"weir/wire"
 )
@@ -40,6 +41,7 @@ type Database struct {
 	rules    []*rule
 	words    []keyword // patterns after the rules'
 	named    []named
+	sets     map[string]*edm.Set // of exact data, by their path and their key's
 	matchers []*matcher
 	classes  int
 	of       [2][]*class // by direction and index into dissect.FieldNames; nil where no rule looks
@@ -77,11 +79,12 @@ type rule struct {
 	sides    bool // a validator looks at what stands after the match
 	byLine   bool // an allow-list looks at the line
 	needs    []requirement
-	needed   bool // another rule requires it
-	strong   int  // points of its strongest validator
-	base     int  // points of any finding
-	number   bool // what a key says of a number speaks against a finding
-	yields   bool // nobody asked for it by name: it gives way to what other rules find in the same bytes
+	needed   bool   // another rule requires it
+	strong   int    // points of its strongest validator
+	base     int    // points of any finding
+	number   bool   // what a key says of a number speaks against a finding
+	yields   bool   // nobody asked for it by name: it gives way to what other rules find in the same bytes
+	exact    *exact // what is found is exact data; then there is no expression
 }
 
 type requirement struct {
@@ -97,6 +100,7 @@ type class struct {
 	size    int64  // bytes of an open value
 	keep    int    // bytes of an open value that are kept
 	lines   bool   // some rule asks how many lines lie between findings
+	exact   []exactClass
 }
 
 // A keyword makes all the rules hold that ask for it.
@@ -133,14 +137,15 @@ func Compile(set *rules.Set, opt Options) (*Database, error) {
 		}
 	}
 	db.refs.Store(1)
-	if err := db.prepare(); err != nil {
-		return nil, err
+	err := db.prepare()
+	if err == nil {
+		db.context = db.spoken()
+		err = db.classify()
 	}
-	db.context = db.spoken()
-	if err := db.classify(); err != nil {
-		return nil, err
+	if err == nil {
+		err = db.build(opt.CacheDir)
 	}
-	if err := db.build(opt.CacheDir); err != nil {
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -165,11 +170,28 @@ func ruleError(r *rules.Rule, err error) error {
 	return fmt.Errorf("%s:%d:%d: rule %s: %w", r.Pos.File, r.Pos.Line, r.Pos.Col, r.ID, err)
 }
 
+// setError is ruleError with the place where a set is named.
+func setError(r *rules.Rule, err error) error {
+	if r.EDM.Pos.Line == 0 {
+		return ruleError(r, err)
+	}
+	return fmt.Errorf("%s: rule %s: %w", r.EDM.Pos, r.ID, err)
+}
+
 // prepare makes every rule that has an expression ready.
 func (db *Database) prepare() error {
 	ready, failed := db.prepareAll()
 	var errs []error
 	for i, r := range db.set.Rules {
+		if r.EDM != nil {
+			c, err := db.prepareExact(r)
+			if err != nil {
+				errs = append(errs, setError(r, err))
+				continue
+			}
+			db.add(c)
+			continue
+		}
 		if r.Regex == "" {
 			if err := db.prepareNamed(r); err != nil {
 				errs = append(errs, ruleError(r, err))
@@ -181,13 +203,7 @@ func (db *Database) prepare() error {
 			errs = append(errs, ruleError(r, failed[i]))
 			continue
 		}
-		c.index = int32(len(db.rules))
-		db.rules = append(db.rules, c)
-		if c.keywords {
-			for _, w := range r.Keywords {
-				db.keyword(w, c)
-			}
-		}
+		db.add(c)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -212,6 +228,17 @@ func (db *Database) prepareAll() (ready []*rule, failed []error) {
 	}
 	wg.Wait()
 	return ready, failed
+}
+
+// add gives a rule that is ready its index.
+func (db *Database) add(c *rule) {
+	c.index = int32(len(db.rules))
+	db.rules = append(db.rules, c)
+	if c.keywords {
+		for _, w := range c.Keywords {
+			db.keyword(w, c)
+		}
+	}
 }
 
 func prepareRule(r *rules.Rule) (*rule, error) {
@@ -240,20 +267,26 @@ func prepareRule(r *rules.Rule) (*rule, error) {
 	c.retry = len(c.checks) > 0 && e.max <= maxRetry
 	c.prepareLuhn()
 	c.prepareConfidence()
-	how := maskNamed(maskOf(r))
-	if how == nil {
-		return nil, fmt.Errorf("mask: no mask is called %q (there are %s)", r.Mask, strings.Join(Masks(), ", "))
-	}
-	c.mask, c.hides, c.show = how.name, how.hides, how.fn
-	if r.Path != "" {
-		if c.path, err = regexp.Compile(r.Path); err != nil {
-			return nil, fmt.Errorf("path: %w", err)
-		}
-	}
-	if c.allow, err = compileAllows(r.Allow); err != nil {
+	if err := c.prepareTelling(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// prepareTelling makes ready what says which findings are told, and how.
+func (r *rule) prepareTelling() (err error) {
+	how := maskNamed(maskOf(r.Rule))
+	if how == nil {
+		return fmt.Errorf("mask: no mask is called %q (there are %s)", r.Mask, strings.Join(Masks(), ", "))
+	}
+	r.mask, r.hides, r.show = how.name, how.hides, how.fn
+	if r.Path != "" {
+		if r.path, err = regexp.Compile(r.Path); err != nil {
+			return fmt.Errorf("path: %w", err)
+		}
+	}
+	r.allow, err = compileAllows(r.Allow)
+	return err
 }
 
 // ours
@@ -377,15 +410,26 @@ func (db *Database) applicable(f dissect.FieldSpec, dir wire.Dir, used map[strin
 
 func (db *Database) newClass(rs []*rule) *class {
 	c := &class{db: db, has: make([]bool, len(db.rules))}
+	var by, words []*rule
 	for _, r := range rs {
 		c.has[r.index] = true
+		if r.exact == nil {
+			by = append(by, r)
+		} else if c.addExact(r); r.keywords {
+			words = append(words, r)
+		}
 		c.keep = max(c.keep, int(min(r.look+2*r.within, maxKeep)))
 		for _, q := range r.needs {
 			c.lines = c.lines || q.lines >= 0
 		}
 	}
 	db.classes++
-	c.matcher = db.matcherOf(rs)
+	c.matcher = db.matcherOf(by)
+	for _, r := range words {
+		if !slices.Contains(c.matcher.words, r) {
+			c.matcher.words = append(c.matcher.words, r)
+		}
+	}
 	return c
 }
 
@@ -414,6 +458,9 @@ func (db *Database) release() {
 	}
 	for _, m := range db.matchers {
 		m.native.free()
+	}
+	for _, s := range db.sets {
+		s.Close()
 	}
 }
 

@@ -25,6 +25,8 @@ type found struct {
 	mEnd       int
 	complete   bool // it is not cut
 	file       string
+	row        uint64 // of exact data, which tells different findings apart; 0: their values do
+	shown      string // instead of what stands around it; ""
 }
 
 func (t *text) found(r *rule, m *match) found {

@@ -6,7 +6,8 @@ import "slices"
 // class is dropped: a few literals more cost less than to compile and hold another set of databases.
 type matcher struct {
 	db     *Database
-	rules  []*rule // by index, ascending
+	rules  []*rule // by index, ascending; those on exact data are none of them
+	words  []*rule // those of them, whose keywords are looked for
 	native nativeClass
 }
 
@@ -54,5 +55,6 @@ func (r *rule) cheap() bool { return !r.keywords && literals(r.expr.tree).best >
 
 // wants reports whether some rule of m asks for the keyword.
 func (m *matcher) wants(k *keyword) bool {
-	return slices.ContainsFunc(m.rules, func(r *rule) bool { return slices.Contains(k.rules, r.index) })
+	of := func(r *rule) bool { return slices.Contains(k.rules, r.index) }
+	return slices.ContainsFunc(m.rules, of) || slices.ContainsFunc(m.words, of)
 }

@@ -138,6 +138,9 @@ func (s *Scanner) tell(at *site, t *text, p *passed, given bool, hits []Hit) []H
 	}
 	from := at.source(t.base+int64(f.start), t.base+int64(f.end), dataEnd)
 	sum, print := s.fingerprint(at.class.db.key, r, f)
+	if f.row != 0 {
+		sum = f.row
+	}
 	where := span{off: from.from, end: from.to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: sum, confidence: confidence}
 	where.unsure = Level(confidence) < r.MinConfidence
 	if at.class.lines {
@@ -197,7 +200,10 @@ func (s *Scanner) show(h *Hit, at *site, r *rule, f *found, n *tally) {
 	}
 	h.Masked = s.masked(r, f)
 	if !n.raised || h.Test || s.Excerpts {
-		h.Excerpt = s.masker.excerpt(f, h.Masked, at.spec.Privacy)
+		h.Excerpt = f.shown
+		if h.Excerpt == "" {
+			h.Excerpt = s.masker.excerpt(f, h.Masked, at.spec.Privacy)
+		}
 	}
 }
 

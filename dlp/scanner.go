@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"weir/dissect"
+	"weir/edm"
 )
 
 // Counters of a Scanner, all counted up from its making. They are read by its owner.
@@ -42,26 +43,30 @@ type Scanner struct {
 	// Refused is told of each match that is no finding, for who asks why; nil: nobody does. Compile with Options.Unsieved for that.
 	Refused func(*Refusal)
 
-	db     *Database
-	file   string // that what is inspected stands in; "" none
-	native nativeScan
-	fitted []*Database // whose patterns the scratch is fit for; pointers are compared only
-	m      machine
-	masker Masker
-	normal []byte // a value without what people write into it
-	mac    hash.Hash
-	macKey []byte
-	joined []byte  // tail and part of the value at hand, one after the other
-	text   []byte  // what the hits of the last call found, one after the other
-	stops  []int64 // by pattern: the last end in the part at hand
-	runs   []ruleRun
-	passed []passed // matches of the evaluation at hand that are findings
-	pools  []pool
-	share  int   // steps that the rule at hand may still spend
-	lost   int64 // bytes that the evaluation at hand did not look at
-	gave   uint64
-	why    string
-	sums   [sha256.Size]byte
+	db      *Database
+	file    string // that what is inspected stands in; "" none
+	native  nativeScan
+	fitted  []*Database // whose patterns the scratch is fit for; pointers are compared only
+	m       machine
+	masker  Masker
+	normal  []byte // a value without what people write into it
+	finder  edm.Finder
+	exact   []exactState // of a value that is whole
+	members []edm.Member // of the row at hand
+	mac     hash.Hash
+	macKey  []byte
+	here    text
+	joined  []byte  // tail and part of the value at hand, one after the other
+	text    []byte  // what the hits of the last call found, one after the other
+	stops   []int64 // by pattern: the last end in the part at hand
+	runs    []ruleRun
+	passed  []passed // matches of the evaluation at hand that are findings
+	pools   []pool
+	share   int   // steps that the rule at hand may still spend
+	lost    int64 // bytes that the evaluation at hand did not look at
+	gave    uint64
+	why     string
+	sums    [sha256.Size]byte
 }
 
 // pool keeps values' memory for the next value of the class.
@@ -144,7 +149,7 @@ func (s *Scanner) drain() {
 // Trim lets go of memory that is kept for reuse.
 func (s *Scanner) Trim() {
 	s.drain()
-	s.joined, s.text, s.runs = nil, nil, nil
+	s.joined, s.text, s.runs, s.exact = nil, nil, nil, nil
 }
 
 // Free releases the Scanner's C memory and its hold on the Database. States that were used with it are not its business.
@@ -273,13 +278,18 @@ func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part
 		s.giveUp(int64(len(p.Bytes)), whyNative)
 		return hits
 	}
-	if len(regions) == 0 {
+	if len(regions) == 0 && c.exact == nil {
 		return hits
 	}
 	at := site{st: st, class: c, message: m.ID, dir: m.Dir, field: p.Field, spec: &m.Protocol.Fields[p.Field], value: p.Value, view: p.View, shifts: p.Shifts, base: p.Off}
-	t := text{b: p.Bytes, base: p.Off, first: p.Off == 0, fresh: true, final: true}
+	t := &s.here
+	*t = text{b: p.Bytes, base: p.Off, first: p.Off == 0, fresh: true, final: true}
 	s.runs = s.runs[:0]
-	s.runs, hits = s.evaluate(&at, &t, regions, s.runs, hits)
+	if c.exact != nil {
+		s.exact = c.startExact(s.exact, p.Off)
+		hits = s.exactly(&at, t, s.exact, hits)
+	}
+	s.runs, hits = s.evaluate(&at, t, regions, s.runs, hits)
 	return hits
 }
 

@@ -17,6 +17,7 @@ type openValue struct {
 	end     int64 // offset in the value up to which bytes came
 	tail    []byte
 	runs    []ruleRun
+	exact   []exactState
 	shifts  []dissect.Shift
 	spec    *dissect.FieldSpec
 	lines   int // line ends before the tail
@@ -72,7 +73,7 @@ func (s *Scanner) take(c *class) *openValue {
 func (s *Scanner) give(v *openValue) {
 	c := v.class
 	c.db.open.Add(-c.size)
-	*v = openValue{class: c, stream: v.stream, tail: v.tail[:0], runs: v.runs[:0], shifts: v.shifts[:0]}
+	*v = openValue{class: c, stream: v.stream, tail: v.tail[:0], runs: v.runs[:0], shifts: v.shifts[:0], exact: v.exact}
 	if c.db == s.db {
 		for i := range s.pools {
 			if p := &s.pools[i]; p.class == c {
@@ -113,6 +114,7 @@ func (s *Scanner) begin(st *State, c *class, m *dissect.Message, p *dissect.Part
 	v.message, v.dir, v.field, v.value, v.view = m.ID, m.Dir, p.Field, p.Value, p.View
 	v.spec = &m.Protocol.Fields[p.Field]
 	v.base, v.end = p.Off, p.Off
+	v.exact = c.startExact(v.exact, p.Off)
 	v.next, st.open = st.open, v
 	st.opened++
 	st.size += openSize + int(c.size)
@@ -134,6 +136,8 @@ func (s *Scanner) more(st *State, v *openValue, m *dissect.Message, p *dissect.P
 	if p.Off != v.end {
 		// A gap, or the view's next stretch: nothing reaches over it.
 		c := v.class
+		c.db.retain() // v may be the last that holds it
+		defer c.db.release()
 		hits = s.finish(st, v, hits)
 		if p.More {
 			return s.begin(st, c, m, p, hits)
@@ -171,10 +175,11 @@ func (s *Scanner) write(st *State, v *openValue, p *dissect.Part, hits []Hit) []
 	if err != nil {
 		s.giveUp(int64(len(p.Bytes)), whyNative)
 	}
-	if len(regions) > 0 || pending(v.runs) {
+	if len(regions) > 0 || pending(v.runs) || v.exact != nil {
 		t := s.join(v, p.Bytes)
 		at := v.site(st)
-		v.runs, hits = s.evaluate(&at, &t, regions, v.runs, hits)
+		hits = s.exactly(&at, t, v.exact, hits)
+		v.runs, hits = s.evaluate(&at, t, regions, v.runs, hits)
 	}
 	v.keep(p.Bytes)
 	return hits
@@ -187,11 +192,12 @@ func (s *Scanner) finish(st *State, v *openValue, hits []Hit) []Hit {
 		if err != nil {
 			s.giveUp(int64(len(v.tail)), whyNative)
 		}
-		if len(regions) > 0 || pending(v.runs) {
+		if len(regions) > 0 || pending(v.runs) || v.exact != nil {
 			t := s.join(v, nil)
 			t.final = true
 			at := v.site(st)
-			v.runs, hits = s.evaluate(&at, &t, regions, v.runs, hits)
+			hits = s.exactly(&at, t, v.exact, hits)
+			v.runs, hits = s.evaluate(&at, t, regions, v.runs, hits)
 		}
 	}
 	for at := &st.open; *at != nil; at = &(*at).next {
@@ -211,13 +217,14 @@ func (v *openValue) site(st *State) site {
 }
 
 // join puts the kept bytes and the part one after the other, in scratch.
-func (s *Scanner) join(v *openValue, b []byte) text {
+func (s *Scanner) join(v *openValue, b []byte) *text {
 	if cap(s.joined) > maxJoined {
 		s.joined = nil
 	}
 	s.joined = append(append(s.joined[:0], v.tail...), b...)
 	base := v.end - int64(len(v.tail))
-	return text{b: s.joined, base: base, first: base == 0, fresh: base == v.base}
+	s.here = text{b: s.joined, base: base, first: base == 0, fresh: base == v.base}
+	return &s.here
 }
 
 // keep appends b to the value and keeps the last bytes of it.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/bits"
 	"os"
+	"path/filepath"
 )
 
 // A Key is what a key file holds: its bytes, all of them.
@@ -167,4 +168,15 @@ func (k *keys) sealHeader(b []byte) []byte {
 	h := hmac.New(sha256.New, k.mac[:])
 	h.Write(b)
 	return h.Sum(nil)
+}
+
+// DefaultKey returns where the key is that no rule names: where systemd put the credential edm_key, else /etc/weir/edm.key.
+func DefaultKey() string {
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		path := filepath.Join(dir, "edm_key")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return "/etc/weir/edm.key"
 }

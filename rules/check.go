@@ -101,6 +101,7 @@ func (s *source) rule(base *Rule, raw *rawRule, path string) *Rule {
 	setTrue(&r.SkipReport, raw.SkipReport)
 	s.words(r, raw, path)
 	s.expressions(r, raw, path)
+	s.exact(r, raw, path)
 	s.lists(r, raw, path)
 	s.counting(r, raw, path)
 	s.ends(&r.From, raw.From, at("from"))
@@ -242,11 +243,11 @@ func (s *source) lower(words []string, path string) []string {
 func (s *source) expressions(r *Rule, raw *rawRule, path string) {
 	setText(&r.Regex, raw.Regex)
 	setText(&r.Path, raw.Path)
-	if r.Regex == "" && r.Path == "" {
+	if r.Regex == "" && r.Path == "" && r.EDM == nil && raw.EDM == nil {
 		if s.broken {
 			return
 		}
-		s.fail(path, Error, fmt.Sprintf("rule %q has neither regex nor path", r.ID),
+		s.fail(path, Error, fmt.Sprintf("rule %q has neither regex, path nor edm", r.ID),
 			"to change a built-in rule, the file needs [extend] useDefault = true")
 		return
 	}

@@ -52,6 +52,9 @@ func (e *explainer) finds(r *Rule) {
 	if r.Regex != "" {
 		e.line("finds", r.Regex)
 	}
+	if r.EDM != nil {
+		e.line("finds", explainEDM(r.EDM))
+	}
 	if r.SecretGroup > 0 {
 		e.line("", fmt.Sprintf("of which group %d is the value", r.SecretGroup))
 	}

@@ -168,7 +168,7 @@ func (l *loader) rule(src *source, file *rawFile, i int, first map[string]Pos) {
 	if file.Extend != nil {
 		base = old
 	}
-	if base == nil && raw.Regex == "" && raw.Path == "" && amends(file) {
+	if base == nil && raw.Regex == "" && raw.Path == "" && raw.EDM == nil && amends(file) {
 		l.amendsNothing(src, raw.ID, path)
 		return
 	}

@@ -114,6 +114,7 @@ type Rule struct {
 	Entropy         float64  // bits per byte that the secret must exceed; 0: not asked
 	Keywords        []string // lower case; one must occur in the message, any case; empty: not asked
 	Path            string   // regex on file names, for files only
+	EDM             *EDM     // what is found is exact data; nil: it is not
 	Tags            []string
 	Validate        []string // names of validators, all must hold
 	Context         []string // lower case words

@@ -10,6 +10,6 @@ func dlpCommand() *cobra.Command {
 		Short:   "Find data that should not be there, outside of traffic",
 		Example: "  weir dlp scan .",
 	}
-	cmd.AddCommand(dlpScanCommand())
+	cmd.AddCommand(dlpScanCommand(), dlpEDMCommand())
 	return cmd
 }
