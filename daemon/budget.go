@@ -104,7 +104,7 @@ func (d *Daemon) divide() division {
 // compile makes a database of the rules that are to be in force.
 func (d *Daemon) compile(set *rules.Set) (*dlp.Database, error) {
 	div := d.conf.divide(int64(d.conf.Capture.Ring), int64(d.conf.Pcap.Pre), programMin)
-	return CompileRules(set, d.conf.Paths.State, true, div.inspect)
+	return compileRules(set, d.conf, div.inspect)
 }
 
 // compileBeside is compile while other rules are in force. There must be room for both.

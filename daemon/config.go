@@ -35,6 +35,7 @@ type Config struct {
 	Metrics   MetricsConfig   `toml:"metrics"`
 	Alerts    AlertsConfig    `toml:"alerts"`
 	Events    EventsConfig    `toml:"events"`
+	Privacy   PrivacyConfig   `toml:"privacy"`
 }
 
 // PathsConfig is the table [paths].
@@ -48,6 +49,9 @@ type PathsConfig struct {
 
 // Pcap returns the folder of the pcap store.
 func (p *PathsConfig) Pcap() string { return filepath.Join(p.State, "pcap") }
+
+// Fingerprints returns the folder of the fingerprints' key.
+func (p *PathsConfig) Fingerprints() string { return filepath.Join(p.State, "state") }
 
 // Socket returns the path of the control socket.
 func (p *PathsConfig) Socket() string { return filepath.Join(p.Run, "weir.sock") }
@@ -118,6 +122,11 @@ type AlertsConfig struct {
 // EventsConfig is the table [events].
 type EventsConfig struct {
 	Stats Duration `toml:"stats"` // how often the counters are told; 0: only at the end
+}
+
+// PrivacyConfig is the table [privacy].
+type PrivacyConfig struct {
+	Cards Cards `toml:"cards"` // what is shown of a card's number
 }
 
 // DefaultConfig returns the configuration that holds where no file says otherwise.

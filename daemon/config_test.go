@@ -38,7 +38,10 @@ post = "1m30s"
 quota = "1TB"
 [metrics]
 listen = ""
+[privacy]
+cards = "last4"
 `, ""},
+		{"cards", "[privacy]\ncards = \"none\"\n", `weir.toml:2:9: privacy.cards: "none" is unknown (known are bin6, last4)`},
 		{"unknown key", "[capture]\nrings = \"1MiB\"\n", `weir.toml:2:1: unknown key "rings" in capture (did you mean "ring"?)`},
 		{"unknown table", "[captures]\n", `weir.toml:1:2: unknown key "captures" (did you mean "capture"?)`},
 		{"syntax", "[capture\n", `weir.toml:1:9: `},

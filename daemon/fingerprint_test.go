@@ -39,3 +39,39 @@ func TestFingerprintKey(t *testing.T) {
 		t.Error("half a key is taken")
 	}
 }
+
+// TestFingerprintKeyShared: of many that make it at the same time all have the same one, and who only asks has the daemon's.
+func TestFingerprintKeyShared(t *testing.T) {
+	conf := DefaultConfig()
+	conf.Paths.State = t.TempDir()
+	dir := conf.Paths.Fingerprints()
+	keys := make(chan []byte, 8)
+	for range cap(keys) {
+		go func() {
+			key, err := fingerprintKey(dir, true)
+			if err != nil {
+				t.Error(err)
+			}
+			keys <- key
+		}()
+	}
+	first := <-keys
+	for range cap(keys) - 1 {
+		if key := <-keys; !bytes.Equal(key, first) {
+			t.Error("two keys were made")
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Errorf("left in the folder: %v, %v", left, err)
+	}
+	if err := os.Chmod(filepath.Join(dir, keyFile), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if key, err := readKey(filepath.Join(dir, keyFile)); err != nil || !bytes.Equal(key, first) {
+		t.Error(err)
+	}
+	if st, err := os.Stat(filepath.Join(dir, keyFile)); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("a key that others may read stays so: %v, %v", st.Mode(), err)
+	}
+}

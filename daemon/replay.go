@@ -12,6 +12,7 @@ import (
 	"weir/alert"
 	"weir/capture"
 	"weir/dissect"
+	"weir/dlp"
 	"weir/engine"
 	"weir/flow"
 	"weir/pcapstore"
@@ -67,7 +68,7 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 		}
 		defer stop()
 	}
-	db, err := CompileRules(set, userDir(), false, div.inspect)
+	db, err := compileForUser(set, conf, dlp.Options{OpenBytes: div.inspect})
 	if err != nil {
 		return 0, err
 	}

@@ -20,23 +20,31 @@ func LoadRules(paths []string, builtin bool) (*rules.Set, rules.Problems) {
 	})
 }
 
-// CompileRules makes a database of set. dir is where the compiled patterns and the fingerprint key are kept; keep says
-// that it must be possible to. open is the bytes that matches may have open in all; 0: dlp.DefaultOpenBytes.
-func CompileRules(set *rules.Set, dir string, keep bool, open int64) (*dlp.Database, error) {
-	key, err := fingerprintKey(filepath.Join(dir, "state"), keep)
+// compileRules makes a daemon's database of set. Compiled patterns and the fingerprint key are kept with its state.
+func compileRules(set *rules.Set, conf *Config, open int64) (*dlp.Database, error) {
+	key, err := fingerprintKey(conf.Paths.Fingerprints(), true)
 	if err != nil {
 		return nil, err
 	}
-	return dlp.Compile(set, dlp.Options{CacheDir: filepath.Join(dir, "cache"), FingerprintKey: key, OpenBytes: open})
+	return dlp.Compile(set, dlp.Options{CacheDir: filepath.Join(conf.Paths.State, "cache"), FingerprintKey: key, OpenBytes: open, Last4: conf.Privacy.Cards == CardsLast4})
 }
 
 // CompileForFiles makes a database of set for files, for a command without a daemon.
-func CompileForFiles(set *rules.Set) (*dlp.Database, error) {
-	key, err := fingerprintKey(filepath.Join(userDir(), "state"), false)
-	if err != nil {
-		return nil, err
+func CompileForFiles(set *rules.Set, conf *Config) (*dlp.Database, error) {
+	return compileForUser(set, conf, dlp.Options{Files: true})
+}
+
+// compileForUser makes a database of set for a command that is no daemon: what it needs is kept in the user's cache. Fingerprints are those of the
+// daemon that conf is of, if the user may read its key. opt says what sort of database it is to be.
+func compileForUser(set *rules.Set, conf *Config, opt dlp.Options) (*dlp.Database, error) {
+	var err error
+	if opt.FingerprintKey, err = readKey(filepath.Join(conf.Paths.Fingerprints(), keyFile)); err != nil {
+		if opt.FingerprintKey, err = fingerprintKey(filepath.Join(userDir(), "state"), false); err != nil {
+			return nil, err
+		}
 	}
-	return dlp.Compile(set, dlp.Options{CacheDir: filepath.Join(userDir(), "cache"), FingerprintKey: key, Files: true})
+	opt.CacheDir, opt.Last4 = filepath.Join(userDir(), "cache"), conf.Privacy.Cards == CardsLast4
+	return dlp.Compile(set, opt)
 }
 
 // CompileAnywhere makes a database of set for who asks what its rules find in a text and why not: all of them look at files, whatever their

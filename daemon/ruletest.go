@@ -19,7 +19,7 @@ type RuleTest struct {
 
 // TryRules compiles a set and throws the result away: what Hyperscan refuses is an error that names the rule.
 func TryRules(set *rules.Set) error {
-	db, err := CompileRules(set, userDir(), false, 0)
+	db, err := compileForUser(set, DefaultConfig(), dlp.Options{})
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func TryRules(set *rules.Set) error {
 
 // TestRules runs every rule's examples through the detectors.
 func TestRules(set *rules.Set) (*RuleTest, error) {
-	db, err := CompileRules(set, userDir(), false, 0)
+	db, err := compileForUser(set, DefaultConfig(), dlp.Options{})
 	if err != nil {
 		return nil, err
 	}

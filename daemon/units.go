@@ -117,6 +117,25 @@ func (o *Overlap) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// Cards says what is shown of a card's number.
+type Cards uint8
+
+// What is shown of a card's number.
+const (
+	CardsBIN6  Cards = iota // the first six and the last four digits
+	CardsLast4              // the last four
+)
+
+var cardsNames = []string{CardsBIN6: "bin6", CardsLast4: "last4"}
+
+func (c Cards) String() string { return cardsNames[c] }
+
+// UnmarshalText reads one of the names.
+func (c *Cards) UnmarshalText(text []byte) (err error) {
+	*c, err = named[Cards](text, cardsNames)
+	return err
+}
+
 // named returns the index of text in names.
 func named[T ~uint8](text []byte, names []string) (T, error) {
 	if i := slices.Index(names, string(text)); i >= 0 {

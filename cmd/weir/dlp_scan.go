@@ -49,7 +49,11 @@ shown masked. Exit status: 1 if something could not be read or not looked at who
 				defer stop()
 			}
 			opt.Paths, opt.Stdin, opt.MaxFile = args, os.Stdin, int64(maxFile)
-			return failed(scanFiles(set, opt, output.word, failOn.word == "alert"))
+			conf, _ := daemon.LoadConfig(src.config, false) // its problems were told with its rules, if those are asked for
+			if conf == nil {
+				conf = daemon.DefaultConfig()
+			}
+			return failed(scanFiles(set, conf, opt, output.word, failOn.word == "alert"))
 		},
 	}
 	src.flags(cmd)
@@ -68,8 +72,8 @@ shown masked. Exit status: 1 if something could not be read or not looked at who
 }
 
 // scanFiles looks at the files and prints what it found.
-func scanFiles(set *rules.Set, opt scan.Options, output string, fail bool) error {
-	db, err := daemon.CompileForFiles(set)
+func scanFiles(set *rules.Set, conf *daemon.Config, opt scan.Options, output string, fail bool) error {
+	db, err := daemon.CompileForFiles(set, conf)
 	if err != nil {
 		return usage(err)
 	}
