@@ -41,7 +41,7 @@ func TestNoLeakCases(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
-	r := daemon.Replay{Rules: []string{own}, Checksum: flow.ChecksumAuto, Output: "json", Stdout: &text, Stderr: &text}
+	r := daemon.Replay{Rules: []string{own}, Checksum: flow.ChecksumAuto, Output: "json", Stdout: &text, Stderr: &text, Slices: filepath.Join(dir, "slices")}
 	set, problems := r.LoadRules()
 	if problems.Failed() {
 		t.Fatal(problems.Err())
@@ -58,8 +58,14 @@ func TestNoLeakCases(t *testing.T) {
 			if _, err := r.Run(set, []string{path}); err != nil {
 				t.Fatal(err)
 			}
-			if at := token.FindIndex(text.Bytes()); at != nil {
-				t.Errorf("%s, %s: shown: %q", c.name, w.name, text.Bytes()[max(0, at[0]-200):min(text.Len(), at[1]+60)])
+			for what, output := range outputs(t, text.Bytes(), r.Slices) {
+				output = written(output)
+				if at := token.FindStringIndex(output); at != nil {
+					t.Errorf("%s, %s, %s: shown: %q", c.name, w.name, what, output[max(0, at[0]-200):min(len(output), at[1]+60)])
+				}
+			}
+			if err := os.RemoveAll(r.Slices); err != nil {
+				t.Fatal(err)
 			}
 			for _, inside := range opened(text.Bytes()) {
 				if token.Match(inside) {

@@ -27,7 +27,7 @@ type bomb struct {
 func (b *bomb) Feed(dir wire.Dir, data []byte, emit func(*dissect.Message)) (dissect.Progress, error) {
 	b.close = b.close || bytes.Contains(data, []byte("BOMB-CLOSE"))
 	if bytes.Contains(data, []byte("BOMB-FEED")) {
-		panic("feed")
+		panic(data) // the worst that a parser may do
 	}
 	return b.Dissector.Feed(dir, data, func(m *dissect.Message) {
 		for _, p := range m.Parts {
@@ -104,6 +104,9 @@ func testPanic(t *testing.T, script string) {
 	lane.OnPanic = func(stack string) {
 		if strings.Contains(stack, "BOMB") || strings.Contains(stack, "WEIRTOKEN") {
 			t.Errorf("the stack shows packet bytes: %s", stack)
+		}
+		if strings.Contains(stack, "0x") || !strings.Contains(stack, "bomb") {
+			t.Errorf("want functions and lines, and no arguments: %s", stack)
 		}
 	}
 	tap := e.NewTap(engine.TapConfig{})

@@ -123,7 +123,11 @@ func (m *Masker) pair(i int, out *[]hidden) (from, to int) {
 	}
 	name := t[at:end]
 	query := at == 0 && t[i] == '=' || at > 0 && (t[at-1] == '?' || t[at-1] == '&' || t[at-1] == '#' || t[at-1] == ';')
-	if len(name) == 0 || !isCredential(name, query) {
+	if len(name) == 0 {
+		return 0, 0
+	}
+	what := sortOf(name, query)
+	if what == harmless {
 		return 0, 0
 	}
 	v := i + 1
@@ -132,6 +136,12 @@ func (m *Masker) pair(i int, out *[]hidden) (from, to int) {
 	}
 	if v == len(t) || t[i] == ':' && v == i+1 && t[v] == '/' && v+1 < len(t) && t[v+1] == '/' {
 		return 0, 0
+	}
+	if what == personal {
+		if from, to = m.value(i, v, at); bytes.Contains(t[from:to], []byte("***")) {
+			return 0, 0
+		}
+		return from, to
 	}
 	if !quoted && t[i] == ':' && (at == 0 || t[at-1] == '\n') { // a header line
 		to = len(t)
@@ -393,7 +403,7 @@ func (m *Masker) literal(i int) (from, to int) {
 		switch {
 		case len(word) == 0:
 			return 0, 0
-		case inFold(word, []string{"identified"}) || isCredential(word, false):
+		case inFold(word, []string{"identified"}) || isCredential(word):
 			return i + 1, m.quoteEnd(i)
 		case !inFold(word, betweenWords):
 			return 0, 0

@@ -13,6 +13,10 @@ var (
 	credentialWords = words("pass", "pw", "auth", "otp", "pin", "bearer", "sas", "assertion", "samlresponse", "authcode", "psk")
 	// all of a name in a URL's query, in a form or in a cookie
 	credentialQuery = words("sig", "code", "key", "sid", "ticket", "session", "hmac", "samlrequest")
+	// the last word of a name, or its end, of what is nobody's business: what a rule has masked of it stays
+	personalWords = words("ssn", "iban", "pan", "track", "dob")
+	personalEnds  = words("socialsecurity", "socialsecuritynumber", "cardnumber", "cardno", "ccnumber", "ccnum", "creditcard", "debitcard", "track1", "track2", "taxid",
+		"passportnumber", "nationalid", "accountnumber")
 	// names that look like one of those and are none end so
 	harmlessEnds = words("tokens", "tokentype", "secretname", "passwordfile")
 )
@@ -39,8 +43,20 @@ func letters(b []byte) (set uint32) {
 
 const maxName = 64 // bytes of a name that are looked at
 
-// isCredential reports whether a name says that its value is a credential. query: the name stands in a URL's query, say.
-func isCredential(name []byte, query bool) bool {
+// sort is what a name says that its value is.
+type sort uint8
+
+const (
+	harmless sort = iota
+	personal      // a number of a person, a card or an account
+	credential
+)
+
+// isCredential reports whether a name says that its value is a credential.
+func isCredential(name []byte) bool { return sortOf(name, false) == credential }
+
+// sortOf returns what a name says. query: it stands in a URL's query, say.
+func sortOf(name []byte, query bool) sort {
 	name = name[max(0, len(name)-maxName):]
 	var buf [maxName]byte
 	low := buf[:0]
@@ -58,12 +74,24 @@ func isCredential(name []byte, query bool) bool {
 		low = append(low, c)
 	}
 	set, last := letters(low), low[word:]
-	for i := range credentialParts {
-		if w := &credentialParts[i]; w.letters&^set == 0 && bytes.Contains(low, []byte(w.text)) {
-			return !endsIn(low, set, harmlessEnds)
+	switch {
+	case endsIn(low, set, harmlessEnds):
+		return harmless
+	case has(low, set, credentialParts), endsIn(low, set, credentialEnds), isOne(last, set, credentialWords), query && isOne(low, set, credentialQuery):
+		return credential
+	case isOne(last, set, personalWords), endsIn(low, set, personalEnds):
+		return personal
+	}
+	return harmless
+}
+
+func has(b []byte, set uint32, list []word) bool {
+	for i := range list {
+		if w := &list[i]; w.letters&^set == 0 && bytes.Contains(b, []byte(w.text)) {
+			return true
 		}
 	}
-	return endsIn(low, set, credentialEnds) && !endsIn(low, set, harmlessEnds) || isOne(last, set, credentialWords) || query && isOne(low, set, credentialQuery)
+	return false
 }
 
 func endsIn(b []byte, set uint32, list []word) bool {

@@ -66,6 +66,10 @@ func TestCredentials(t *testing.T) {
 		{"x4556737586899855 4556737586899855x 0.4556737586899855", "x4556737586899855 4556737586899855x 0.4556737586899855"},
 		{"token=ghp_…(40)&x=1", "token=ghp_…(40)&x=1"},
 		{"&lt;a href=&quot;/?token=abc&amp;b=c&quot;&gt;", "&lt;a href=&quot;/?token=…(3)&amp;b=c&quot;&gt;"},
+		{"/a?ssn=219099999&iban=DE89&x=1", "/a?ssn=…(9)&iban=…(4)&x=1"},
+		{"/a?ssn=***-**-9999&cardNumber=NDU1Ng%3D%3D", "/a?ssn=***-**-9999&cardNumber=…(12)"},
+		{"SSN: 219-09-9999 and more", "SSN: …(11) and more"},
+		{"company=17&japan=1", "company=17&japan=1"},
 		{"password=", "password="},
 		{"password", "password"},
 		{"\xff\xfe%zz%", "\xff\xfe%zz%"},
@@ -108,6 +112,7 @@ func TestCredentialsByField(t *testing.T) {
 func TestValues(t *testing.T) {
 	card := NewValue([]byte("4556 7375 8689 9855"), "CARD")
 	secret := NewValue([]byte("Hunter2-Hunter2"), "SECRET")
+	ssn := NewValue([]byte("536-29-4720"), "SSN")
 	short := NewValue([]byte("a-b1"), "SHORT")
 	for _, c := range []struct{ in, want string }{
 		{"a 4556-7375-8689-9855 b", "a CARD b"},
@@ -122,10 +127,12 @@ func TestValues(t *testing.T) {
 		{"hex 48756e746572322d48756e74657232", "hex …(30)"},
 		{"hex f48756e746572322d48756e74657232", "hex …(31)"},
 		{"a-b1 A-B1 ab1", "SHORT SHORT ab1"},
+		{"/q/NTM2LTI5LTQ3MjA= x", "…(19) x"},
+		{"/q/NTM2LTI5LTQ3MjA", "…(18)"},
 		{"nothing of it", "nothing of it"},
 	} {
 		var m Masker
-		if got := string(m.Text([]byte(c.in), dissect.Text, []Value{card, secret}, []Value{short})); got != c.want {
+		if got := string(m.Text([]byte(c.in), dissect.Text, []Value{card, secret}, []Value{short, ssn})); got != c.want {
 			t.Errorf("%s\n got %s\nwant %s", c.in, got, c.want)
 		}
 	}

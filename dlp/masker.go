@@ -185,30 +185,34 @@ func btoi(b bool) int {
 	return 0
 }
 
-// findEncoded adds runs of base64 and hexadecimal digits, of at least so many bytes, in which values stand.
+// findEncoded adds runs of base64 and of hexadecimal digits, of at least so many bytes, in which values stand.
 func (m *Masker) findEncoded(values [][]Value, least int) {
 	t := m.u.text
-	for i := 0; i < len(t); {
-		j, hex := i, true
-		for j < len(t) && kinds[t[j]]&kindToken != 0 && (j == i || t[j-1] != '=' || t[j] == '=') {
-			hex = hex && hexValue(t[j]) >= 0
+	for i := 0; i < len(t); i++ {
+		j := i
+		for j < len(t) && hexValue(t[j]) >= 0 {
 			j++
 		}
-		if run := t[i:j]; len(run) >= least {
-			if m.holds(values, run, hex) {
-				m.spans = append(m.spans, hidden{from: m.u.place(i), to: m.u.place(j)})
-			}
+		if j-i >= least && m.inHex(values, t[i:j]) {
+			m.spans = append(m.spans, hidden{from: m.u.place(i), to: m.u.place(j)})
+		}
+		i = j
+	}
+	for i := 0; i < len(t); {
+		j := i
+		for j < len(t) && kinds[t[j]]&kindToken != 0 && (j == i || t[j-1] != '=' || t[j] == '=') {
+			j++
+		}
+		if j-i >= least && m.inBase64(values, t[i:j]) {
+			m.spans = append(m.spans, hidden{from: m.u.place(i), to: m.u.place(j)})
 		}
 		i = max(j, i+1)
 	}
 }
 
-// holds reports whether one of values stands in run once that is decoded, from any of its bytes on.
-func (m *Masker) holds(values [][]Value, run []byte, hex bool) bool {
+// inHex reports whether one of values stands in run once that is decoded.
+func (m *Masker) inHex(values [][]Value, run []byte) bool {
 	for shift := range 2 {
-		if !hex {
-			break
-		}
 		m.raw = m.raw[:0]
 		for k := shift; k+1 < len(run); k += 2 {
 			m.raw = append(m.raw, byte(hexValue(run[k])<<4|hexValue(run[k+1])))
@@ -217,6 +221,11 @@ func (m *Masker) holds(values [][]Value, run []byte, hex bool) bool {
 			return true
 		}
 	}
+	return false
+}
+
+// inBase64 reports likewise of base64, from whichever byte of run on it may begin.
+func (m *Masker) inBase64(values [][]Value, run []byte) bool {
 	for shift := 0; shift < 4 && shift < len(run); shift++ {
 		m.raw = append(m.raw[:0], run[shift:]...)
 		for k, c := range m.raw {
@@ -228,9 +237,6 @@ func (m *Masker) holds(values [][]Value, run []byte, hex bool) bool {
 			}
 		}
 		b := bytes.TrimRight(m.raw, "=")
-		if eq := bytes.IndexByte(b, '='); eq >= 0 {
-			b = b[:eq]
-		}
 		if len(b)%4 == 1 {
 			b = b[:len(b)-1]
 		}

@@ -2,7 +2,8 @@ package engine
 
 import (
 	"fmt"
-	"runtime/debug"
+	"runtime"
+	"strings"
 
 	"weir/dissect"
 	"weir/wire"
@@ -34,7 +35,7 @@ func (l *Lane) mend(r any, t *Tap, f *wire.Frame) {
 func (l *Lane) panicked(r any) {
 	l.t.count.panics++
 	if l.OnPanic != nil {
-		l.OnPanic(fmt.Sprintf("%T\n%s", r, debug.Stack()))
+		l.OnPanic(fmt.Sprintf("%T\n%s", r, stack()))
 	}
 	l.env().Forget()
 	l.discard(l.opener.Forget)
@@ -70,6 +71,21 @@ func (l *Lane) panicked(r any) {
 }
 
 const whyPanic = "panic"
+
+// stack returns where the panic happened: functions and lines, and no arguments, which may be bytes of a packet. Nor is the panic's value
+// told, for the same reason.
+func stack() string {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	var b strings.Builder
+	for {
+		f, more := frames.Next()
+		fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+		if !more {
+			return b.String()
+		}
+	}
+}
 
 func dropMessage(*dissect.Message) {}
 
