@@ -197,7 +197,7 @@ func clientHello(name string) []byte {
 	return []byte("\x16\x03\x01" + u16(len(b)) + b)
 }
 
-// TestNoLeak replays card numbers in every place: each is found, and no output shows one, as it is or as it was written.
+// TestNoLeak replays card numbers in every place: each is found, sure enough for an alert or not, and no output shows one, as it is or as it was written.
 func TestNoLeak(t *testing.T) {
 	cases := leakCases(t)
 	r := daemon.Replay{Builtin: true, Stats: true, Checksum: flow.ChecksumAuto}
@@ -229,7 +229,7 @@ func TestNoLeak(t *testing.T) {
 			found := map[int]bool{}
 			for line := range strings.Lines(text.String()) {
 				port := 0
-				if i := strings.Index(line, `"src_port":`); i >= 0 && strings.Contains(line, `"event_type":"alert"`) {
+				if i := strings.Index(line, `"src_port":`); i >= 0 && (strings.Contains(line, `"event_type":"alert"`) || strings.Contains(line, `"pci.`)) { // or counted: not sure enough
 					fmt.Sscanf(line[i:], `"src_port":%d`, &port)
 					found[port-firstPort] = true
 				}
