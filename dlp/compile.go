@@ -99,6 +99,7 @@ type class struct {
 	has     []bool // by rule: whether it is of the class; the matcher may know more
 	size    int64  // bytes of an open value
 	keep    int    // bytes of an open value that are kept
+	least   int    // bytes of a whole value in which something may be found
 	lines   bool   // some rule asks how many lines lie between findings
 	exact   []exactClass
 }
@@ -409,9 +410,10 @@ func (db *Database) applicable(f dissect.FieldSpec, dir wire.Dir, used map[strin
 }
 
 func (db *Database) newClass(rs []*rule) *class {
-	c := &class{db: db, has: make([]bool, len(db.rules))}
+	c := &class{db: db, has: make([]bool, len(db.rules)), least: unbounded}
 	var by, words []*rule
 	for _, r := range rs {
+		c.least = min(c.least, r.least())
 		c.has[r.index] = true
 		if r.exact == nil {
 			by = append(by, r)
@@ -431,6 +433,20 @@ func (db *Database) newClass(rs []*rule) *class {
 		}
 	}
 	return c
+}
+
+// least returns the bytes of the shortest value in which r, or a keyword that it asks for, may be found.
+func (r *rule) least() int {
+	n := unbounded // of exact data
+	if r.expr != nil {
+		n = r.expr.min
+	}
+	if r.keywords {
+		for _, w := range r.Keywords {
+			n = min(n, len(w))
+		}
+	}
+	return n
 }
 
 // maxKeep is the most that is kept of an open value: a match that starts further back is told without its start.

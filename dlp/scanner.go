@@ -273,6 +273,9 @@ func (s *Scanner) Close(st *State, hits []Hit) []Hit {
 // whole scans a value, or the last piece of one, that no stream is open for.
 func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part, hits []Hit) []Hit {
 	s.spend(st, len(p.Bytes))
+	if len(p.Bytes) < c.least && c.exact == nil {
+		return hits
+	}
 	regions, err := s.native.block(c.matcher.native, p.Bytes)
 	if err != nil {
 		s.giveUp(int64(len(p.Bytes)), whyNative)
