@@ -14,7 +14,7 @@ TESTPACKAGES = iproute2 iputils-ping procps tcpreplay wireshark-common tshark sy
 	libdbd-mariadb-perl memcached nginx-light openssl curl openssh-server openssh-client dnsmasq bind9-dnsutils python3-aiosmtpd swaks
 export CGO_ENABLED = 1
 
-.PHONY: noise build demo test race fuzz bench bench-live conformance lint cover install check deps
+.PHONY: noise build demo test race fuzz bench bench-live bench-dlp conformance lint cover install check deps
 
 build: deps
 	go build -ldflags "-X weir/daemon.release=$(VERSION)" -o bin/weir ./cmd/weir
@@ -42,6 +42,9 @@ bench: build
 bench-live: build
 	@testdata/bench/live "$(MIX)" testdata/bench/rules-100.toml
 	@testdata/bench/throughput
+
+bench-dlp: build
+	@testdata/bench/dlp-scan
 
 conformance: deps
 	@[ -n "$(CORPUS)" ] || { echo "make conformance: name the folder of public test suites: make conformance CORPUS=DIR" >&2; exit 2; }
