@@ -27,6 +27,18 @@ var Protocols = number([]*Protocol{
 	&GRE,
 	&IPIP,
 
+	// over IP without ports
+	&IGMP,
+	&EGP,
+	&RSVP,
+	&ESP,
+	&EIGRP,
+	&OSPF,
+	&PIM,
+	&VRRP,
+	&PGM,
+	&HIP,
+
 	// databases
 	&PostgreSQL,
 	&MySQL,

@@ -57,6 +57,9 @@ func (l *Lane) probeDatagram(a *app, c *flow.Chunk) {
 	carrier := carrierOf(l.fl.Key.Proto)
 	if carrier == 0 {
 		a.datagrams = maxDatagrams
+		if p := dissect.OverIP(l.fl.Key.Proto, c.Data); p != nil {
+			l.recognised(a, p)
+		}
 		return
 	}
 	a.datagrams++
