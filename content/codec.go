@@ -51,18 +51,23 @@ func kindOf(c byte) kind {
 	return aSign
 }
 
-// unfinished returns how many bytes at the end of b may be the beginning of something encoded.
-func unfinished(b []byte) int {
-	n, hold := len(b), 0
-	for hold < min(n, runLeast) && classes[b[n-1-hold]]&letter64 != 0 {
-		hold++
+// unfinished returns how many bytes at the end of b may be the beginning of something encoded, and whether that is letters alone.
+func unfinished(b []byte) (n int, letters bool) {
+	size := len(b)
+	for n < min(size, runLeast) && classes[b[size-1-n]]&letter64 != 0 {
+		n++
 	}
-	for k := 1; k <= min(n, escapeMost); k++ {
-		if classes[b[n-k]]&opens != 0 {
+	hold := n
+	for k := 1; k <= min(size, escapeMost); k++ {
+		if classes[b[size-k]]&opens != 0 {
 			hold = max(hold, k)
 		}
 	}
-	return max(hold, alternating(b))
+	hold = max(hold, alternating(b))
+	for hold > n && hold < size && classes[b[size-hold]]&classes[b[size-hold-1]]&letter64 != 0 {
+		hold-- // a run that nothing begins in has no beginning there
+	}
+	return hold, hold == n && n < runLeast
 }
 
 // alternating returns how many bytes at the end of b are digits, or NUL, and something else, in turn.
@@ -108,6 +113,9 @@ func (s *skip) pass(b []byte) int {
 	}
 	return len(b)
 }
+
+// over reports whether all of b is passed, without a look at each letter.
+func (s *skip) over(b []byte) bool { return s.on && s.tries >= triesMost && lettersOf(b) == len(b) }
 
 // prefix returns the length of what stands before hexadecimal digits.
 func prefix(b []byte) int {

@@ -132,6 +132,10 @@ func (o *Opener) Open(st *State, m *dissect.Message, wants dissect.Wants, emit f
 			o.more(st, v, p)
 			continue
 		}
+		if o.plain(p.Bytes) {
+			o.Count.Bytes += uint64(len(p.Bytes))
+			continue
+		}
 		o.whole.about(m, p)
 		o.whole.resolved = resolved(m, p)
 		o.feed(&o.whole, p)
@@ -150,6 +154,16 @@ func (o *Opener) Open(st *State, m *dissect.Message, wants dissect.Wants, emit f
 			v = next
 		}
 	}
+}
+
+// plain reports whether nothing is in a value that is there whole.
+func (o *Opener) plain(b []byte) bool {
+	f := &o.levels[0].found
+	if f.find(b, 0, strongKinds); len(f.list) > 0 {
+		return false
+	}
+	form, _ := formOf(b, false, true)
+	return form == nil
 }
 
 // Close ends what is open: the flow brings no more. st is as new afterwards.

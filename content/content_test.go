@@ -209,6 +209,8 @@ func texts(views []shown) string {
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte("a "+base64.StdEncoding.EncodeToString([]byte(planted))+" b"), 3)
 	f.Add([]byte(hex.EncodeToString([]byte(planted))), 7)
+	f.Add([]byte("\x19\x93\x93\x93\x93\x930202009202009202020202020\x009000002009202\r000202000000"), 1)
+	f.Add([]byte("0000000000000202020200920202020202020"), 1)
 	f.Fuzz(func(t *testing.T, value []byte, n int) {
 		if len(value) > 1<<14 || len(value) < least {
 			return

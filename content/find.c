@@ -13,11 +13,21 @@
 // Single digits, with the same between each two of them.
 #define DIGITS 12
 
-enum { LETTER = 1, HEX = 2, TRIGGER = 4, DIGIT = 8, ALPHA = 16, PRINT = 32, HEXUPPER = 64, ESCAPED = 128, BETWEEN = 256 };
+// Places in a run where something else may begin: what is a run's beginning, or stands behind what joins words.
+#define TRIES 16
+
+enum { LETTER = 1, HEX = 2, TRIGGER = 4, DIGIT = 8, ALPHA = 16, PRINT = 32, HEXUPPER = 64, ESCAPED = 128, BETWEEN = 256, TEXT = 512, JOINS = 1024 };
 
 static uint16_t class[256];
 
+// What letters stand for; 0xff: nothing.
+static uint8_t of64[256], of32[256], of16[256];
+
+static inline int is(uint8_t c, int k) { return (class[c] & k) != 0; }
+
 static int in(uint8_t c, const char *set) { return c && strchr(set, c) != NULL; }
+
+static int is_print(uint8_t c) { return c >= 0x20 && c < 0x7f; }
 
 __attribute__((constructor)) static void classify(void) {
 	for (int i = 0; i < 256; i++) {
@@ -29,15 +39,99 @@ __attribute__((constructor)) static void classify(void) {
 		if (c >= 'a' && c <= 'f') k |= HEX;
 		if (digit) k |= DIGIT;
 		if (upper || lower) k |= ALPHA;
-		if (c >= 0x20 && c < 0x7f) k |= PRINT;
 		if (c == '\\' || c == '%' || c == '&' || c == '=' || c == 0xef || c == 0xc2 || c == 0xe2) k |= TRIGGER;
 		if (in(c, "uxX\"'\\/nrt0123")) k |= ESCAPED;
 		if (in(c, " .-_\t")) k |= BETWEEN;
+		if (is_print(c)) k |= PRINT;
+		if (is_print(c) || in(c, "\t\r\n")) k |= TEXT;
+		if (in(c, "/-_+")) k |= JOINS;
 		class[i] = k;
+		of16[i] = digit ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 0xff;
+		of32[i] = upper ? c - 'A' : lower ? c - 'a' : c >= '2' && c <= '7' ? c - '2' + 26 : 0xff;
+		of64[i] = upper ? c - 'A' : lower ? c - 'a' + 26 : digit ? c - '0' + 52 : in(c, "+-") ? 62 : in(c, "/_") ? 63 : 0xff;
 	}
 }
 
-static inline int is(uint8_t c, int k) { return (class[c] & k) != 0; }
+
+// text reports whether n bytes, at least 3, may be the beginning of text, in UTF-8 or UTF-16, or of a container.
+static int text(const uint8_t *t, int n) {
+	switch (t[0] << 8 | t[1]) { // what containers begin with that is no text
+	case 0x1f8b: case 0x1f9d: case 0x0422: case 0xfd37: case 0xff06: case 0xd0cf: case 0x28b5: case 0x7801: case 0x789c: case 0x78da: case 0x5d00: case 0x03d9:
+	case 0x377a: case 0x504b: case 0x4f62: case 0x4c52: case 0x4c55: case 0x5261: case 0x425a: case 0x785e: case 0x4c5a: case 0x4f52: case 0x6873: case 0x4d53:
+		return 1;
+	}
+	for (int i = 0; i < n;) {
+		if (is(t[i], TEXT)) {
+			i++;
+			continue;
+		}
+		int k = t[i] < 0xc2 ? 0 : t[i] < 0xe0 ? 2 : t[i] < 0xf0 ? 3 : t[i] < 0xf5 ? 4 : 0;
+		int j = 1;
+		while (j < k && i + j < n && (t[i + j] & 0xc0) == 0x80) j++;
+		if (k && (j == k || i + j == n)) {
+			i += j;
+			continue;
+		}
+		return (!t[0] && !t[2] && is(t[1], TEXT)) || (!t[1] && is(t[0], TEXT) && is(t[2], TEXT));
+	}
+	return 1;
+}
+
+// encoded reports whether the letters at b, LEAST at least, may be an encoding of something worth a look.
+static int encoded(const uint8_t *b) {
+	uint8_t t[6];
+	for (int k = 0; k < 2; k++) {
+		uint32_t v = (uint32_t)of64[b[4 * k]] << 18 | of64[b[4 * k + 1]] << 12 | of64[b[4 * k + 2]] << 6 | of64[b[4 * k + 3]];
+		t[3 * k] = v >> 16;
+		t[3 * k + 1] = v >> 8;
+		t[3 * k + 2] = v;
+	}
+	if (text(t, 6)) return 1;
+	int hex = 1, base32 = 1;
+	for (int k = 0; k < 12; k++) hex &= of16[b[k]] != 0xff;
+	if (hex) {
+		for (int k = 0; k < 6; k++) t[k] = of16[b[2 * k]] << 4 | of16[b[2 * k + 1]];
+		if (text(t, 6)) return 1;
+	}
+	uint64_t v = 0;
+	for (int k = 0; k < 8; k++) {
+		base32 &= of32[b[k]] != 0xff;
+		v = v << 5 | (of32[b[k]] & 31);
+	}
+	if (!base32) return 0;
+	for (int k = 0; k < 5; k++) t[k] = v >> (32 - 8 * k);
+	return text(t, 5);
+}
+
+// worth reports whether a run of letters that begins at i may be, or hold, an encoding. One that goes on behind the end may.
+static int worth(const uint8_t *b, uint64_t i, uint64_t n) {
+	uint64_t to = i; // up to here there are letters
+	for (int tries = 0; tries < TRIES; tries++) {
+		if (to < i) to = i;
+		for (; to < i + LEAST; to++) {
+			if (to == n) return 1;
+			if (!is(b[to], LETTER)) return 0;
+		}
+		if (encoded(b + i)) return 1;
+		if (b[i] == '0' && (b[i + 1] | 0x20) == 'x') {
+			i += 2;
+			continue;
+		}
+		if (b[i] == 'x') {
+			i++;
+			continue;
+		}
+		for (; i < n && !is(b[i], JOINS); i++) {
+			if (!is(b[i], LETTER)) return 0;
+		}
+		if (i == n) return 1;
+		i++;
+	}
+	for (; i < n; i++) {
+		if (!is(b[i], LETTER)) return 0;
+	}
+	return 1;
+}
 
 // common reports whether an entity is one of those that markup is full of.
 static int common(const uint8_t *b, uint64_t n) {
@@ -91,6 +185,7 @@ typedef struct {
 	weir_place *out;
 	uint64_t run;     // where the letters before the present byte begin
 	int told;         // that run has been told
+	uint64_t past;    // up to here runs have been told
 	uint64_t digits;  // up to here single digits have been looked at,
 	uint64_t strange; // and wide characters
 } search;
@@ -102,6 +197,13 @@ static inline void tell(search *s, uint64_t at, uint32_t kind) {
 	for (; k && s->out[k - 1].at > at; k--) s->out[k] = s->out[k - 1];
 	s->out[k].at = at;
 	s->out[k].kind = kind;
+}
+
+// tell_run tells the run under way, of which LEAST letters have been seen.
+static void tell_run(search *s, uint64_t at) {
+	if (at < s->past) return;
+	if (worth(s->b, at, s->n)) tell(s, at, WEIR_RUN);
+	s->past = at + 1;
 }
 
 // digits tells single digits, of which one is at i.
@@ -133,7 +235,7 @@ static uint64_t scalar(search *s, uint64_t i, uint32_t most) {
 		if (is(c, LETTER)) {
 			if (!s->told && i + 1 - s->run >= LEAST) {
 				s->told = 1;
-				tell(s, s->run, WEIR_RUN);
+				tell_run(s, s->run);
 			}
 		} else {
 			s->run = i + 1;
@@ -201,25 +303,26 @@ WEIR_VECTOR static uint64_t vector(search *s, uint32_t most) {
 		}
 		__m256i c = _mm256_and_si256(_mm256_shuffle_epi8(lows, _mm256_and_si256(v, half)), _mm256_shuffle_epi8(highs, _mm256_and_si256(_mm256_srli_epi16(v, 4), half)));
 		uint32_t letters = has(c, R_ALPHA | R_ALPHB | R_DIGIT | R_PUNCT | R_LINE);
-		uint32_t first = has(c, R_AMP | R_BACK), equals = has(c, R_EQ);
-		if (equals) { // most stand before a quote or a word
-			uint32_t after = has(c, R_ALPHA | R_DIGIT) | _mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(' '), v));
-			first |= equals & (after >> 1 | 0x80000000);
+		uint32_t digit = has(c, R_DIGIT);
+		uint32_t first = has(c, R_AMP | R_BACK | R_EQ);
+		if (first) {
+			uint32_t equals = has(c, R_EQ); // most stand before a quote or a word
+			if (equals) {
+				uint32_t after = digit | has(c, R_ALPHA) | _mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(' '), v));
+				first &= ~(equals & ~(after >> 1 | 0x80000000));
+			}
 		}
-		if (_mm256_movemask_epi8(v)) { // beyond ASCII
+		if (_mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(1), v))) { // NUL, or beyond ASCII
 			first |= _mm256_movemask_epi8(_mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8((char)0xef)),
 				_mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8((char)0xc2)), _mm256_cmpeq_epi8(v, _mm256_set1_epi8((char)0xe2)))));
+			uint32_t nul = _mm256_movemask_epi8(_mm256_cmpeq_epi8(v, none));
+			for (uint32_t m = nul & ~(nul >> 1); m; m &= m - 1) strange(s, i + __builtin_ctz(m));
 		}
 		for (uint32_t m = first; m; m &= m - 1) {
 			uint64_t k = i + __builtin_ctz(m);
 			uint32_t t = trigger(b + k, s->n - k);
 			if (t != WEIR_KINDS) tell(s, k, t);
 		}
-		uint32_t nul = _mm256_movemask_epi8(_mm256_cmpeq_epi8(v, none));
-		if (nul) {
-			for (uint32_t m = nul & ~(nul >> 1); m; m &= m - 1) strange(s, i + __builtin_ctz(m));
-		}
-		uint32_t digit = has(c, R_DIGIT);
 		uint32_t one = digit & ~(digit >> 1) & ~(digit << 1);
 		if ((one &= one >> 2)) { // those of a few are in one block
 			for (uint32_t m = one; m; m &= m - 1) {
@@ -231,12 +334,12 @@ WEIR_VECTOR static uint64_t vector(search *s, uint32_t most) {
 		if (letters == 0xffffffff) {
 			if (!s->told && i + 32 - s->run >= LEAST) {
 				s->told = 1;
-				tell(s, s->run, WEIR_RUN);
+				tell_run(s, s->run);
 			}
 			continue;
 		}
 		uint32_t ahead = __builtin_ctz(~letters);
-		if (!s->told && i + ahead - s->run >= LEAST) tell(s, s->run, WEIR_RUN);
+		if (!s->told && i + ahead - s->run >= LEAST) tell_run(s, s->run);
 		uint32_t x = (uint32_t)((uint64_t)letters >> ahead << ahead);
 		x &= x >> 1;
 		x &= x >> 2;
@@ -248,15 +351,29 @@ WEIR_VECTOR static uint64_t vector(search *s, uint32_t most) {
 		if (x) {
 			uint64_t at = i + __builtin_ctz(x);
 			s->told = at == s->run;
-			tell(s, at, WEIR_RUN);
+			tell_run(s, at);
 		}
 	}
 	return i < s->n ? i : s->n;
 }
 
+WEIR_VECTOR static uint64_t letters_vector(const uint8_t *b, uint64_t n) {
+	const __m256i half = _mm256_set1_epi8(15), lows = twice(low), highs = twice(high);
+	uint64_t i = 0;
+	for (; i + 32 <= n; i += 32) {
+		__m256i v = _mm256_loadu_si256((const __m256i *)(b + i));
+		__m256i c = _mm256_and_si256(_mm256_shuffle_epi8(lows, _mm256_and_si256(v, half)), _mm256_shuffle_epi8(highs, _mm256_and_si256(_mm256_srli_epi16(v, 4), half)));
+		uint32_t letters = has(c, R_ALPHA | R_ALPHB | R_DIGIT | R_PUNCT | R_LINE);
+		if (letters != 0xffffffff) return i + __builtin_ctz(~letters);
+	}
+	return i;
+}
+
 int weir_find_vector(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi"); }
 #else
 static uint64_t vector(search *s, uint32_t most) { return 0; }
+
+static uint64_t letters_vector(const uint8_t *b, uint64_t n) { return 0; }
 
 int weir_find_vector(void) { return 0; }
 #endif
@@ -269,4 +386,10 @@ uint32_t weir_find(const uint8_t *b, uint32_t n, uint32_t kinds, weir_place *out
 	if (i < n && !s.told && s.run < i) i = s.run; // the run is told by the next call
 	*upto = i;
 	return s.found;
+}
+
+uint32_t weir_letters(const uint8_t *b, uint32_t n, int vec) {
+	uint64_t i = vec ? letters_vector(b, n) : 0;
+	while (i < n && is(b[i], LETTER)) i++;
+	return i;
 }

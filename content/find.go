@@ -4,6 +4,8 @@ package content
 #cgo CFLAGS: -O2
 #cgo noescape weir_find
 #cgo nocallback weir_find
+#cgo noescape weir_letters
+#cgo nocallback weir_letters
 #include "find.h"
 */
 import "C"
@@ -33,7 +35,13 @@ type place = C.weir_place
 
 const placesMost = 512 // that are found at a time
 
-var vectors = C.weir_find_vector() != 0
+// vectors is 1 if the processor has the instructions.
+var vectors = C.weir_find_vector()
+
+// lettersOf returns how many letters b begins with.
+func lettersOf(b []byte) int {
+	return int(C.weir_letters((*C.uint8_t)(unsafe.SliceData(b)), C.uint32_t(len(b)), vectors))
+}
 
 // finder is where something may begin in a text.
 type finder struct {
@@ -55,12 +63,26 @@ func (f *finder) find(b []byte, from int, kinds uint32) {
 	}
 }
 
-func (f *finder) search(b []byte, kinds uint32, vector bool) {
-	var upto C.uint32_t
-	v := C.int(0)
-	if vector {
-		v = 1
+// strong reports whether there is a place that is worth a look by itself.
+func (f *finder) strong() bool {
+	for i := range f.list {
+		if kind(f.list[i].kind) != weak {
+			return true
+		}
 	}
-	n := C.weir_find((*C.uint8_t)(unsafe.SliceData(b)), C.uint32_t(len(b)), C.uint32_t(kinds), &f.buf[0], placesMost, v, &upto)
+	return false
+}
+
+// move makes the places those of a text before which n bytes were put.
+func (f *finder) move(n int) {
+	for i := range f.list {
+		f.list[i].at += C.uint32_t(n)
+	}
+	f.upto += n
+}
+
+func (f *finder) search(b []byte, kinds uint32, vector C.int) {
+	var upto C.uint32_t
+	n := C.weir_find((*C.uint8_t)(unsafe.SliceData(b)), C.uint32_t(len(b)), C.uint32_t(kinds), &f.buf[0], placesMost, vector, &upto)
 	f.list, f.upto = f.buf[:n], int(upto)
 }

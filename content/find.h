@@ -26,6 +26,9 @@ typedef struct {
 // or more. What begins at upto or behind it, but in a run that goes on there, has not been looked at.
 uint32_t weir_find(const uint8_t *b, uint32_t n, uint32_t kinds, weir_place *out, uint32_t most, int vector, uint32_t *upto);
 
+// Returns how many letters b begins with.
+uint32_t weir_letters(const uint8_t *b, uint32_t n, int vector);
+
 int weir_find_vector(void);
 
 #endif

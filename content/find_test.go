@@ -13,7 +13,7 @@ func same(t *testing.T, b []byte) {
 	var fast, slow finder
 	for from := 0; from < len(b); from = fast.upto {
 		fast.search(b[from:], allKinds, vectors)
-		slow.search(b[from:], allKinds, false)
+		slow.search(b[from:], allKinds, 0)
 		n := min(fast.upto, slow.upto)
 		before := func(p place) bool { return int(p.at) >= n }
 		f, s := slices.DeleteFunc(slices.Clone(fast.list), before), slices.DeleteFunc(slices.Clone(slow.list), before)

@@ -18,6 +18,7 @@ type node struct {
 	tail      []byte          // the last bytes that came
 	from      []dissect.Shift // how they lead back to view 0; nil: they are view 0
 	undecided int             // bytes at the end of the tail that may begin something
+	letters   bool            // they are nothing but letters, too few of them for a run
 	run       codec           // what is under way
 	line      int             // the codec's own, 0 at first
 	skip      skip            // the run at hand, in which nothing began so far
@@ -124,21 +125,23 @@ func (n *node) lead(more []dissect.Shift) {
 
 // look undoes what is encoded in b, the text's next bytes.
 func (o *Opener) look(v *value, n *node, b []byte, last bool) {
-	if n.run == nil && !n.open && !n.skip.on && !o.begins(n, b) {
-		n.keep(b)
-		if !last {
-			return
-		}
-		if n.undecided == 0 {
-			return
-		}
-		b = nil
-	}
 	l := &o.levels[n.depth]
+	searched := false
+	if n.run == nil && !n.open {
+		if n.skip.over(b) || !n.skip.on && !o.begins(n, b, &searched) {
+			n.keep(b)
+			return
+		}
+	}
 	l.win = append(append(l.win[:0], n.tail...), b...)
 	l.text, l.shifts = l.text[:0], l.shifts[:0]
 	w := window{o: o, v: v, n: n, l: l, b: l.win, base: n.end - int64(len(n.tail)), at: len(n.tail) - n.undecided, last: last, off: n.at}
 	n.end += int64(len(b))
+	if searched {
+		l.found.move(len(n.tail))
+	} else {
+		l.found.find(w.b, w.at, n.kinds)
+	}
 	w.run()
 	if last {
 		w.endRun()
@@ -147,6 +150,7 @@ func (o *Opener) look(v *value, n *node, b []byte, last bool) {
 		w.flush(true)
 	}
 	n.undecided = len(w.b) - w.at
+	n.letters = n.undecided < runLeast && runOf(w.b[w.at:], letter64, runLeast) == n.undecided
 	n.tail = append(n.tail[:0], w.b[max(0, w.at-reach):]...)
 }
 
@@ -164,21 +168,35 @@ func (n *node) keep(b []byte) {
 		}
 		n.tail = append(n.tail, b...)
 	}
-	n.undecided = unfinished(n.tail)
+	if n.skip.on {
+		n.undecided = 0
+		return
+	}
+	n.undecided, n.letters = unfinished(n.tail)
 }
 
-// begins reports whether something encoded may begin in what is undecided and b.
-func (o *Opener) begins(n *node, b []byte) bool {
+// begins reports whether something encoded may begin in what is undecided and b. searched says that where is known, if it is in b.
+func (o *Opener) begins(n *node, b []byte, searched *bool) bool {
 	f := &o.levels[n.depth].found
-	kinds := n.kinds &^ (1 << weak)
-	if n.undecided > 0 && len(b) > 0 {
+	switch {
+	case n.undecided == 0:
+	case n.letters:
+		if n.undecided+runOf(b, letter64, runLeast) >= runLeast {
+			return true
+		}
+	default:
 		var joined [holdMost + 64]byte
 		k := copy(joined[:], n.tail[len(n.tail)-min(n.undecided, holdMost):])
 		k += copy(joined[k:], b)
-		if f.find(joined[:k], 0, kinds); len(f.list) > 0 {
+		if f.find(joined[:k], 0, n.kinds); f.strong() {
 			return true
 		}
 	}
-	f.find(b, 0, kinds)
-	return len(f.list) > 0
+	for f.find(b, 0, n.kinds); !f.strong(); f.find(b, f.upto, n.kinds) {
+		if f.upto == len(b) {
+			return false
+		}
+	}
+	*searched = true
+	return true
 }

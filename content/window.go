@@ -27,7 +27,6 @@ const (
 // run goes through the window.
 func (w *window) run() {
 	n := w.n
-	w.l.found.find(w.b, w.at, n.kinds)
 	for {
 		if n.run != nil {
 			if !w.decode() {
@@ -45,7 +44,7 @@ func (w *window) run() {
 		if i == len(w.b) {
 			hold := 0
 			if !w.last {
-				hold = unfinished(w.b[w.at:])
+				hold, _ = unfinished(w.b[w.at:])
 			}
 			w.plain(len(w.b) - hold)
 			return
