@@ -47,6 +47,8 @@ func kindOf(c byte) kind {
 		return aEscape
 	case '&':
 		return anEntity
+	case '=':
+		return anEquals
 	}
 	return aSign
 }

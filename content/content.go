@@ -163,6 +163,9 @@ func (o *Opener) plain(b []byte) bool {
 		return false
 	}
 	form, _ := formOf(b, false, true)
+	if form == nil {
+		form, _ = o.csvOf(b, true)
+	}
 	return form == nil
 }
 

@@ -41,7 +41,7 @@ __attribute__((constructor)) static void classify(void) {
 		if (upper || lower) k |= ALPHA;
 		if (c == '\\' || c == '%' || c == '&' || c == '=' || c == 0xef || c == 0xc2 || c == 0xe2) k |= TRIGGER;
 		if (in(c, "uxX\"'\\/nrt0123")) k |= ESCAPED;
-		if (in(c, " .-_\t")) k |= BETWEEN;
+		if (in(c, " .\t")) k |= BETWEEN;
 		if (is_print(c)) k |= PRINT;
 		if (is_print(c) || in(c, "\t\r\n")) k |= TEXT;
 		if (in(c, "/-_+")) k |= JOINS;
@@ -80,31 +80,39 @@ static int text(const uint8_t *t, int n) {
 // encoded reports whether the letters at b, LEAST at least, may be an encoding of something worth a look.
 static int encoded(const uint8_t *b) {
 	uint8_t t[6];
-	for (int k = 0; k < 2; k++) {
-		uint32_t v = (uint32_t)of64[b[4 * k]] << 18 | of64[b[4 * k + 1]] << 12 | of64[b[4 * k + 2]] << 6 | of64[b[4 * k + 3]];
-		t[3 * k] = v >> 16;
-		t[3 * k + 1] = v >> 8;
-		t[3 * k + 2] = v;
-	}
-	if (text(t, 6)) return 1;
-	int hex = 1, base32 = 1;
-	for (int k = 0; k < 12; k++) hex &= of16[b[k]] != 0xff;
-	if (hex) {
-		for (int k = 0; k < 6; k++) t[k] = of16[b[2 * k]] << 4 | of16[b[2 * k + 1]];
+	uint32_t v = (uint32_t)of64[b[0]] << 18 | of64[b[1]] << 12 | of64[b[2]] << 6 | of64[b[3]];
+	t[0] = v >> 16, t[1] = v >> 8, t[2] = v;
+	if (text(t, 3)) {
+		v = (uint32_t)of64[b[4]] << 18 | of64[b[5]] << 12 | of64[b[6]] << 6 | of64[b[7]];
+		t[3] = v >> 16, t[4] = v >> 8, t[5] = v;
 		if (text(t, 6)) return 1;
 	}
-	uint64_t v = 0;
-	for (int k = 0; k < 8; k++) {
-		base32 &= of32[b[k]] != 0xff;
-		v = v << 5 | (of32[b[k]] & 31);
+	int k = 0;
+	for (; k < 6; k++) {
+		uint8_t high = of16[b[2 * k]], low = of16[b[2 * k + 1]];
+		if ((high | low) == 0xff) break;
+		t[k] = high << 4 | low;
+		if (k == 2 && !text(t, 3)) break;
 	}
-	if (!base32) return 0;
-	for (int k = 0; k < 5; k++) t[k] = v >> (32 - 8 * k);
+	if (k == 6 && text(t, 6)) return 1;
+	uint64_t w = 0;
+	for (k = 0; k < 8; k++) {
+		if (of32[b[k]] == 0xff) return 0;
+		w = w << 5 | of32[b[k]];
+	}
+	for (k = 0; k < 5; k++) t[k] = w >> (32 - 8 * k);
 	return text(t, 5);
+}
+
+// uuid reports whether b is a UUID and nothing more: the commonest run that is no encoding.
+static int uuid(const uint8_t *b, uint64_t n) {
+	return n > 36 && b[8] == '-' && b[13] == '-' && b[18] == '-' && b[23] == '-' && !is(b[36], LETTER) && is(b[0], HEX) && is(b[7], HEX) && is(b[9], HEX) &&
+		is(b[24], HEX) && is(b[35], HEX);
 }
 
 // worth reports whether a run of letters that begins at i may be, or hold, an encoding. One that goes on behind the end may.
 static int worth(const uint8_t *b, uint64_t i, uint64_t n) {
+	if (uuid(b + i, n - i)) return 0;
 	uint64_t to = i; // up to here there are letters
 	for (int tries = 0; tries < TRIES; tries++) {
 		if (to < i) to = i;
@@ -156,7 +164,9 @@ static uint32_t trigger(const uint8_t *b, uint64_t n) {
 		break;
 	case '=':
 		if (n >= 2 && (b[1] == '\r' || b[1] == '\n')) return WEIR_EQUALS;
-		if (n >= 4 && is(b[1], HEXUPPER) && is(b[2], HEXUPPER) && (!is(b[3], HEX) || (b[1] == '3' && b[2] == 'D'))) return WEIR_EQUALS;
+		if (n < 4 || !is(b[1], HEXUPPER) || !is(b[2], HEXUPPER)) break;
+		if ((b[1] == '3' && b[2] == 'D') || (n >= 6 && b[3] == '=' && is(b[4], HEXUPPER) && is(b[5], HEXUPPER))) return WEIR_EQUALS;
+		if (!is(b[3], HEX)) return WEIR_WEAK; // many a number is told to be equal to something
 		break;
 	case 0xef: // full-width letters and digits; the byte order mark
 		if (n >= 3 && ((b[1] == 0xbc && b[2] >= 0x81) || (b[1] == 0xbd && b[2] <= 0x9e) || (b[1] == 0xbb && b[2] == 0xbf))) return WEIR_SIGN;
@@ -280,6 +290,9 @@ static const uint8_t low[16] = {
 };
 static const uint8_t high[16] = {0, 0, R_PUNCT | R_AMP, R_DIGIT | R_EQ, R_ALPHA, R_ALPHB | R_LINE | R_BACK, R_ALPHA, R_ALPHB};
 
+// LEAST letters in a row within a block have these.
+#define MIDDLE 0x000ff000u
+
 WEIR_INLINE __m256i twice(const uint8_t *table) { return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)); }
 
 WEIR_INLINE uint32_t has(__m256i v, int bits) {
@@ -289,7 +302,8 @@ WEIR_INLINE uint32_t has(__m256i v, int bits) {
 // vector goes through b in blocks as far as it can, until there is no room left. It returns where it stopped.
 WEIR_VECTOR static uint64_t vector(search *s, uint32_t most) {
 	const uint8_t *b = s->b;
-	const __m256i half = _mm256_set1_epi8(15), lows = twice(low), highs = twice(high), none = _mm256_setzero_si256();
+	const __m256i half = _mm256_set1_epi8(15), lows = twice(low), highs = twice(high);
+	const __m256i signs = _mm256_set1_epi8((char)(R_AMP | R_BACK | R_EQ)), lowest = _mm256_set1_epi8(1);
 	uint64_t i = 0;
 	for (; i < s->n && s->found + ROOM <= most; i += 32) {
 		__m256i v;
@@ -303,31 +317,29 @@ WEIR_VECTOR static uint64_t vector(search *s, uint32_t most) {
 		}
 		__m256i c = _mm256_and_si256(_mm256_shuffle_epi8(lows, _mm256_and_si256(v, half)), _mm256_shuffle_epi8(highs, _mm256_and_si256(_mm256_srli_epi16(v, 4), half)));
 		uint32_t letters = has(c, R_ALPHA | R_ALPHB | R_DIGIT | R_PUNCT | R_LINE);
-		uint32_t digit = has(c, R_DIGIT);
-		uint32_t first = has(c, R_AMP | R_BACK | R_EQ);
-		if (first) {
-			uint32_t equals = has(c, R_EQ); // most stand before a quote or a word
-			if (equals) {
-				uint32_t after = digit | has(c, R_ALPHA) | _mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(' '), v));
+		// Most blocks have nothing else: no sign that something begins with, no NUL, nothing beyond ASCII.
+		__m256i other = _mm256_or_si256(_mm256_and_si256(c, signs), _mm256_cmpgt_epi8(lowest, v));
+		if (!_mm256_testz_si256(other, other)) {
+			uint32_t first = has(c, R_AMP | R_BACK | R_EQ), equals = has(c, R_EQ);
+			if (equals) { // most stand before a quote or a word
+				uint32_t after = has(c, R_ALPHA | R_DIGIT) | _mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(' '), v));
 				first &= ~(equals & ~(after >> 1 | 0x80000000));
 			}
-		}
-		if (_mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(1), v))) { // NUL, or beyond ASCII
 			first |= _mm256_movemask_epi8(_mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8((char)0xef)),
 				_mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8((char)0xc2)), _mm256_cmpeq_epi8(v, _mm256_set1_epi8((char)0xe2)))));
-			uint32_t nul = _mm256_movemask_epi8(_mm256_cmpeq_epi8(v, none));
+			for (uint32_t m = first; m; m &= m - 1) {
+				uint64_t k = i + __builtin_ctz(m);
+				uint32_t t = trigger(b + k, s->n - k);
+				if (t != WEIR_KINDS) tell(s, k, t);
+			}
+			uint32_t nul = _mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_setzero_si256()));
 			for (uint32_t m = nul & ~(nul >> 1); m; m &= m - 1) strange(s, i + __builtin_ctz(m));
 		}
-		for (uint32_t m = first; m; m &= m - 1) {
-			uint64_t k = i + __builtin_ctz(m);
-			uint32_t t = trigger(b + k, s->n - k);
-			if (t != WEIR_KINDS) tell(s, k, t);
-		}
-		uint32_t one = digit & ~(digit >> 1) & ~(digit << 1);
-		if ((one &= one >> 2)) { // those of a few are in one block
-			for (uint32_t m = one; m; m &= m - 1) {
+		uint32_t one = letters & ~(letters >> 1) & ~(letters << 1);
+		if (one & one >> 2) { // letters one by one: those of a few digits are in one block
+			for (uint32_t m = one & one >> 2; m; m &= m - 1) {
 				uint64_t k = i + __builtin_ctz(m);
-				if (k == 0 || !is(b[k - 1], DIGIT)) digits(s, k);
+				if (is(b[k], DIGIT) && (k == 0 || !is(b[k - 1], DIGIT))) digits(s, k);
 			}
 		}
 		// Runs: what began before goes on, is over, or another one is long enough.
@@ -340,14 +352,15 @@ WEIR_VECTOR static uint64_t vector(search *s, uint32_t most) {
 		}
 		uint32_t ahead = __builtin_ctz(~letters);
 		if (!s->told && i + ahead - s->run >= LEAST) tell_run(s, s->run);
+		s->run = i + 32 - __builtin_clz(~letters);
+		s->told = 0;
+		if ((letters & MIDDLE) != MIDDLE || ahead >= LEAST) continue;
 		uint32_t x = (uint32_t)((uint64_t)letters >> ahead << ahead);
 		x &= x >> 1;
 		x &= x >> 2;
 		x &= x >> 4;
 		x &= x >> 8;
 		x &= x >> 4;
-		s->run = i + 32 - __builtin_clz(~letters);
-		s->told = 0;
 		if (x) {
 			uint64_t at = i + __builtin_ctz(x);
 			s->told = at == s->run;
