@@ -30,6 +30,7 @@ var imports = map[string][]string{
 	"content":   {"wire", "budget", "dissect"},
 	"edm":       {},
 	"rules":     {},
+	"translate": {"rules"},
 	"dlp":       {"wire", "dissect", "rules", "edm"},
 	"tunnel":    {"wire", "dissect"},
 	"pcapstore": {"wire", "budget", "capture"},
@@ -37,7 +38,7 @@ var imports = map[string][]string{
 	"scan":      {"dissect", "content", "rules", "dlp", "alert"},
 	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "tunnel", "pcapstore", "alert"},
 	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "edm", "pcapstore", "alert", "engine"},
-	"cmd/weir":  {"flow", "rules", "edm", "pcapstore", "alert", "scan", "daemon"},
+	"cmd/weir":  {"flow", "rules", "edm", "translate", "pcapstore", "alert", "scan", "daemon"},
 }
 
 // only names imports that one package alone may have, and why.
@@ -55,6 +56,7 @@ var only = map[string]struct {
 	"github.com/coreos/go-systemd":        {[]string{"daemon"}, "systemd is told in one place"},
 	"github.com/spf13/cobra":              {[]string{"cmd/weir"}, "commands are thin and live in one place"},
 	"github.com/BurntSushi/toml":          {[]string{"rules"}, "one reader of TOML, so that all files have the same errors"},
+	"go.yaml.in/yaml":                     {[]string{"translate"}, "Weir's own files are TOML"},
 	"github.com/google/gopacket":          {nil, "tests compare with it"},
 	"golang.org/x/tools":                  {nil, "tests read their cases with it"},
 	"net/http":                            {[]string{"daemon", "workload"}, "the wire's HTTP is no client's or server's; runtimes and commands speak it"},

@@ -46,6 +46,17 @@ func Load(paths []string, opt Options) (*Set, Problems) {
 	return &Set{Rules: l.rules, Allow: l.allow, Files: l.files, byID: l.byID}, l.problems
 }
 
+// Parse is Load for the text of one file, of which nothing but the form is known.
+func Parse(name string, data []byte) (*Set, Problems) {
+	l := loader{byID: map[string]*Rule{}, seen: map[string]bool{}}
+	l.file(name, data)
+	l.finish()
+	if l.problems.Failed() {
+		return nil, l.problems
+	}
+	return &Set{Rules: l.rules, Allow: l.allow, Files: l.files, byID: l.byID}, l.problems
+}
+
 // loader gathers a Set. Files come in order; a file that extends another is read after it.
 type loader struct {
 	opt      Options

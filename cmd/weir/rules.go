@@ -21,7 +21,7 @@ func rulesCommand() *cobra.Command {
 		Short:   "List, explain and test rules",
 		Example: "  weir rules list\n  weir rules explain pci.pan\n  weir rules test my-rules.toml",
 	}
-	cmd.AddCommand(rulesListCommand(), rulesExplainCommand(), rulesTestCommand())
+	cmd.AddCommand(rulesListCommand(), rulesExplainCommand(), rulesTestCommand(), rulesImportCommand())
 	return cmd
 }
 
