@@ -8,6 +8,7 @@ var Protocols = number([]*Protocol{
 	&HTTP2,
 	&GRPC,
 	&WebSocket,
+	&Proxy,
 
 	// encryption and tunnels
 	&TLS,
