@@ -226,3 +226,9 @@ var refusals = [...]struct{ code, detail string }{
 	faultBroken:    {"content.broken", "something inside a value does not decode"},
 	faultBudget:    {"content.budget", "what is packed into a value is more than is unpacked"},
 }
+
+// known reports whether what begins so is a container.
+func known(head []byte) bool {
+	f, _ := formOf(head, false, true)
+	return f != nil
+}

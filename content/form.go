@@ -26,6 +26,7 @@ var forms = []form{
 	{name: "snappy", magic: []string{"\xff\x06\x00\x00sNaPpY", "\xff\x06\x00\x00S2sTwO"}, read: readSnappy},
 	{name: "pdf", magic: []string{"%PDF-"}, read: readPDF},
 	{name: "markup", magic: []string{"<?xml", "\xef\xbb\xbf<?xml", "<!DOCTYPE", "<!doctype", "<html", "<HTML"}, inside: true, read: readMarkup},
+	{name: "multipart", magic: []string{"--"}, is: isMultipart, weak: true, text: true, read: readMultipart},
 	{name: "ole", magic: []string{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}, read: readOLE},
 
 	{name: "7z", magic: []string{"7z\xbc\xaf\x27\x1c"}, read: unread},

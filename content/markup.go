@@ -155,49 +155,17 @@ func (m *markup) element(tag []byte) {
 
 // over reads up to the end of something.
 func (m *markup) over(end string) error {
-	for {
-		b, err := m.in.Peek(len(end))
-		if err != nil {
-			return err
-		}
-		if string(b) == end {
-			m.in.Discard(len(end))
-			return nil
-		}
-		b, _ = m.in.Peek(m.in.Buffered())
-		n := bytes.IndexByte(b[1:], end[0]) + 1
-		if n == 0 {
-			n = len(b)
-		}
-		m.in.Discard(n)
-	}
+	err := m.in.until(end, nil)
+	m.in.Discard(len(end))
+	return err
 }
 
 // cdata takes text up to the end of its section.
 func (m *markup) cdata() error {
-	for {
-		b, err := m.in.Peek(3)
-		if err != nil {
-			if e := m.text(b); e != nil {
-				return e
-			}
-			m.in.Discard(len(b))
-			return err
-		}
-		if string(b) == "]]>" {
-			m.in.Discard(3)
-			return nil
-		}
-		b, _ = m.in.Peek(m.in.Buffered())
-		n := bytes.IndexByte(b[1:], ']') + 1
-		if n == 0 {
-			n = len(b)
-		}
-		if err := m.text(b[:n]); err != nil {
-			return err
-		}
-		m.in.Discard(n)
-	}
+	const end = "]]>"
+	err := m.in.until(end, m.text)
+	m.in.Discard(len(end))
+	return err
 }
 
 // entity reads what begins with '&'.

@@ -40,6 +40,7 @@ type piece struct {
 	off    int64
 	shifts []dissect.Shift
 	more   bool
+	begin  bool // something of its own begins with it
 }
 
 const nodeSize = 256 // bytes that a node is counted for, beside what it keeps
@@ -97,6 +98,12 @@ func (o *Opener) push(v *value, n *node, p piece) {
 		}
 		n.seen = n.seen || p.off > 0
 		n.end, n.tail, n.undecided, n.given, n.skip = p.off, n.tail[:0], 0, p.off, skip{}
+	}
+	if p.begin && n.end > 0 { // something of its own
+		if n.box.c != nil {
+			o.endBox(v, &n.box)
+		}
+		n.seen, n.head = false, n.head[:0]
 	}
 	n.lead(p.shifts)
 	if (!n.seen || n.box.c != nil) && o.pushBox(v, n, p.b, !p.more) {

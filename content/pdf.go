@@ -208,22 +208,9 @@ func (p *pdf) decode(filters []string, objects bool) error {
 
 // seek reads up to a word and over it.
 func (p *pdf) seek(word string) error {
-	for {
-		b, err := p.in.Peek(len(word))
-		if err != nil {
-			return err
-		}
-		if string(b) == word {
-			p.in.Discard(len(word))
-			return nil
-		}
-		b, _ = p.in.Peek(p.in.Buffered())
-		n := bytes.IndexByte(b[1:], word[0]) + 1
-		if n == 0 {
-			n = len(b)
-		}
-		p.in.Discard(n)
-	}
+	err := p.in.until(word, nil)
+	p.in.Discard(len(word))
+	return err
 }
 
 // pdfRaw reads the bytes of a stream up to the word behind it.

@@ -2,6 +2,7 @@ package content
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"iter"
@@ -101,6 +102,8 @@ type input struct {
 	*bufio.Reader
 	src  *source
 	cost int // bytes that the decoder at work takes
+	// known reports whether what begins so is a container.
+	known func(head []byte) bool
 }
 
 // at returns how much was read.
@@ -122,6 +125,31 @@ func (in *input) skip(n int64) error {
 		n -= int64(k)
 	}
 	return nil
+}
+
+// until reads up to a mark, which comes next then, and gives what stands before it, in pieces (nil: to nobody).
+func (in *input) until(mark string, give func(b []byte) error) error {
+	for {
+		b, err := in.Peek(len(mark))
+		if string(b) == mark {
+			return nil
+		}
+		if err == nil {
+			b, _ = in.Peek(in.Buffered())
+			if n := bytes.IndexByte(b[1:], mark[0]) + 1; n > 0 {
+				b = b[:n]
+			}
+		}
+		if give != nil {
+			if e := give(b); e != nil {
+				return e
+			}
+		}
+		in.Discard(len(b))
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // output is where a reader's pieces go.
@@ -270,6 +298,7 @@ func newReading(f *form) *reading {
 	r := readings.Get().(*reading)
 	r.src, r.form, r.done, r.gave, r.wrong = source{}, f, false, 0, false
 	r.in.Reset(&r.src)
+	r.in.known = known
 	r.out = output{buf: r.out.buf[:0], shifts: r.out.shifts[:0], src: &r.src, what: f.name}
 	r.next, r.stop = iter.Pull(func(yield func(*chunk) bool) {
 		r.src.yield, r.out.yield = yield, yield

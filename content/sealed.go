@@ -1,9 +1,6 @@
 package content
 
-import (
-	"bytes"
-	"io"
-)
+import "io"
 
 // unread passes a form that is known and not taken apart here.
 func unread(in *input, out *output) error { return pass(in, out, faultMethod) }
@@ -24,19 +21,8 @@ func pass(in *input, out *output, why fault) error {
 // document says so in names of two bytes a letter.
 func readOLE(in *input, out *output) error {
 	const name = "E\x00n\x00c\x00r\x00y\x00p\x00t\x00e\x00d\x00P\x00a\x00c\x00k\x00a\x00g\x00e\x00"
-	for {
-		b, err := in.Peek(len(name))
-		if string(b) == name {
-			return pass(in, out, faultEncrypted)
-		}
-		if err != nil {
-			return err
-		}
-		b, _ = in.Peek(in.Buffered())
-		n := bytes.IndexByte(b[1:], name[0]) + 1
-		if n == 0 {
-			n = len(b)
-		}
-		in.Discard(n)
+	if err := in.until(name, nil); err != nil {
+		return err
 	}
+	return pass(in, out, faultEncrypted)
 }

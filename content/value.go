@@ -117,7 +117,7 @@ func (o *Opener) feed(v *value, p *dissect.Part) {
 	}
 	o.Count.Bytes += uint64(len(p.Bytes))
 	v.took += int64(len(p.Bytes))
-	o.push(v, v.root, piece{b: p.Bytes, off: p.Off, shifts: o.normal(p), more: p.More})
+	o.push(v, v.root, piece{b: p.Bytes, off: p.Off, shifts: o.normal(p), more: p.More, begin: p.Begin})
 }
 
 // normal returns the shifts of a part, in groups.

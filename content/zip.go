@@ -100,23 +100,7 @@ func skipZipRecord(in *input, size int, lengths ...int) error {
 }
 
 // seekZip reads up to the next local header, or the end.
-func seekZip(in *input) error {
-	for {
-		b, err := in.Peek(4)
-		if err != nil {
-			return err
-		}
-		if string(b) == zipLocal {
-			return nil
-		}
-		b, _ = in.Peek(in.Buffered())
-		n := bytes.Index(b[1:], []byte(zipLocal))
-		if n < 0 {
-			n = len(b) - 4 // of which three may be its beginning
-		}
-		in.Discard(n + 1)
-	}
-}
+func seekZip(in *input) error { return in.until(zipLocal, nil) }
 
 func readZipMember(in *input, out *output) error {
 	m, err := readZipHeader(in)

@@ -191,6 +191,7 @@ type Part struct {
 	View   uint8  // which decoding of the value this is; 0: as it came
 	More   bool   // further Parts of this Value and View follow
 	Cut    bool   // none follow, although the value goes on: the rest was not seen
+	Begin  bool   // something of its own begins with it, as the content of a file behind what names it
 	Value  uint32 // numbers the values of a message; all views of a value have the same
 	Off    int64  // offset of Bytes in the value, in this view
 	Bytes  []byte

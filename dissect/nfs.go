@@ -49,7 +49,9 @@ const (
 
 // ours
 const (
-	maxNFSPending = 128     // calls that wait for their answers
+	maxNFSPending = 128 // calls that wait for their answers
+	nfsRead       = 6   // procedures of version 3: RFC 1813
+	nfsWrite      = 7
 	maxNFSHead    = 1 << 10 // bytes of a record that are waited for; the rest is told as it comes
 )
 
@@ -64,8 +66,8 @@ var (
 
 // nfsAsked is a call that waits for its answer.
 type nfsAsked struct {
-	xid, program, version uint32
-	tx                    uint64
+	xid, program, version, procedure uint32
+	tx                               uint64
 }
 
 // nfs parses one flow.
@@ -75,9 +77,10 @@ type nfs struct {
 	left    [2]int // bytes to come of a fragment
 	value   [2]uint32
 	off     [2]int64
-	ends    [2]bool // with the fragment the message ends, and its exchange
-	last    [2]bool // it is the last of its record
-	more    [2]bool // the next fragment goes on with the record
+	file    [2]int64 // offset at which the content of a file begins; 0: there is none
+	ends    [2]bool  // with the fragment the message ends, and its exchange
+	last    [2]bool  // it is the last of its record
+	more    [2]bool  // the next fragment goes on with the record
 	taken   bool
 }
 
@@ -148,14 +151,21 @@ func (d *nfs) rest(dir wire.Dir, b []byte, emit func(*Message)) {
 		if d.value[dir] == 0 {
 			d.value[dir], d.off[dir] = t.value(), 0
 		}
-		t.part(Part{Field: nfsData, Value: d.value[dir], Off: d.off[dir], Bytes: b, More: !ends})
+		if k := d.file[dir] - d.off[dir]; d.file[dir] > 0 && k >= 0 && k < int64(len(b)) {
+			if k > 0 {
+				t.part(Part{Field: nfsData, Value: d.value[dir], Off: d.off[dir], Bytes: b[:k], More: true})
+			}
+			t.part(Part{Field: nfsData, Value: d.value[dir], Off: d.off[dir] + k, Bytes: b[k:], More: !ends, Begin: true})
+		} else {
+			t.part(Part{Field: nfsData, Value: d.value[dir], Off: d.off[dir], Bytes: b, More: !ends})
+		}
 	}
 	d.off[dir] += int64(len(b))
 	if !ends {
 		t.flush(false, false)
 		return
 	}
-	d.value[dir] = 0
+	d.value[dir], d.file[dir] = 0, 0
 	d.over(dir, d.ends[dir], emit)
 }
 
@@ -173,7 +183,7 @@ func (d *nfs) head(dir wire.Dir, b []byte, emit func(*Message)) (n int, ok bool)
 	if c.Short() || typ != oncCall || version != oncVersion {
 		return 0, false
 	}
-	q := nfsAsked{xid: xid, program: program, version: programVersion, tx: d.next()}
+	q := nfsAsked{xid: xid, program: program, version: programVersion, procedure: procedure, tx: d.next()}
 	if len(d.pending) >= maxNFSPending {
 		d.pending = d.pending[:copy(d.pending, d.pending[1:])]
 	}
@@ -196,6 +206,14 @@ func (d *nfs) head(dir wire.Dir, b []byte, emit func(*Message)) (n int, ok bool)
 			t.add(nfsMachine, machine)
 			t.number(nfsUID, int64(uid))
 			t.number(nfsGID, int64(gid))
+		}
+	}
+	if program == 100003 && programVersion == 3 && procedure == nfsWrite {
+		args := c
+		xdrBytes(&args) // the file
+		args.Skip(20)   // where, how much, how, and its length
+		if !args.Short() {
+			d.file[dir] = int64(c.Len() - args.Len())
 		}
 	}
 	args := c
@@ -244,6 +262,15 @@ func (d *nfs) reply(dir wire.Dir, xid uint32, b []byte, c *wire.Cursor, emit fun
 			name = strconv.FormatUint(uint64(status), 10)
 		}
 		t.addString(nfsStatus, name)
+		if q.version == 3 && q.procedure == nfsRead && status == 0 {
+			if look.U32() != 0 {
+				look.Skip(84) // attributes
+			}
+			look.Skip(12) // how much, whether it is the end, and its length
+			if !look.Short() {
+				d.file[dir] = int64(c.Len() - look.Len())
+			}
+		}
 	}
 	d.ends[dir] = true
 	t.flush(false, false)

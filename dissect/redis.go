@@ -46,6 +46,7 @@ const (
 // ours
 const (
 	redisMaxElements = 1 << 30  // elements of an aggregate
+	redisOwn         = 64       // bytes of an argument or element that may be something of its own
 	redisMaxName     = 64       // bytes of a command's name
 	redisMaxLine     = 64 << 10 // bytes of a line
 	redisMaxDepth    = 32       // aggregates in each other; in deeper ones the direction is given up as raw
@@ -206,7 +207,14 @@ func (s *redisSide) say(t *teller, f Field, sep string, b []byte, first bool) {
 		t.joinString(&s.text, sep)
 	}
 	s.begun = true
+	own := first && s.bulk && s.value.left >= redisOwn
+	if own {
+		t.at = -1
+	}
 	t.join(&s.text, b)
+	if n := len(t.parts); own && n > 0 && t.parts[n-1].Value == s.text.value {
+		t.parts[n-1].Begin = true
+	}
 }
 
 // Gap implements Dissector: it goes on if what was lost lies within a bulk string.
