@@ -3,7 +3,7 @@ package content
 // codec is an encoding of bytes as text.
 type codec interface {
 	// begin tells whether b, the text from here on, begins with it; last says that no more follows. It needs no more than holdMost bytes to tell.
-	begin(b []byte, last bool) verdict
+	begin(l *scratch, b []byte, last bool) verdict
 	// decode undoes it in b, the text from where it left off, and gives that out. It returns how much of b it is done with, and whether it is over.
 	decode(w *window, b []byte, last bool) (used int, over bool)
 	// head appends to dst, decoded, what b begins with; nothing if that is never a container's bytes.
@@ -31,9 +31,9 @@ var codecs = [...][]codec{
 }
 
 // begin tells which encoding of a kind begins at b.
-func begin(k kind, b []byte, last bool) (codec, verdict) {
+func begin(l *scratch, k kind, b []byte, last bool) (codec, verdict) {
 	for _, c := range codecs[k] {
-		if v := c.begin(b, last); v != no {
+		if v := c.begin(l, b, last); v != no {
 			return c, v
 		}
 	}

@@ -47,6 +47,7 @@ type scratch struct {
 	lead   []dissect.Shift // those of a member
 	dec    [decodeMost + 64]byte
 	found  finder
+	w      window
 }
 
 // ours

@@ -9,7 +9,7 @@ type escape struct {
 	read func(b []byte, last bool) dissect.Escape
 }
 
-func (c escape) begin(b []byte, last bool) verdict {
+func (c escape) begin(_ *scratch, b []byte, last bool) verdict {
 	switch e := c.read(b, last); {
 	case e.Size < 0:
 		return wait

@@ -37,7 +37,7 @@ var (
 // letters is a run in an alphabet: in lines too, with "/" and line ends as JSON escapes them, and in the labels of a name.
 type letters struct{ *alphabet }
 
-func (a letters) begin(b []byte, last bool) verdict {
+func (a letters) begin(l *scratch, b []byte, last bool) verdict {
 	n := runOf(b, a.class, sureLetter)
 	if n == len(b) && n < sureLetter && !last {
 		return wait
@@ -45,8 +45,7 @@ func (a letters) begin(b []byte, last bool) verdict {
 	if n < a.least {
 		return no
 	}
-	var out [sureLetter]byte
-	head := a.head(out[:0], b[:n])
+	head := a.head(l.dec[:0], b[:n])
 	if isText(head) {
 		return yes
 	}

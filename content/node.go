@@ -142,7 +142,8 @@ func (o *Opener) look(v *value, n *node, b []byte, last bool) {
 	}
 	l.win = append(append(l.win[:0], n.tail...), b...)
 	l.text, l.shifts = l.text[:0], l.shifts[:0]
-	w := window{o: o, v: v, n: n, l: l, b: l.win, base: n.end - int64(len(n.tail)), at: len(n.tail) - n.undecided, last: last, off: n.at}
+	w := &l.w
+	*w = window{o: o, v: v, n: n, l: l, b: l.win, base: n.end - int64(len(n.tail)), at: len(n.tail) - n.undecided, last: last, off: n.at}
 	n.end += int64(len(b))
 	if searched {
 		l.found.move(len(n.tail))

@@ -24,7 +24,7 @@ func (c utf16Text) unit(b []byte) rune {
 	return rune(b[1])<<8 | rune(b[0])
 }
 
-func (c utf16Text) begin(b []byte, last bool) verdict {
+func (c utf16Text) begin(_ *scratch, b []byte, last bool) verdict {
 	for i := 0; i < 2*wideLeast; i += 2 {
 		if i+2 > len(b) {
 			if last {
@@ -91,7 +91,7 @@ type single struct{}
 
 const singleLeast = 12 // digits
 
-func (single) begin(b []byte, last bool) verdict { return yes } // find has seen to it
+func (single) begin(_ *scratch, b []byte, last bool) verdict { return yes } // find has seen to it
 
 func (single) decode(w *window, b []byte, last bool) (used int, over bool) {
 	for {

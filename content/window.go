@@ -60,9 +60,9 @@ func (w *window) run() {
 		if k == wideText {
 			var wd utf16Text
 			i, wd = wideStart(w.b, i, w.at)
-			c, verdict = wd, wd.begin(w.b[i:], w.last)
+			c, verdict = wd, wd.begin(w.l, w.b[i:], w.last)
 		} else {
-			c, verdict = begin(k, w.b[i:], w.last)
+			c, verdict = begin(w.l, k, w.b[i:], w.last)
 		}
 		switch {
 		case verdict == wait:
