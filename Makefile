@@ -14,7 +14,7 @@ TESTPACKAGES = iproute2 iputils-ping procps tcpreplay wireshark-common tshark sy
 	libdbd-mariadb-perl memcached nginx-light openssl curl openssh-server openssh-client dnsmasq bind9-dnsutils python3-aiosmtpd swaks
 export CGO_ENABLED = 1
 
-.PHONY: noise build demo test race fuzz bench bench-live bench-dlp conformance lint cover install check deps
+.PHONY: noise dlp-report build demo test race fuzz bench bench-live bench-dlp conformance lint cover install check deps
 
 build: deps
 	go build -ldflags "-X weir/daemon.release=$(VERSION)" -o bin/weir ./cmd/weir
@@ -53,6 +53,11 @@ conformance: deps
 # A gigabyte of what looks like everything and is nothing: no alert of high confidence. Some minutes.
 noise: deps
 	NOISE=1GiB go test -count=1 -v -timeout 60m -run 'TestNoise$$' .
+
+# What the rules find and what they take for it, into docs/dlp.md.
+dlp-report: deps
+	@[ -n "$(CORPUS)" ] || { echo "make dlp-report: name the folder of public test suites: make dlp-report CORPUS=DIR" >&2; exit 2; }
+	@CORPUS="$(abspath $(CORPUS))" go test -count=1 -run 'Conformance(DLPWire|PII|Secrets)|TestNoise$$|TestDLPReport' . -update
 
 lint: deps
 	gofmt -l . | (! grep .)

@@ -22,11 +22,17 @@ func corpus(t *testing.T) string {
 	return dir
 }
 
+// scored are the scores of this run, by name.
+var scored = map[string]scoring{}
+
+type scoring struct{ met, all int }
+
 // score prints one table's line, "name: met/all", and fails below the table's floor in testdata/conformance/floors.txt.
 // Which items failed belongs in t.Logf, seen with -v.
 func score(t *testing.T, name string, met, all int) {
 	t.Helper()
 	fmt.Printf("%s: %d/%d\n", name, met, all)
+	scored[name] = scoring{met, all}
 	if all == 0 {
 		t.Fatalf("%s: the table is empty", name)
 	}

@@ -256,6 +256,13 @@ func TestNoise(t *testing.T) {
 	for _, line := range some {
 		t.Log(line)
 	}
+	for _, level := range []string{"high", "medium", "low"} {
+		n := 0
+		for _, times := range byLevel[level] {
+			n += times
+		}
+		scored["noise_"+level] = scoring{n, int(total >> 20)}
+	}
 	for _, level := range slices.Sorted(maps.Keys(byLevel)) {
 		t.Logf("%s: %v", level, byLevel[level])
 	}
