@@ -82,6 +82,7 @@ type rule struct {
 	needed   bool   // another rule requires it
 	strong   int    // points of its strongest validator
 	base     int    // points of any finding
+	fixed    bool   // it has a fixed text
 	number   bool   // what a key says of a number speaks against a finding
 	yields   bool   // nobody asked for it by name: it gives way to what other rules find in the same bytes
 	exact    *exact // what is found is exact data; then there is no expression

@@ -3,6 +3,7 @@ package dlp
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"weir/rules"
 )
@@ -69,7 +70,7 @@ func (r *rule) prepareConfidence() {
 	if r.Entropy > 0 {
 		r.base += sureEntropy
 	}
-	if literals(r.expr.tree).best >= sieveLiteral {
+	if r.fixed = literals(r.expr.tree).best >= sieveLiteral; r.fixed {
 		r.base += sureFixed
 	}
 	r.number = r.strong > 0 && r.strong < sureProof && r.Engine == rules.DLP
@@ -81,6 +82,9 @@ func (r *rule) confidence(f *found) (percent uint8, undecided bool) {
 	zone := f.label()
 	key, how := keyOf(zone)
 	label := len(r.Context) > 0 && labelled(zone, key, how, r.Context)
+	if r.fixed && f.inWord(strings.Contains(r.Regex, "(?i")) {
+		n -= sureFixed
+	}
 	doubt := 0
 	if r.number {
 		doubt = f.doubts(key, how, label)
@@ -243,6 +247,25 @@ func (f *found) part() bool {
 	}
 	return false
 }
+
+// inWord reports whether the match begins inside a word, or where it may be in any case with letters as no name has them: in base64 any few letters
+// occur by chance.
+func (f *found) inWord(anyCase bool) bool {
+	b, i := f.t.b, f.mStart
+	if i > 0 && (isDigit(b[i-1]) && isLetter(b[i]) || !isWord(b[:min(len(b), i+1)], i, i+1)) {
+		return true
+	}
+	if !anyCase {
+		return false
+	}
+	var lower, upper bool
+	for _, c := range b[min(i+1, f.mEnd):min(i+nameLetters, f.mEnd)] {
+		lower, upper = lower || isLower(c), upper || isUpper(c)
+	}
+	return lower && upper || upper && isLower(b[i])
+}
+
+const nameLetters = 4 // of a match's beginning that are all of one case, but for the first
 
 func (f *found) secretIsDigit(i int) bool { return i < len(f.secret) && isWordByte(f.secret[i]) }
 

@@ -79,6 +79,29 @@ func TestConfidence(t *testing.T) {
 	}
 }
 
+// TestInWord: a fixed text speaks for a finding only where it stands as a word of its own.
+func TestInWord(t *testing.T) {
+	_, s := mustCompile(t, &rules.Rule{ID: "named", Regex: `(?i)asana\w{0,8}[=:>] ?[0-9a-f]{32}`, Mask: "secret", Entropy: 3})
+	const value = "5f0a9b3c7d21e84f6a0b9c8d7e6f5a4b"
+	for text, want := range map[string]string{
+		"asana=" + value:        "high",
+		"ASANA_KEY: " + value:   "high",
+		"my_asana_key=" + value: "high",
+		"myAsanaKey=" + value:   "high",
+		"x7QasanaB=" + value:    "medium",
+		"GqbAsAnAx3=" + value:   "medium",
+		"/aSANAx=" + value:      "medium",
+	} {
+		got := ""
+		for _, h := range s.ScanBytes([]byte(text), nil) {
+			got += Level(h.Confidence).String()
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", strings.ReplaceAll(text, value, "V"), got, want)
+		}
+	}
+}
+
 // TestStrengths: the table names validators that there are.
 func TestStrengths(t *testing.T) {
 	for name := range strengths {
