@@ -1,6 +1,8 @@
 package scan
 
 import (
+	"archive/zip"
+	"bytes"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -40,5 +42,35 @@ func TestPanic(t *testing.T) {
 	}
 	if r := w.file(&job{path: dir + "/f"}); r.Err != nil || len(r.Findings) != 1 {
 		t.Errorf("got %+v", r)
+	}
+}
+
+// TestArchive: what is in an archive is found, one that needs a key is told and makes the run incomplete.
+func TestArchive(t *testing.T) {
+	db, _ := database(t, someRules)
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	f, err := z.Create("dir/a.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("first line\nx " + token + "\n" + strings.Repeat("text\n", 100))); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open := b.String()
+	locked := []byte(open)
+	const flags, central = 6, 8 // bytes into the headers at which bit 0 says that a key is needed
+	locked[flags] |= 1
+	locked[strings.Index(open, "PK\x01\x02")+central] |= 1
+	g, sum := runOn(t, db, Options{Paths: []string{tree(t, map[string]string{"open.zip": open})}})
+	if sum.Found != 1 || !sum.Whole() || !strings.HasSuffix(g.lines(""), "open.zip (inside) token -1+0 tok_…(16)\n") {
+		t.Errorf("got %+v, %s", sum, g.lines(""))
+	}
+	g, sum = runOn(t, db, Options{Paths: []string{tree(t, map[string]string{"locked.zip": string(locked)})}})
+	if sum.Found != 0 || sum.Blind != 1 || sum.Whole() || len(g.results[0].Blind) != 1 || g.results[0].Blind[0].Why != "content.encrypted" {
+		t.Errorf("got %+v, %+v", sum, g.results[0].Blind)
 	}
 }
