@@ -40,6 +40,8 @@ type Scanner struct {
 	Silent bool // nobody reads Masked and Excerpt of hits: they are left empty
 	// Excerpts asks for an Excerpt of every hit, not only of those up to the one that is raised.
 	Excerpts bool
+	// Patience is how many times as much as in traffic candidates may cost, where nobody waits; 0: as in traffic.
+	Patience int
 	// Refused is told of each match that is no finding, for who asks why; nil: nobody does. Compile with Options.Unsieved for that.
 	Refused func(*Refusal)
 
@@ -77,13 +79,14 @@ type pool struct {
 
 // ours
 const (
-	maxPooled  = 16      // closed values kept per class and Scanner
-	maxJoined  = 1 << 20 // bytes of scratch that are kept
-	stepsStart = 1 << 18 // steps that a flow's candidates may cost beyond stepsByte
-	stepsByte  = 32      // steps that each byte scanned adds
-	maxPart    = 1 << 24 // bytes of one part that add steps
-	stepsMost  = 1 << 22 // steps that may be saved up
-	ruleShare  = 4       // one rule may spend this part of them on one part of a value
+	maxPooled   = 16      // closed values kept per class and Scanner
+	maxJoined   = 1 << 20 // bytes of scratch that are kept
+	stepsStart  = 1 << 18 // steps that a flow's candidates may cost beyond stepsByte
+	stepsByte   = 32      // steps that each byte scanned adds
+	maxPart     = 1 << 24 // bytes of one part that add steps
+	stepsMost   = 1 << 22 // steps that may be saved up
+	maxPatience = 64      // times
+	ruleShare   = 4       // one rule may spend this part of them on one part of a value
 )
 
 // NewScanner returns a Scanner for db.
@@ -300,6 +303,7 @@ func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part
 func (s *Scanner) spend(st *State, n int) {
 	s.Count.Parts++
 	s.Count.Bytes += uint64(n)
-	more := min(int64(n), maxPart) * stepsByte
-	st.steps = int32(min(int64(st.steps)+more, max(stepsMost, more)))
+	factor := int64(max(1, min(s.Patience, maxPatience)))
+	more := min(int64(n), maxPart/factor) * stepsByte * factor
+	st.steps = int32(min(int64(st.steps)+more, max(stepsMost*factor, more)))
 }

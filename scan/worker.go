@@ -20,6 +20,7 @@ import (
 const (
 	piece       = 256 << 10 // bytes that are read and looked at at once: they stay in the processor's cache
 	maxInside   = 1 << 30   // bytes that come out of what is packed into a file
+	patience    = 8         // times what candidates may cost in traffic
 	readAhead   = 4         // pieces of a file from which on the kernel is told that all of it will be read
 	maxFindings = 1 << 16   // findings of a file that are told one by one, of all rules
 )
@@ -62,7 +63,7 @@ func newWorker(db *dlp.Database, opt *Options) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Excerpts = true
+	s.Excerpts, s.Patience = true, patience
 	w := &worker{opt: opt, db: db, scan: s, lines: newLines(), opener: content.New(limits()), wants: db.Wants()}
 	w.opener.Speaks = db.Speaks
 	w.emit = w.match
