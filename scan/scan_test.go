@@ -285,12 +285,12 @@ func TestNothingShown(t *testing.T) {
 		"sarif":     func(b *bytes.Buffer) Reporter { return NewSARIF(b, set, "1") },
 		"complaint": func(b *bytes.Buffer) Reporter { return &Complaints{Reporter: NewJSON(b), W: b} },
 	} {
-		var b bytes.Buffer
-		sum, err := Run(db, Options{Paths: []string{dir}, Progress: &b}, make(&b))
+		var b, bar bytes.Buffer
+		sum, err := Run(db, Options{Paths: []string{dir}, Progress: &bar}, make(&b))
 		if err != nil || sum.Found < 300 {
 			t.Fatalf("%s: %+v, %v", name, sum, err)
 		}
-		fmt.Fprint(&b, sum)
+		fmt.Fprint(&b, sum, bar.String())
 		for _, secret := range []string{token, card, token[4:], card[6:12]} {
 			if strings.Contains(b.String(), secret) {
 				t.Errorf("%s: shows what was found", name)
