@@ -264,7 +264,7 @@ func prepareRule(r *rules.Rule) (*rule, error) {
 			return nil, fmt.Errorf("validate: no validator is called %q (there are %s)", name, strings.Join(Validators(), ", "))
 		}
 		c.checks = append(c.checks, v)
-		c.sides = c.sides || v.name == "boundary"
+		c.sides = c.sides || slices.Contains(aside, v.name)
 	}
 	c.retry = len(c.checks) > 0 && e.max <= maxRetry
 	c.prepareLuhn()

@@ -47,9 +47,11 @@ func Level(percent uint8) rules.Confidence {
 // strengths are the points of validators that do not stand for sureDigit.
 var strengths = map[string]int{
 	"boundary": 0, "separators": 0, "not_placeholder": 0, "iin": sureForm, "ssn": sureForm, "itin": sureForm, "ein": sureForm, "mbi": sureForm, "bic": sureForm,
-	"cpr": sureForm, "date": sureForm, "in_pan": sureForm, "curp": sureDigits,
+	"phone": 0, "email": 0, "ip": 0, "apart": 0, "cpr": sureForm, "rrn_form": sureForm, "date": sureForm, "in_pan": sureForm, "curp": sureDigits,
 	"iban": sureDigits, "creditor_id": sureDigits, "abn": sureDigits, "nir": sureDigits, "be_nn": sureDigits, "cpf": sureDigits, "cnpj": sureDigits, "gstin": sureDigits,
 	"codice_fiscale": sureDigits, "fnr": sureDigits, "tckn": sureDigits, "cn_id": sureDigits, "hetu": sureDigits, "rrn": sureDigits, "track2": sureDigits,
+	"cpr_check": sureDigits, "rodne_cislo": sureDigits, "egn": sureDigits, "isikukood": sureDigits, "spi": sureDigits, "matricule": sureDigits, "personas_kods": sureDigits, "cnp": sureDigits,
+	"jmbg": sureDigits, "fr_vat": sureDigits, "gb_vat": sureDigits, "rvnr": sureDigits, "personnummer": sureDigits, "za_id": sureDigits,
 	"basic_auth": sureDigits, "mrz": sureProof, "jwt": sureProof, "github": sureProof, "bitcoin": sureProof, "bech32": sureProof, "ethereum": sureProof,
 }
 

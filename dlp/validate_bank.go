@@ -1,5 +1,7 @@
 package dlp
 
+import "slices"
+
 // ibanLengths: the IBAN registry (ISO 13616), country to characters.
 var ibanLengths = map[string]int{
 	"AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29, "BY": 28, "CH": 21, "CR": 22, "CY": 28,
@@ -13,13 +15,27 @@ var ibanLengths = map[string]int{
 	"ML": 28, "MZ": 25, "NE": 28, "SN": 28, "TD": 27, "TG": 28,
 }
 
-// iban is ISO 13616: length by country, and ISO 7064 mod 97-10.
+// ibanBanks are countries whose account numbers begin with four letters for the bank, and those where all is digits; of the others nothing is asked.
+var (
+	ibanBanks  = []string{"AZ", "BG", "BH", "GB", "GI", "GT", "IE", "IQ", "JO", "KW", "LC", "LV", "MT", "MU", "NI", "NL", "PK", "PS", "QA", "RO", "SC", "SV", "VG"}
+	ibanDigits = []string{
+		"AE", "AT", "BA", "BE", "CR", "CZ", "DE", "DK", "EE", "EG", "ES", "FI", "FO", "GL", "HR", "HU", "IL", "IS", "LT", "ME", "NO", "PL", "PT", "RS", "SE", "SI", "SK", "TN", "XK",
+	}
+)
+
+// iban is ISO 13616: length and form by country, and ISO 7064 mod 97-10.
 func (c *candidate) iban() bool {
 	b := c.bare
-	if len(b) < 15 || len(b) > 34 || ibanLengths[string(b[:2])] != len(b) || !allDigits(b[2:4]) {
+	if len(b) < 15 || len(b) > 34 || ibanLengths[string(b[:2])] != len(b) || !allDigits(b[2:4]) || mod97(b[4:], b[:4]) != 1 {
 		return false
 	}
-	return mod97(b[4:], b[:4]) == 1
+	switch country := string(b[:2]); {
+	case slices.Contains(ibanBanks, country):
+		return !slices.ContainsFunc(b[4:8], isDigit)
+	case slices.Contains(ibanDigits, country):
+		return allDigits(b[4:])
+	}
+	return true
 }
 
 // creditor is the SEPA creditor identifier: mod 97-10 without the three characters of the business code.

@@ -37,7 +37,7 @@ var iinRanges = []iinRange{
 	{38, 39, 2, lengths(14, 16, 17, 18, 19)},                 // Diners
 	{3528, 3589, 4, lengths(16, 17, 18, 19)},                 // JCB
 	{62, 62, 2, lengths(16, 17, 18, 19)},                     // UnionPay
-	{81, 82, 2, lengths(16)},                                 // RuPay, UnionPay
+	{81, 82, 2, lengths(16, 17, 18, 19)},                     // RuPay, UnionPay
 	{508, 508, 3, lengths(16)},                               // RuPay
 	{60, 60, 2, lengths(16)},                                 // RuPay
 	{2200, 2204, 4, lengths(16, 17, 18, 19)},                 // Mir
@@ -48,6 +48,11 @@ var iinRanges = []iinRange{
 	{6304, 6304, 4, lengths(12, 13, 14, 15, 16, 17, 18, 19)},
 	{6759, 6759, 4, lengths(12, 13, 14, 15, 16, 17, 18, 19)},
 	{6761, 6763, 4, lengths(12, 13, 14, 15, 16, 17, 18, 19)},
+	{35, 35, 2, lengths(16)}, // JCB, not assigned
+	{67, 67, 2, lengths(12, 13, 14, 15, 16, 17, 18, 19)},
+	{2131, 2131, 4, lengths(15)}, // JCB
+	{1800, 1800, 4, lengths(15)}, // JCB
+	{1, 1, 1, lengths(15)},       // UATP
 	{9792, 9792, 4, lengths(16)}, // Troy
 }
 

@@ -27,7 +27,7 @@ func (c *candidate) nhs() bool {
 	return r%11 == int(c.bare[9]-'0') && r != 10
 }
 
-// steuerID is ISO 7064 mod 11,10, with one digit of the first ten two or three times.
+// steuerID is ISO 7064 mod 11,10. Of the first ten digits only one occurs more than once, two or three times; in numbers for tests none may.
 func (c *candidate) steuerID() bool {
 	if !c.digits(11) || c.bare[0] == '0' {
 		return false
@@ -45,7 +45,7 @@ func (c *candidate) steuerID() bool {
 			repeated++
 		}
 	}
-	return repeated == 1 && mod1110(c.bare)
+	return repeated <= 1 && mod1110(c.bare)
 }
 
 func mod1110(b []byte) bool {
@@ -84,10 +84,14 @@ func (c *candidate) nir() bool {
 
 const dniLetters = "TRWAGMYFPDXBNJZSQVHLCKE"
 
-// nif is Spain's: a letter by mod 23.
+// nif is Spain's: a letter by mod 23. Zeros in front may be left out; K, L and M in front are of those who have no identity card.
 func (c *candidate) nif() bool {
 	b := c.bare
-	return len(b) == 9 && allDigits(b[:8]) && !oneDigit(b[:8]) && b[8] == dniLetters[number(b[:8])%23]
+	if len(b) == 9 && b[0] >= 'K' && b[0] <= 'M' {
+		b = b[1:]
+	}
+	n := len(b) - 1
+	return n >= 5 && n <= 8 && allDigits(b[:n]) && number(b[:n]) > 999 && b[n] == dniLetters[number(b[:n])%23]
 }
 
 // nie is Spain's for foreigners: X, Y, Z stand for 0, 1, 2.
@@ -125,15 +129,10 @@ func (c *candidate) codiceFiscale() bool {
 	return sum%26 == int(b[15]-'A')
 }
 
-// pesel is Poland's: mod 10, and a date whose month tells the century.
+// pesel is Poland's: mod 10.
 func (c *candidate) pesel() bool {
 	b := c.bare
-	if !c.digits(11) || (weighted(b, 1, 3, 7, 9, 1, 3, 7, 9, 1, 3)+int(b[10]-'0'))%10 != 0 {
-		return false
-	}
-	m := number(b[2:4])
-	year := [5]int{1900, 2000, 2100, 2200, 1800}[min(m/20, 4)] + number(b[:2])
-	return validDate(year, m%20, number(b[4:6]))
+	return c.digits(11) && !oneDigit(b) && (weighted(b, 1, 3, 7, 9, 1, 3, 7, 9, 1, 3)+int(b[10]-'0'))%10 == 0
 }
 
 // bsn is the Netherlands' eleven-proof.
@@ -152,25 +151,32 @@ func (c *candidate) beNN() bool {
 	return m <= 12 && number(b[4:6]) <= 31 && (97-number(b[:9])%97 == check || 97-(2000000000+number(b[:9]))%97 == check)
 }
 
-// personnummer is Sweden's: Luhn over ten digits and a date; 60 is added to the day of a co-ordination number.
+// personnummer is Sweden's: Luhn over the last ten digits, or as some have it over all twelve, and a date; 60 is added to the day of a co-ordination
+// number.
 func (c *candidate) personnummer() bool {
 	b := c.bare
 	if i := indexOf(string(b), '+'); i >= 0 {
 		b = append(append([]byte(nil), b[:i]...), b[i+1:]...)
 	}
+	all := luhnOK(b)
 	if len(b) == 12 {
 		b = b[2:]
 	}
-	if len(b) != 10 || !luhnOK(b) {
+	if len(b) != 10 || !all && !luhnOK(b) {
 		return false
 	}
 	return validDate(0, number(b[2:4]), number(b[4:6])%60)
 }
 
+// orgnr is Sweden's of organisations: Luhn, and a third digit that no month has.
+func (c *candidate) orgnr() bool {
+	return c.digits(10) && luhnOK(c.bare) && c.bare[2] >= '2' && !oneDigit(c.bare)
+}
+
 // hetu is Finland's: a letter by mod 31 and a date.
 func (c *candidate) hetu() bool {
 	b := c.raw
-	if len(b) != 11 || !allDigits(b[:6]) || !allDigits(b[7:10]) {
+	if len(b) != 11 || !allDigits(b[:6]) || indexOf("+-ABCDEFUVWXYabcdefuvwxy", b[6]) < 0 || !allDigits(b[7:10]) {
 		return false
 	}
 	last := b[10]

@@ -1,5 +1,7 @@
 package dlp
 
+import "bytes"
+
 // Verhoeff's tables: the dihedral group D5 and its permutation.
 var (
 	verhoeffD = [10][10]byte{
@@ -12,14 +14,16 @@ var (
 	}
 )
 
-// aadhaar is India's: Verhoeff, first digit 2 to 9.
+// aadhaar is India's: Verhoeff, first digit 2 to 9. Some write colons into it.
 func (c *candidate) aadhaar() bool {
-	if !c.digits(12) || c.bare[0] < '2' || oneDigit(c.bare) {
-		return false
-	}
+	b := bytes.ReplaceAll(c.bare, []byte(":"), nil)
+	return len(b) == 12 && allDigits(b) && b[0] >= '2' && !oneDigit(b) && verhoeffOK(b)
+}
+
+func verhoeffOK(b []byte) bool {
 	var k byte
-	for i := range 12 {
-		k = verhoeffD[k][verhoeffP[i%8][c.bare[11-i]-'0']]
+	for i := range b {
+		k = verhoeffD[k][verhoeffP[i%8][b[len(b)-1-i]-'0']]
 	}
 	return k == 0
 }
@@ -79,9 +83,10 @@ func (c *candidate) auMedicare() bool {
 	return len(b) >= 10 && len(b) <= 11 && allDigits(b) && b[0] >= '2' && b[0] <= '6' && weighted(b, 1, 3, 7, 9, 1, 3, 7, 9)%10 == int(b[8]-'0')
 }
 
-// abn is Australia's business number: mod 89 with one taken off the first digit.
+// abn is Australia's business number: mod 89 with one taken off the first digit. As a VAT number it has the country in front.
 func (c *candidate) abn() bool {
-	return c.digits(11) && c.bare[0] != '0' && (weighted(c.bare, 10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19)-10)%89 == 0
+	b := bytes.TrimPrefix(c.bare, []byte("AU"))
+	return len(b) == 11 && allDigits(b) && b[0] != '0' && (weighted(b, 10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19)-10)%89 == 0
 }
 
 // acn is Australia's company number: mod 10.
@@ -102,10 +107,19 @@ func (c *candidate) cpf() bool {
 	return c.digits(11) && !oneDigit(b) && b[9] == brazil(weighted(b, 10, 9, 8, 7, 6, 5, 4, 3, 2)) && b[10] == brazil(weighted(b, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2))
 }
 
-// cnpj is Brazil's for companies.
+// cnpj is Brazil's for companies; since 2026 its first twelve places may be letters, which count by their codes.
 func (c *candidate) cnpj() bool {
-	b := c.bare
-	return c.digits(14) && !oneDigit(b) && b[12] == brazil(weighted(b, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)) && b[13] == brazil(weighted(b, 6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
+	if len(c.bare) != 14 || !allDigits(c.bare[12:]) || oneDigit(c.bare) {
+		return false
+	}
+	var b [13]byte // letters go on behind the digits
+	for i, x := range c.bare[:13] {
+		if !isDigit(x) && !isUpper(x) {
+			return false
+		}
+		b[i] = x
+	}
+	return c.bare[12] == brazil(weighted(b[:], 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)) && c.bare[13] == brazil(weighted(b[:], 6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
 }
 
 // rut is Chile's: mod 11, K for ten.
@@ -188,9 +202,12 @@ func (c *candidate) myNumber() bool {
 	return int(c.bare[11]-'0') == 11-r
 }
 
-// cnID is China's: ISO 7064 mod 11-2 and a date.
+// cnID is China's: ISO 7064 mod 11-2 and a date. Those given before 1999 have fifteen digits, without a check.
 func (c *candidate) cnID() bool {
 	b := c.bare
+	if c.digits(15) {
+		return b[0] != '0' && b[0] < '9' && validDate(1900+number(b[6:8]), number(b[8:10]), number(b[10:12]))
+	}
 	if len(b) != 18 || !allDigits(b[:17]) || !validDate(number(b[6:10]), number(b[10:12]), number(b[12:14])) {
 		return false
 	}
