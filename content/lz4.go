@@ -109,6 +109,7 @@ func (z *lz4) frame(out *output) error {
 // block reads one block behind what is in the window.
 func (z *lz4) block(head uint32) error {
 	z.from = len(z.win)
+	z.in.cost = cap(z.win)
 	n := int(head &^ lz4Stored)
 	if n > z.max {
 		return errBroken

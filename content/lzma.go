@@ -210,6 +210,7 @@ func (l *lzma) put(c byte) error {
 func (l *lzma) flush() error {
 	err := l.out.give(l.win[l.from:], -1)
 	l.from = len(l.win)
+	l.in.cost = cap(l.win) + 2*cap(l.literal)
 	if len(l.win) >= 2*maxLZMAWindow {
 		n := copy(l.win, l.win[len(l.win)-maxLZMAWindow:])
 		l.win, l.from = l.win[:n], n

@@ -14,6 +14,7 @@ import (
 const (
 	maxZstdWindow  = 8 << 20 // bytes, as RFC 8878 section 3.1.1.1.2 recommends
 	maxSnappyBlock = 1 << 20
+	bzip2Size      = 4 << 20  // bytes that its decoder takes
 	maxGzipHead    = 96 << 10 // bytes of extra field, name and comment
 )
 
@@ -153,6 +154,7 @@ func isBzip2(head []byte) bool {
 
 func readBzip2(in *input, out *output) error {
 	out.begin("")
+	in.cost = bzip2Size
 	return out.all(bzip2.NewReader(in.Reader))
 }
 
@@ -160,6 +162,7 @@ var zstds sync.Pool
 
 func readZstd(in *input, out *output) error {
 	out.begin("")
+	in.cost = maxZstdWindow
 	return unzstd(in.Reader, out)
 }
 
