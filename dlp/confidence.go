@@ -46,7 +46,10 @@ func Level(percent uint8) rules.Confidence {
 
 // strengths are the points of validators that do not stand for sureDigit.
 var strengths = map[string]int{
-	"boundary": 0, "separators": 0, "not_placeholder": 0, "iin": sureForm, "ssn": sureForm, "itin": sureForm, "ein": sureForm, "mbi": sureForm, "bic": sureForm,
+	"boundary": 0, "separators": 0,
+	"not_placeholder": 0, "random": 0, "drawn_letters": 0, "secret": 0, "form_value": 0, "header_value": 0, "url_password": 0, "url_login": 0,
+	"pem": sureDigits, "discord": sureDigits, "jwt_base64": sureProof,
+	"iin": sureForm, "ssn": sureForm, "itin": sureForm, "ein": sureForm, "mbi": sureForm, "bic": sureForm,
 	"phone": 0, "email": 0, "ip": 0, "apart": 0, "cpr": sureForm, "rrn_form": sureForm, "date": sureForm, "in_pan": sureForm, "curp": sureDigits,
 	"iban": sureDigits, "creditor_id": sureDigits, "abn": sureDigits, "nir": sureDigits, "be_nn": sureDigits, "cpf": sureDigits, "cnpj": sureDigits, "gstin": sureDigits,
 	"codice_fiscale": sureDigits, "fnr": sureDigits, "tckn": sureDigits, "cn_id": sureDigits, "hetu": sureDigits, "rrn": sureDigits, "track2": sureDigits,

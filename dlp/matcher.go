@@ -12,7 +12,7 @@ type matcher struct {
 }
 
 // sharedMost is how many rules of a shared matcher a class may lack, and a class may bring.
-const sharedMost = 2
+const sharedMost = 16
 
 // matcherOf returns the matcher for a class of rs: one that is there already, if it is nearly the same.
 func (db *Database) matcherOf(rs []*rule) *matcher {

@@ -44,6 +44,9 @@ func testExamples(t *testing.T, r *Rule) {
 		t.Errorf("examples: %d that match, %d that do not; want some of both", len(r.Test.Match), len(r.Test.NoMatch))
 	}
 	re := regexp.MustCompile(r.Regex)
+	if r.Regex == "" {
+		re = regexp.MustCompile(r.Path) // the examples are names
+	}
 	for i, text := range r.Test.Match {
 		found := false
 		for _, m := range re.FindAllStringSubmatch(text, -1) {
