@@ -95,14 +95,16 @@ type requirement struct {
 
 // A class is a set of rules that look at the same fields and direction.
 type class struct {
-	db      *Database
-	matcher *matcher
-	has     []bool // by rule: whether it is of the class; the matcher may know more
-	size    int64  // bytes of an open value
-	keep    int    // bytes of an open value that are kept
-	least   int    // bytes of a whole value in which something may be found
-	lines   bool   // some rule asks how many lines lie between findings
-	exact   []exactClass
+	db        *Database
+	matcher   *matcher
+	brief     *matcher // what looks at whole values of up to briefMost bytes besides; nil: nothing
+	has       []bool   // by rule: whether it is of the class; the matcher may know more
+	size      int64    // bytes of an open value
+	keep      int      // bytes of an open value that are kept
+	least     int      // bytes of a whole value in which something may be found
+	briefMost int
+	lines     bool // some rule asks how many lines lie between findings
+	exact     []exactClass
 }
 
 // A keyword makes all the rules hold that ask for it.
@@ -412,11 +414,14 @@ func (db *Database) applicable(f dissect.FieldSpec, dir wire.Dir, used map[strin
 
 func (db *Database) newClass(rs []*rule) *class {
 	c := &class{db: db, has: make([]bool, len(db.rules)), least: unbounded}
-	var by, words []*rule
+	var by, words, brief []*rule
 	for _, r := range rs {
 		c.least = min(c.least, r.least())
 		c.has[r.index] = true
-		if r.exact == nil {
+		if r.brief() {
+			brief = append(brief, r)
+			c.briefMost = max(c.briefMost, r.expr.max)
+		} else if r.exact == nil {
 			by = append(by, r)
 		} else if c.addExact(r); r.keywords {
 			words = append(words, r)
@@ -427,7 +432,10 @@ func (db *Database) newClass(rs []*rule) *class {
 		}
 	}
 	db.classes++
-	c.matcher = db.matcherOf(by)
+	c.matcher = db.matcherOf(by, false)
+	if len(brief) > 0 {
+		c.brief = db.matcherOf(brief, true)
+	}
 	for _, r := range words {
 		if !slices.Contains(c.matcher.words, r) {
 			c.matcher.words = append(c.matcher.words, r)

@@ -8,14 +8,13 @@ import (
 // A numeral is what the sieve seeks of a rule whose every match has many digits in a row, with at most one separator between two of them. Where
 // such a row stands is seen by bit operations on whole blocks, however many rules there are; what may stand before it is looked at then.
 type numeral struct {
-	lead     int  // bytes of a match before its first digit, at most
-	digits   int  // in a row, at least
-	most     int  // likewise; 0: the row may go on, or end anywhere
-	secret   bool // the value begins with the row and is nothing else
-	outside  bool // no word goes on where it begins
-	notDigit bool // nor a number
-	seps     byteSet
-	rest     *syntax.Regexp // of the match, from the row on
+	lead   int     // bytes of a match before its first digit, at most
+	digits int     // in a row, at least
+	most   int     // likewise; 0: the row may go on, or end anywhere
+	secret bool    // the value begins with the row and is nothing else
+	behind byteSet // what may stand before it
+	seps   byteSet
+	rest   *syntax.Regexp // of the match, from the row on
 }
 
 // ours
@@ -42,7 +41,7 @@ func numeralOf(e *expression) *numeral {
 			if d.all && d.most <= numberMost && parts[len(parts)-1].Op == syntax.OpWordBoundary {
 				n.most = d.most
 			}
-			n.outside, n.notDigit = endsWithout(parts[:i], isWordByte), endsWithout(parts[:i], isDigit)
+			n.behind = lastOf(parts[:i])
 			n.rest = &syntax.Regexp{Op: syntax.OpConcat, Sub: parts[i:]}
 			return n
 		}
@@ -210,43 +209,49 @@ func (a digitRow) then(b digitRow) digitRow {
 	return out
 }
 
-// endsWithout reports whether, wherever the parts have matched, the byte before that place is none of those that is tells.
-func endsWithout(parts []*syntax.Regexp, is func(byte) bool) bool {
+// lastOf returns the bytes that may stand before the place where the parts have matched and digits follow, a line's end among them: it stands
+// for a value's beginning, too.
+func lastOf(parts []*syntax.Regexp) (set byteSet) {
+	set.add('\n')
 	if len(parts) == 0 {
-		return false
+		return byteSet{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
 	}
 	last, rest := parts[len(parts)-1], parts[:len(parts)-1:len(parts)-1]
-	with := func(more ...*syntax.Regexp) bool { return endsWithout(append(rest, more...), is) }
+	with := func(more ...*syntax.Regexp) {
+		of := lastOf(append(rest, more...))
+		set.unite(&of)
+	}
 	switch last.Op {
-	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpWordBoundary: // a digit follows
-		return true
-	case syntax.OpLiteral:
-		return !is(byte(last.Rune[len(last.Rune)-1]))
-	case syntax.OpCharClass:
-		set := byteOf(last)
+	case syntax.OpBeginLine, syntax.OpBeginText:
+	case syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		of := lastOf(rest)
 		for c := range 256 {
-			if set.has(byte(c)) && is(byte(c)) {
-				return false
+			if of.has(byte(c)) && isWordByte(byte(c)) == (last.Op == syntax.OpNoWordBoundary) {
+				set.add(byte(c))
 			}
 		}
-		return true
+	case syntax.OpLiteral:
+		set.add(byte(last.Rune[len(last.Rune)-1]))
+	case syntax.OpCharClass:
+		set.unite(byteOf(last))
 	case syntax.OpCapture, syntax.OpConcat:
-		return with(last.Sub...)
+		with(last.Sub...)
 	case syntax.OpAlternate:
 		for _, s := range last.Sub {
-			if !with(s) {
-				return false
-			}
+			with(s)
 		}
-		return true
 	case syntax.OpPlus:
-		return with(last.Sub[0])
+		with(last.Sub[0])
 	case syntax.OpQuest, syntax.OpStar:
-		return endsWithout(rest, is) && with(last.Sub[0])
+		with()
+		with(last.Sub[0])
 	case syntax.OpRepeat:
-		return (last.Min > 0 || endsWithout(rest, is)) && (last.Max == 0 || with(last.Sub[0]))
-	case syntax.OpEmptyMatch, syntax.OpEndLine, syntax.OpEndText:
-		return endsWithout(rest, is)
+		if last.Min == 0 {
+			with()
+		}
+		with(last.Sub[0])
+	default:
+		with()
 	}
-	return false
+	return set
 }

@@ -47,7 +47,15 @@ func TestNumeralOf(t *testing.T) {
 			}
 			continue
 		}
-		got := fmt.Sprint(n.digits, n.most, n.lead, n.outside, n.notDigit, n.secret)
+		without := func(is func(byte) bool) bool {
+			for c := range 256 {
+				if n.behind.has(byte(c)) && is(byte(c)) {
+					return false
+				}
+			}
+			return true
+		}
+		got := fmt.Sprint(n.digits, n.most, n.lead, without(isWordByte), without(isDigit), n.secret)
 		// A boundary that the digits begin with themselves is their rows' own.
 		if want := fmt.Sprint(c.least, c.most, c.lead, c.outside, c.notDigit, c.secret); got != want {
 			t.Errorf("%s: got %s, want %s", c.regex, got, want)

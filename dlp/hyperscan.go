@@ -83,7 +83,7 @@ func (db *Database) jobs() (jobs []*job, err error) {
 		}
 		for _, as := range roles {
 			pats := m.hyperscanPatterns(kinds, as.kind)
-			if len(pats) == 0 || !as.stream && len(m.rules) > blockMost {
+			if len(pats) == 0 || m.brief && as.stream || !m.brief && !as.stream && len(m.rules) > blockMost {
 				continue
 			}
 			j := &job{stream: as.stream, pats: pats}

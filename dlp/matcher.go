@@ -9,21 +9,25 @@ type matcher struct {
 	rules  []*rule // by index, ascending; those on exact data are none of them
 	words  []*rule // those of them, whose keywords are looked for
 	native nativeClass
+	brief  bool // its rules are about whole values, and short ones
 }
 
 // sharedMost is how many rules of a shared matcher a class may lack, and a class may bring.
 const sharedMost = 16
 
 // matcherOf returns the matcher for a class of rs: one that is there already, if it is nearly the same.
-func (db *Database) matcherOf(rs []*rule) *matcher {
+func (db *Database) matcherOf(rs []*rule, brief bool) *matcher {
 	for _, m := range db.matchers {
+		if m.brief != brief {
+			continue
+		}
 		if more, ok := m.nearly(rs); ok {
 			m.rules = append(m.rules, more...)
 			slices.SortFunc(m.rules, func(a, b *rule) int { return int(a.index - b.index) })
 			return m
 		}
 	}
-	m := &matcher{db: db, rules: slices.Clone(rs)}
+	m := &matcher{db: db, rules: slices.Clone(rs), brief: brief}
 	db.matchers = append(db.matchers, m)
 	return m
 }

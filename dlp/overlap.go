@@ -77,8 +77,11 @@ func givesWay(list []passed, i, reach int) bool {
 
 // covers reports whether p, which overlaps q, is told in q's stead.
 func (p *passed) covers(q *passed) bool {
-	return p.rule != q.rule && p.rule.stands(p.confidence) && p.rank(q) > 0
+	return p.rule != q.rule && p.rule.stands(p.confidence) && p.rule.may(q.rule) && p.rank(q) > 0
 }
+
+// may reports whether a finding of r may take the place of one of q: what is only worth an info event hides no alert.
+func (r *rule) may(q *rule) bool { return r.Severity > rules.Info || q.Severity == rules.Info }
 
 // rank compares what two findings of the same bytes are worth: validated, then surer, then longer, then asked for, then first in the files.
 func (p *passed) rank(q *passed) int {
@@ -109,7 +112,7 @@ func (r *rule) stands(confidence uint8) bool {
 func (m *message) given(r *rule, w *span) bool {
 	for i := range m.rules {
 		n := &m.rules[i]
-		if n.rule.ID == r.ID || n.rule.Engine != rules.DLP {
+		if n.rule.ID == r.ID || n.rule.Engine != rules.DLP || !n.rule.may(r) {
 			continue
 		}
 		for j := range n.spans {

@@ -9,11 +9,11 @@ import (
 
 // row is what the first bytes of a pattern's matches can be. A pattern that begins in different ways has a row for each.
 type row struct {
-	at       [sieveDeep]byteSet
-	n        int  // from here on, any byte will do
-	outside  bool // they begin only where no word goes on
-	notDigit bool // they begin only where no number goes on
-	line     bool // they begin only where a line or the value does
+	at      [sieveDeep]byteSet
+	n       int      // from here on, any byte will do
+	outside bool     // they begin only where no word goes on
+	behind  *byteSet // what may stand before, besides; nil: anything
+	line    bool     // they begin only where a line or the value does
 }
 
 // ours
@@ -161,7 +161,7 @@ func (w *walk) reach(pc uint32, to []uint32) (_ []uint32, over bool) {
 
 // follows reports whether r may begin behind a byte.
 func (r *row) follows(before byte) bool {
-	return !(r.outside && isWordByte(before)) && !(r.notDigit && isDigit(before)) && !(r.line && before != '\n')
+	return !(r.outside && isWordByte(before)) && (r.behind == nil || r.behind.has(before)) && !(r.line && before != '\n')
 }
 
 // likely is how often, per byte of text, something fits.
@@ -306,7 +306,11 @@ func (s *byteSet) product() (out byteSet) {
 
 func (r *row) union(o *row) row {
 	out := row{at: r.at, n: max(r.n, o.n), line: r.line && o.line}
-	out.notDigit = r.notDigit && o.notDigit
+	if r.behind != nil && o.behind != nil {
+		both := *r.behind
+		both.unite(o.behind)
+		out.behind = &both
+	}
 	out.outside = !out.line && (r.outside || r.line) && (o.outside || o.line) // a line begins where no word goes on
 	for j := range out.at {
 		out.at[j].unite(&o.at[j])

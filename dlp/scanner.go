@@ -284,7 +284,8 @@ func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part
 		s.giveUp(int64(len(p.Bytes)), whyNative)
 		return hits
 	}
-	if len(regions) == 0 && c.exact == nil {
+	brief := c.brief != nil && p.Off == 0 && len(p.Bytes) <= c.briefMost
+	if len(regions) == 0 && c.exact == nil && !brief {
 		return hits
 	}
 	at := site{st: st, class: c, message: m.ID, dir: m.Dir, field: p.Field, spec: &m.Protocol.Fields[p.Field], value: p.Value, view: p.View, shifts: p.Shifts, base: p.Off}
@@ -296,6 +297,9 @@ func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part
 		hits = s.exactly(&at, t, s.exact, hits)
 	}
 	s.runs, hits = s.evaluate(&at, t, regions, s.runs, hits)
+	if brief {
+		hits = s.briefly(&at, t, hits)
+	}
 	return hits
 }
 

@@ -41,7 +41,7 @@ const (
 	sieveGroups  = 8          // of rows
 	sieveReach   = 2048       // bytes of the longest match: behind what seems to be a beginning, so much is scanned
 	sieveNear    = 64         // bytes of a match in which nothing that recurs is looked for
-	numberRows   = 40         // of all numbers
+	numberRows   = 28         // of all numbers
 	numeralsMost = 15         // kinds of numbers that are told apart; WEIR_NUMERALS less one
 	chainMost    = 8          // patterns in whose matches something recurs; as WEIR_CHAINS
 	chainLeast   = 3          // times that it must
@@ -78,28 +78,31 @@ func sift(rs []*rule) (kinds map[*rule]kind, v *sieve) {
 	v = &sieve{digits: numberMost}
 	kinds = map[*rule]kind{}
 	n := v.addNumbers(rs, kinds)
-	var grouped []row
+	var list []*rule
 	chains := 0
 	for _, r := range rs {
-		k, by := r.kindOf(), r.prog.sifted
-		if k == always || by.num != nil || n+len(by.rows) > sieveMost || k == chained && chains == chainMost {
+		k := r.kindOf()
+		if k == always || r.prog.sifted.num != nil || n+len(list) == sieveMost || k == chained && chains == chainMost {
 			continue
 		}
 		kinds[r] = k
+		list = append(list, r)
 		if k == chained {
 			chains++
 		}
-		for i := range by.rows {
-			v.add(n, &by.rows[i], by.least, by.reach)
+	}
+	var grouped []row
+	for i, r := range list {
+		by, k := r.prog.sifted, kinds[r]
+		most := (sieveMost - n) / (len(list) - i) // rows for each of those that are left
+		for _, row := range fewer(by.rows, most, (*row).likely) {
+			v.add(n, &row, by.least, by.reach)
 			if k == chained {
 				v.need[n] = by.need
 			}
 			n++
+			grouped = append(grouped, row)
 		}
-		grouped = append(grouped, by.rows...)
-	}
-	if len(kinds) == 0 {
-		return nil, nil
 	}
 	v.groups = len(grouped) > 0
 	for g, of := range fewer(grouped, sieveGroups, (*row).crude) {
@@ -139,8 +142,11 @@ func (v *sieve) addNumbers(rs []*rule, kinds map[*rule]kind) (n int) {
 		for _, r := range of[k] {
 			by, num := r.prog.sifted, r.prog.sifted.num
 			for j := range by.rows {
-				if row := &by.rows[j]; !slices.Contains(rows, *row) {
-					rows = append(rows, *row)
+				first := &by.rows[j]
+				if i := slices.IndexFunc(rows, func(o row) bool { return o.at == first.at }); i >= 0 {
+					rows[i] = rows[i].union(first)
+				} else {
+					rows = append(rows, *first)
 				}
 			}
 			least, reach, lead = min(least, by.least), max(reach, by.reach), max(lead, num.lead)
@@ -154,7 +160,7 @@ func (v *sieve) addNumbers(rs []*rule, kinds map[*rule]kind) (n int) {
 			v.add(n, &r, least, reach)
 			v.lead[n] = lead
 			k.rows |= 1 << n
-			v.inside = v.inside || !r.notDigit
+			v.inside = v.inside || r.follows('0')
 			n++
 		}
 		v.numbers |= k.rows

@@ -25,8 +25,7 @@ func siftedBy(e *expression) (s *sifting, err error) {
 		s.least, s.reach = width(n.rest)
 		s.rows, err = beginnings(n.rest)
 		for i := range s.rows {
-			r := &s.rows[i]
-			r.outside, r.notDigit = r.outside || n.outside, r.outside || r.line || n.notDigit
+			s.rows[i].behind = &n.behind
 		}
 		return s, err
 	}

@@ -86,15 +86,15 @@ func (l *Lane) send(ev *alert.Event) {
 // Severities as EVE counts them: 1 is highest.
 var eveSeverity = [...]int{rules.Info: 4, rules.Low: 3, rules.Medium: 3, rules.High: 2, rules.Critical: 1}
 
-// alertHit tells of a rule whose conditions hold, or of a test value.
+// alertHit tells of a rule whose conditions hold, or of a test value. What is only worth an info event is none of an alert's business: no slice, no
+// mark on the flow.
 func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
-	typ := "alert"
-	if h.Test {
+	typ, r := "alert", h.Rule
+	if h.Test || r.Severity == rules.Info {
 		typ = "info"
 	} else {
 		l.a.alerted = true
 	}
-	r := h.Rule
 	if !l.e.asked(typ) {
 		if typ == "alert" {
 			l.t.count.alerts++
@@ -102,7 +102,7 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 		return
 	}
 	ev := l.event(typ)
-	if !l.allowed(ev, r.ID) {
+	if !h.Test && !l.allowed(ev, r.ID) {
 		return
 	}
 	ev.Alert = &alert.Alert{
@@ -110,7 +110,7 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 		Signature: r.Description, Category: r.Category, Severity: eveSeverity[r.Severity], Metadata: metadata(r),
 	}
 	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = r.ID, r.Engine.String(), r.Severity.String()
-	if typ == "info" {
+	if h.Test {
 		ev.Weir.Severity, ev.Weir.Why = "info", "a published test value: no alert"
 		ev.Alert.Severity = eveSeverity[rules.Info]
 	}
@@ -133,10 +133,10 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	l.raise(ev, r.ID+": "+h.Field+" "+h.Masked)
 }
 
-// allowed asks the rate limit whether an alert of rule may be told.
+// allowed asks the rate limit whether an alert of rule, or an info event of a rule that raises no alerts, may be told.
 func (l *Lane) allowed(ev *alert.Event, rule string) bool {
 	lim := l.e.cfg.Limiter
-	if lim == nil || ev.Type != "alert" {
+	if lim == nil {
 		return true
 	}
 	who := l.t.iface(l.p.Frame)

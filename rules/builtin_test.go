@@ -60,7 +60,7 @@ func testExamples(t *testing.T, r *Rule) {
 			t.Errorf("match[%d]: found %v, context %v", i, found, hasContext(r, text))
 		}
 	}
-	if len(r.Validate) > 0 || len(r.Allow) > 0 || r.Entropy > 0 {
+	if len(r.Validate) > 0 || len(r.Allow) > 0 || r.Entropy > 0 || r.MinDistinct > 1 || len(r.Required) > 0 {
 		return
 	}
 	for i, text := range r.Test.NoMatch {
