@@ -87,6 +87,9 @@ func (r *rule) confidence(f *found) (percent uint8, undecided bool) {
 	zone := f.label()
 	key, how := keyOf(zone)
 	label := len(r.Context) > 0 && labelled(zone, key, how, r.Context)
+	if n := f.start - f.mStart; len(r.Context) > 0 && len(key) > 0 && n > len(key) {
+		label = true // the expression asks for the name itself
+	}
 	if r.fixed && f.inWord(strings.Contains(r.Regex, "(?i")) {
 		n -= sureFixed
 	}

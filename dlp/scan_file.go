@@ -10,13 +10,22 @@ import (
 // scanPiece is how much of a file is read at once.
 const scanPiece = 64 << 10 // bytes
 
-// ScanReader looks for the rules' patterns in all that r yields, as if it were the bytes of a flow that nobody
+// plain returns what bytes by themselves are: a file's, or those of a flow that nobody recognises.
+func (s *Scanner) plain() (*dissect.Protocol, dissect.Field) {
+	if s.db.files {
+		return &dissect.OnDisk, dissect.OnDiskContent
+	}
+	return &dissect.Raw, dissect.RawBytes
+}
+
+// ScanReader looks for the rules' patterns in all that r yields, as if it were a file, or the bytes of a flow that nobody
 // recognises. It appends what it found; the error is r's own.
 func (s *Scanner) ScanReader(r io.Reader, hits []Hit) ([]Hit, error) {
 	var st State
 	buf := make([]byte, scanPiece)
-	m := dissect.Message{Protocol: &dissect.Raw, ID: 1, Tx: 1}
-	part := dissect.Part{Field: dissect.RawBytes, Value: 1, More: true}
+	p, field := s.plain()
+	m := dissect.Message{Protocol: p, ID: 1, Tx: 1}
+	part := dissect.Part{Field: field, Value: 1, More: true}
 	m.Parts = []dissect.Part{part}
 	for {
 		n, err := io.ReadFull(r, buf)
@@ -36,7 +45,8 @@ func (s *Scanner) ScanReader(r io.Reader, hits []Hit) ([]Hit, error) {
 // ScanBytes looks for the rules' patterns in b as a whole, and appends what it found.
 func (s *Scanner) ScanBytes(b []byte, hits []Hit) []Hit {
 	var st State
-	m := dissect.Message{Protocol: &dissect.Raw, ID: 1, Tx: 1, End: true}
-	m.Parts = []dissect.Part{{Field: dissect.RawBytes, Value: 1, Bytes: b}}
+	p, field := s.plain()
+	m := dissect.Message{Protocol: p, ID: 1, Tx: 1, End: true}
+	m.Parts = []dissect.Part{{Field: field, Value: 1, Bytes: b}}
 	return s.Close(&st, s.Inspect(&st, &m, hits))
 }
