@@ -30,7 +30,7 @@ type wireRow struct {
 // wireRows replays dlp_wire with gitleaks' own rules and those built in.
 func wireRows(t testing.TB, dir string) (rows []wireRow) {
 	t.Helper()
-	set, problems := rules.Load([]string{dir + "/secrets/gitleaks.toml"}, rules.Options{Builtin: true})
+	set, problems := rules.Load([]string{rules.Wide, dir + "/secrets/gitleaks.toml"}, rules.Options{Builtin: true})
 	if problems.Failed() {
 		t.Fatal(problems.Err())
 	}

@@ -18,6 +18,7 @@ import (
 	"weir/dlp"
 	"weir/engine"
 	"weir/flow"
+	"weir/rules"
 	"weir/wire"
 )
 
@@ -236,7 +237,7 @@ func noiseAlerts(t *testing.T, db *dlp.Database, total int64) (byLevel map[strin
 // noiseRules compiles the built-in rules.
 func noiseRules(t testing.TB) *dlp.Database {
 	t.Helper()
-	set, problems := daemon.LoadRules(nil, true)
+	set, problems := daemon.LoadRules([]string{rules.Wide}, true)
 	if problems.Failed() {
 		t.Fatal(problems.Err())
 	}

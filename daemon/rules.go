@@ -61,7 +61,7 @@ func CompileAnywhere(set *rules.Set) (*dlp.Database, error) {
 func (c *Config) RulePaths() []string {
 	return slices.DeleteFunc(slices.Clone(c.Paths.Rules), func(p string) bool {
 		_, err := os.Stat(p)
-		return err != nil
+		return err != nil && p != rules.Wide
 	})
 }
 

@@ -72,7 +72,7 @@ func (t *RuleTest) check(r *rules.Rule, list string, i int, want, got bool) {
 // raises reports whether text, as a message with one value, raises r, or would if no other rule were surer of the same bytes. The value stands in the first field that the rule
 // names. The text of a rule that has a path only is the name of a file.
 func raises(scan *dlp.Scanner, r *rules.Rule, text string) bool {
-	if r.Regex == "" {
+	if r.Regex == "" && r.Path != "" {
 		hits := scan.InFile(text, nil)
 		scan.InFile("", nil)
 		return slices.ContainsFunc(hits, func(h dlp.Hit) bool { return h.Rule.ID == r.ID && h.Raise })

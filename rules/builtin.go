@@ -5,12 +5,17 @@ import (
 	"path"
 )
 
-//go:embed builtin/*.toml
+//go:embed builtin/*.toml wide/*.toml
 var builtinFiles embed.FS
 
+// Wide is the path that stands for the wide packs: many more kinds of secrets, accounts and identifiers. They come with Weir, too, but cost time
+// and memory, so they are read only where they are asked for.
+const Wide = "builtin:wide"
+
 // builtin takes in the rules that come with Weir, once. Their files are named as builtin/NAME.toml.
-func (l *loader) builtin() {
-	const dir = "builtin"
+func (l *loader) builtin() { l.embedded("builtin") }
+
+func (l *loader) embedded(dir string) {
 	entries, err := builtinFiles.ReadDir(dir) // sorted by name
 	if err != nil {
 		l.complain(Pos{File: dir}, reason(err), "")

@@ -37,6 +37,10 @@ func Load(paths []string, opt Options) (*Set, Problems) {
 		l.builtin()
 	}
 	for _, p := range paths {
+		if p == Wide {
+			l.embedded("wide")
+			continue
+		}
 		l.path(p)
 	}
 	l.finish()
@@ -185,7 +189,7 @@ func (l *loader) rule(src *source, file *rawFile, i int, first map[string]Pos) {
 	}
 	rule := src.rule(base, raw, path)
 	if old != nil {
-		if base == nil {
+		if base == nil && !(rule.Builtin && old.Builtin) { // the wide packs hold those of the others, too
 			src.fail(path, Warning, fmt.Sprintf("rule %q replaces the one at %s", raw.ID, old.Pos), "")
 		}
 		l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool { return r == old })
