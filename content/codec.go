@@ -124,7 +124,7 @@ func prefix(b []byte) int {
 	switch {
 	case len(b) > 2 && b[0] == '0' && b[1]|0x20 == 'x':
 		return 2
-	case len(b) > 1 && b[0] == 'x':
+	case len(b) > 1 && b[0] == 'x' && classes[b[1]]&letterHex != 0:
 		return 1
 	}
 	return 0

@@ -113,8 +113,10 @@ func (w *window) pass(i int) {
 	if i == 0 || !w.inRun(i) {
 		s.tries = 0
 	}
-	s.tries++
 	k := prefix(w.b[i:])
+	if s.tries++; s.tries >= triesMost {
+		s.tries, k = triesMost, 0
+	}
 	s.on = k == 0
 	w.plain(i + k)
 }
