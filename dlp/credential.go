@@ -4,9 +4,7 @@ import (
 	"bytes"
 
 	"weir/dissect"
-)
-
-// hidden is a piece of a text that is not to be shown.
+) // hidden is a piece of a text that is not to be shown.
 type hidden struct {
 	from, to int
 	mask     string // what stands for it; "": its length
@@ -389,62 +387,6 @@ func lookedUp(b []byte) bool {
 	return false
 }
 
-// literal returns the literal whose quote stands at i, if the words before it say that it is a credential: IDENTIFIED BY '...', PASSWORD '...'.
-func (m *Masker) literal(i int) (from, to int) {
-	t := m.u.text
-	words := t[max(0, i-maxName):i]
-	for range 3 {
-		words = bytes.TrimRight(words, " \t\r\n(=")
-		at := len(words)
-		for at > 0 && (isLetter(words[at-1]) || words[at-1] == '_') {
-			at--
-		}
-		word := words[at:]
-		switch {
-		case len(word) == 0:
-			return 0, 0
-		case inFold(word, []string{"identified"}) || isCredential(word):
-			return i + 1, m.quoteEnd(i)
-		case !inFold(word, betweenWords):
-			return 0, 0
-		}
-		words = words[:at]
-	}
-	return 0, 0
-}
-
-// literals appends all literals of a statement.
-func (m *Masker) literals(out []hidden) []hidden {
-	t := m.u.text
-	for i := 0; i < len(t); {
-		switch c := t[i]; {
-		case c == '\'' || c == '"':
-			end := m.quoteEnd(i)
-			out = m.hide(out, i+1, end)
-			i = end + 1
-		case c == '$':
-			if end, ok := dollarEnd(t[i:]); ok {
-				out = m.hide(out, i, i+end)
-				i += end
-				continue
-			}
-			i++
-		case isDigit(c) && (i == 0 || !nameByte(t[i-1])):
-			end := i
-			for end < len(t) && nameByte(t[end]) {
-				end++
-			}
-			if end-i > maxDigitsAround {
-				out = m.hide(out, i, end)
-			}
-			i = end
-		default:
-			i++
-		}
-	}
-	return out
-}
-
 // cookies appends the values of cookies in text[from:to].
 func (m *Masker) cookies(out []hidden, from, to int) []hidden {
 	t := m.u.text
@@ -473,70 +415,8 @@ func (m *Masker) cookies(out []hidden, from, to int) []hidden {
 	return out
 }
 
-// card returns where a card's number that begins at i ends; 0: none begins there. It is not part of something longer, as a list of numbers.
-func (m *Masker) card(i int) (to int) {
-	t := m.u.text
-	if i > 0 && (isLetter(t[i-1]) && !(i > 1 && t[i-2] == '%') || t[i-1] == '.') || i > 1 && t[i-1] != ' ' && isDigit(t[i-2]) {
-		return 0
-	}
-	var buf [maxCard]byte
-	digits, sep := buf[:0], byte(0)
-	for j := i; j < len(t); j++ {
-		switch c := t[j]; {
-		case isDigit(c) && len(digits) == maxCard:
-			return to
-		case isDigit(c):
-			digits = append(digits, c)
-			if j+1 < len(t) && (isDigit(t[j+1]) || isLetter(t[j+1])) || j+2 < len(t) && sep != ' ' && t[j+1] == sep && isDigit(t[j+2]) {
-				continue
-			}
-			if issued(digits) && luhnOK(digits) && !oneDigit(digits) {
-				to = j + 1
-			}
-		case isDigit(t[j-1]) && (sep == 0 || sep == c) && (separates(c) || c == '+'):
-			sep = c
-		default:
-			return to
-		}
-	}
-	return to
-}
-
-// trackEnd returns where the track of a magnetic stripe ends whose card number ends at i (ISO/IEC 7813); i if it is none.
-func (m *Masker) trackEnd(i int) int {
-	t := m.u.text
-	if i == len(t) || t[i] != '=' && t[i] != '^' {
-		return i
-	}
-	at := i + 1
-	if t[i] == '^' { // a name comes before date and code
-		name := bytes.IndexByte(t[at:min(len(t), at+maxTrackName)], '^')
-		if name < 0 {
-			return i
-		}
-		at += name + 1
-	}
-	end := at
-	for end < len(t) && isDigit(t[end]) {
-		end++
-	}
-	if end-at < leastTrack {
-		return i
-	}
-	return end
-}
-
 const (
 	maxCard      = 19 // digits
 	maxTrackName = 32 // bytes of a name in track 1, and the sign behind it
 	leastTrack   = 7  // digits behind a card's number in a track: a date and what the card may do
 )
-
-// cardMask is what may be shown of a card's number.
-func (m *Masker) cardMask(b []byte) string {
-	f := found{secret: b}
-	if m.Last4 {
-		return maskLast4(&f)
-	}
-	return maskPAN(&f)
-}

@@ -122,26 +122,6 @@ func (f *found) line() []byte {
 	return f.t.b[from : f.mEnd+to]
 }
 
-// covers reports whether the list drops f.
-func (a *allowlist) covers(f *found) bool {
-	byRegex := len(a.regexes) > 0 && matchAny(a.regexes, f.target(a.target))
-	byWord := false
-	if len(a.stopwords) > 0 {
-		low := bytes.ToLower(f.secret)
-		for _, w := range a.stopwords {
-			if bytes.Contains(low, []byte(w)) {
-				byWord = true
-				break
-			}
-		}
-	}
-	byPath := a.byPath(f.file)
-	if !a.and {
-		return byRegex || byWord || byPath
-	}
-	return (len(a.paths) == 0 || byPath) && (len(a.regexes) == 0 || byRegex) && (len(a.stopwords) == 0 || byWord) && (byRegex || byWord || byPath)
-}
-
 func (f *found) target(name string) []byte {
 	switch name {
 	case "match":

@@ -59,37 +59,3 @@ func (db *Database) prepareNamed(r *rules.Rule) error {
 func (r *rule) misplaced(file string) bool {
 	return file != "" && r.path != nil && !r.path.MatchString(file)
 }
-
-func (a *allowlist) byPath(file string) bool {
-	if file == "" {
-		return false
-	}
-	for _, re := range a.paths {
-		if re.MatchString(file) {
-			return true
-		}
-	}
-	return false
-}
-
-// allowing returns the allow-list that drops f, nil if none does.
-func allowing(list []allowlist, f *found) *allowlist {
-	for i := range list {
-		if !list[i].over.Load() && list[i].covers(f) {
-			return &list[i]
-		}
-	}
-	return nil
-}
-
-// LeavesOut reports whether an allow-list for all rules leaves a file of this name out, whatever is in it.
-func (db *Database) LeavesOut(name string) bool {
-	f := found{file: name}
-	for i := range db.global {
-		a := &db.global[i]
-		if len(a.targets) == 0 && !a.over.Load() && a.byPath(name) && (!a.and || a.covers(&f)) {
-			return true
-		}
-	}
-	return false
-}
