@@ -1,7 +1,6 @@
 package weir_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
@@ -132,23 +131,13 @@ func talkHTTP(turns []httpTurn) *httpTalk {
 // eachJSON calls f for each line of a JSON lines file.
 func eachJSON[T any](t *testing.T, path string, f func(T)) {
 	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	s := bufio.NewScanner(file)
-	s.Buffer(nil, 16<<20)
-	for s.Scan() {
+	eachLine(t, path, func(line []byte) {
 		var v T
-		if err := json.Unmarshal(s.Bytes(), &v); err != nil {
-			t.Fatal(err)
+		if err := json.Unmarshal(line, &v); err != nil {
+			t.Fatalf("%s: %v", path, err)
 		}
 		f(v)
-	}
-	if err := s.Err(); err != nil {
-		t.Fatal(err)
-	}
+	})
 }
 
 func unhex(t *testing.T, s string) []byte {

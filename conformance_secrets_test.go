@@ -1,9 +1,6 @@
 package weir_test
 
 import (
-	"bufio"
-	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -22,36 +19,12 @@ type secretCase struct {
 func secretCases(t *testing.T, of func(source string) bool) []secretCase {
 	t.Helper()
 	var out []secretCase
-	jsonLines(t, corpus(t)+"/secrets/cases.jsonl", func(line []byte) error {
-		var c secretCase
-		if err := json.Unmarshal(line, &c); err != nil {
-			return err
-		}
+	eachJSON(t, corpus(t)+"/secrets/cases.jsonl", func(c secretCase) {
 		if of(c.Source) {
 			out = append(out, c)
 		}
-		return nil
 	})
 	return out
-}
-
-func jsonLines(t *testing.T, path string, each func(line []byte) error) {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 16<<20)
-	for s.Scan() {
-		if err := each(s.Bytes()); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-	}
-	if err := s.Err(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // secretScanner compiles a rule file, or the built-in rules, and tells which rules a text raises.
@@ -147,15 +120,11 @@ func TestConformanceSecretsBuiltin(t *testing.T) {
 func scoreDocuments(t *testing.T, scan func(text, path string) []string) {
 	t.Helper()
 	met, all := 0, 0
-	jsonLines(t, corpus(t)+"/secrets/documents.jsonl", func(line []byte) error {
-		var d struct {
-			ID       string
-			Text     string
-			Findings []struct{ Span [2]int }
-		}
-		if err := json.Unmarshal(line, &d); err != nil {
-			return err
-		}
+	eachJSON(t, corpus(t)+"/secrets/documents.jsonl", func(d struct {
+		ID       string
+		Text     string
+		Findings []struct{ Span [2]int }
+	}) {
 		ids := secretRules(scan(d.Text, ""))
 		all++
 		if (len(ids) > 0) == (len(d.Findings) > 0) {
@@ -163,7 +132,6 @@ func scoreDocuments(t *testing.T, scan func(text, path string) []string) {
 		} else {
 			t.Logf("%s: want %d findings, found by %v", d.ID, len(d.Findings), ids)
 		}
-		return nil
 	})
 	score(t, "secrets_documents", met, all)
 }

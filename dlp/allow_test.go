@@ -16,16 +16,7 @@ func TestAllowances(t *testing.T) {
 		}}},
 		Allow: []rules.Allowlist{{Stopwords: []string{"3333"}}},
 	}
-	db, err := Compile(set, Options{FingerprintKey: make([]byte, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	s, err := db.NewScanner()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Free()
+	db, s := compileSet(t, set, Options{})
 	const text = "VALUE-1111 VALUE-1111 VALUE-2222 VALUE-3333"
 	if hits := s.ScanBytes([]byte(text), nil); len(hits) != 1 || s.Count.Allowed != 3 {
 		t.Errorf("got %d findings, %d dropped; want 1 and 3", len(hits), s.Count.Allowed)

@@ -14,15 +14,7 @@ func builtinScanner(t testing.TB) *Scanner {
 	if problems.Failed() {
 		t.Fatal(problems.Err())
 	}
-	db, err := Compile(set, Options{FingerprintKey: make([]byte, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := db.NewScanner()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Free(); db.Close() })
+	_, s := compileSet(t, set, Options{})
 	return s
 }
 

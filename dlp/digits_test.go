@@ -81,17 +81,7 @@ func TestNumerals(t *testing.T) {
 		rs = append(rs, r)
 	}
 	compile := func(opt Options) *Scanner {
-		opt.FingerprintKey = []byte("k")
-		db, err := Compile(&rules.Set{Rules: rs}, opt)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(db.Close)
-		s, err := db.NewScanner()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Free)
+		db, s := compileSet(t, &rules.Set{Rules: rs}, opt)
 		if !opt.Unsieved {
 			if kinds, v := sift(db.rules); len(kinds) != len(rs) || v.numbers == 0 {
 				t.Fatalf("%d of %d rules are sought by their digits", len(kinds), len(rs))

@@ -20,7 +20,14 @@ func mustCompile(t testing.TB, rs ...*rules.Rule) (*Database, *Scanner) {
 			r.ID = fmt.Sprint("r", i)
 		}
 	}
-	db, err := Compile(&rules.Set{Rules: rs}, Options{FingerprintKey: []byte("k")})
+	return compileSet(t, &rules.Set{Rules: rs}, Options{})
+}
+
+// compileSet compiles a set with a key that is always the same.
+func compileSet(t testing.TB, set *rules.Set, opt Options) (*Database, *Scanner) {
+	t.Helper()
+	opt.FingerprintKey = []byte("k")
+	db, err := Compile(set, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

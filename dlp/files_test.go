@@ -46,16 +46,7 @@ func TestForFiles(t *testing.T) {
 			{Paths: []string{`^any/`}, TargetRules: []string{"any", "key"}},
 		},
 	}
-	db, err := Compile(set, Options{FingerprintKey: []byte("k"), Files: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	s, err := db.NewScanner()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Free()
+	_, s := compileSet(t, set, Options{Files: true})
 	for _, c := range []struct{ name, text, want string }{
 		{"a.go", "word1234", "[answers any no-0000-in-tests no-docs]"},
 		{"a/.env", "word1234", "[answers any env no-0000-in-tests no-docs]"},

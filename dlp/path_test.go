@@ -18,16 +18,7 @@ func TestInFile(t *testing.T) {
 		},
 		Allow: []rules.Allowlist{{Paths: []string{`^vendor/`}}},
 	}
-	db, err := Compile(set, Options{FingerprintKey: make([]byte, 32)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	s, err := db.NewScanner()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Free()
+	_, s := compileSet(t, set, Options{})
 	for _, c := range []struct{ file, text, want string }{
 		{"", "TOKEN-1234 VALUE-1111", "word any "},
 		{"a.ini", "TOKEN-1234 VALUE-1111", "word any "},

@@ -8,22 +8,13 @@ import (
 )
 
 func TestRefused(t *testing.T) {
-	db, err := Compile(&rules.Set{Rules: []*rules.Rule{
+	_, s := compileSet(t, &rules.Set{Rules: []*rules.Rule{
 		{ID: "card", Regex: `\b\d{16}\b`, Validate: []string{"luhn", "iin"}, Mask: "pan"},
 		{ID: "token", Regex: `\btk_[a-z0-9]{12}\b`, Entropy: 3, Allow: []rules.Allowlist{{Description: "the test shop's", Regexes: []string{`^tk_7f3`}}}},
 		{ID: "pin", Regex: `\b\d{4}\b`, Context: []string{"pin"}, ContextRequired: true, Within: 20},
 		{ID: "key", Regex: `\bkey-\d{6}\b`, Keywords: []string{"acme"}},
 		{ID: "pair", Regex: `\buser-\d{6}\b`, Required: []rules.Required{{ID: "pin", WithinLines: -1}}},
-	}}, Options{FingerprintKey: []byte("k"), Unsieved: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	s, err := db.NewScanner()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Free()
+	}}, Options{Unsieved: true})
 	var got []string
 	s.Refused = func(r *Refusal) {
 		got = append(got, fmt.Sprintf("%s %d-%d %s: %s", r.Rule.ID, r.Off, r.End, r.Masked, r.Why))

@@ -57,20 +57,11 @@ func TestSieve(t *testing.T) {
 		for i, x := range sievedRules {
 			rs = append(rs, &rules.Rule{ID: fmt.Sprint("r", i), Regex: x})
 		}
-		db, err := Compile(&rules.Set{Rules: rs}, Options{scalar: scalar})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
+		db, s := compileSet(t, &rules.Set{Rules: rs}, Options{scalar: scalar})
 		kinds, _ := sift(db.rules)
 		if chains := slices.Collect(maps.Values(kinds)); len(kinds) != len(rs) || !slices.Contains(chains, chained) || !slices.Contains(chains, single) {
 			t.Fatalf("%d of %d rules are sieved, as %v: the test is of those", len(kinds), len(rs), chains)
 		}
-		s, err := db.NewScanner()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Free()
 		rng := rand.New(rand.NewSource(2))
 		for i := range 400 {
 			text := filler(rng, 1<<rng.Intn(15))
