@@ -95,7 +95,6 @@ func (o *Opener) begin(st *State, m *dissect.Message, p *dissect.Part) *value {
 
 // more gives an open value its next part.
 func (o *Opener) more(st *State, v *value, p *dissect.Part) {
-	v.tx = max(v.tx, 0)
 	o.feed(v, p)
 	if !p.More {
 		o.end(st, v)
