@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 )
 
@@ -132,7 +133,7 @@ func FuzzZipAgainst(f *testing.F) {
 	f.Add([]byte("a text"), "name", []byte("another"), uint8(0))
 	f.Add([]byte("PK\x03\x04 PK\x07\x08"), "x", []byte("PK\x01\x02"), uint8(1))
 	f.Fuzz(func(t *testing.T, a []byte, name string, b []byte, how uint8) {
-		if len(a)+len(b) > 1<<14 || len(name) > 1000 {
+		if len(a)+len(b) > 1<<14 || len(name) > 1000 || strings.HasSuffix(name, "/") { // that would be a folder: archive/zip writes no text of it
 			return
 		}
 		m := map[string]string{"0" + name: string(a), "1": string(b)}
