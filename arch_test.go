@@ -30,6 +30,7 @@ var imports = map[string][]string{
 	"content":   {"wire", "budget", "dissect"},
 	"edm":       {},
 	"rules":     {},
+	"policy":    {"rules"},
 	"translate": {"rules"},
 	"dlp":       {"wire", "dissect", "rules", "edm"},
 	"tunnel":    {"wire", "dissect"},

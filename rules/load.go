@@ -2,9 +2,7 @@ package rules
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,24 +79,12 @@ func (l *loader) complain(pos Pos, what, hint string) {
 
 // path reads a file or a folder.
 func (l *loader) path(path string) {
-	info, err := os.Stat(path)
+	files, err := filesOf(path)
 	if err != nil {
 		l.complain(Pos{File: path}, reason(err), "")
-		return
 	}
-	if !info.IsDir() {
-		l.read(path)
-		return
-	}
-	entries, err := os.ReadDir(path) // sorted by name
-	if err != nil {
-		l.complain(Pos{File: path}, reason(err), "")
-		return
-	}
-	for _, e := range entries {
-		if name := e.Name(); strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".") {
-			l.read(filepath.Join(path, name))
-		}
+	for _, f := range files {
+		l.read(f)
 	}
 }
 
@@ -112,35 +98,14 @@ func (l *loader) read(path string) {
 		return
 	}
 	l.seen[abs] = true
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		l.complain(Pos{File: path}, reason(err), "")
-		return
-	case !info.Mode().IsRegular(): // reading a pipe might never end
-		l.complain(Pos{File: path}, "not a regular file", "")
-		return
-	case info.Size() > maxFile:
-		l.complain(Pos{File: path}, fmt.Sprintf("the file has %d bytes, more than %d", info.Size(), maxFile), "split it")
-		return
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		l.complain(Pos{File: path}, reason(err), "")
+	data, problem := ReadFile(path)
+	if problem != nil {
+		l.problems = append(l.problems, *problem)
 		return
 	}
 	l.stack = append(l.stack, path)
 	l.file(path, data)
 	l.stack = l.stack[:len(l.stack)-1]
-}
-
-// reason is an error without the path, which the position has.
-func reason(err error) string {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return err.Error()
 }
 
 // file takes in one file's text.
