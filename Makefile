@@ -70,7 +70,7 @@ check: test
 
 install: build
 	install -D -m 0755 bin/weir $(DESTDIR)/usr/bin/weir
-	install -D -m 0644 systemd/weir.service $(DESTDIR)/usr/lib/systemd/system/weir.service
+	install -D -m 0644 -t $(DESTDIR)/usr/lib/systemd/system systemd/weir.service systemd/weir-broker.service systemd/weir-broker.socket
 	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/weir README.md DESIGN.md RATIONALE.md LICENSE
 	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/weir/docs docs/*.md
 	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/weir/pcapstore pcapstore/FORMAT.md

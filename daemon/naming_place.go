@@ -174,7 +174,7 @@ func (p *pace) bring(at time.Time) {
 // read reads the addresses of a place.
 func (n *naming) read(now time.Time, p *place) {
 	start := time.Now()
-	addresses, cut, err := n.finder.Addresses(p.iface, &p.found)
+	addresses, cut, err := n.finder.Addresses(p.iface)
 	p.readAt, p.readTook = start, time.Since(start)
 	every := nameEvery
 	if n.polled {

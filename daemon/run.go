@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weir/alert"
+	"weir/broker"
 	"weir/capture"
 	"weir/dissect"
 	"weir/dlp"
@@ -51,6 +52,7 @@ type Daemon struct {
 	metrics *MetricsServer // nil: none
 	latency latency
 	naming  *naming
+	spaces  *broker.Client // the way into workloads' network namespaces; nil: there is none
 	told    *tally
 	reading chan struct{} // one pull of recent packets at a time
 	slow    chan struct{} // sockets that are ending
@@ -105,6 +107,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	if d.naming, err = startNaming(log, workload.Runtimes(), d.engine.SetWorkloads, d.unnamed); err != nil {
 		return errors.Join(err, d.close())
 	}
+	d.enter()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	links, err := workload.Watch(ctx, conf.Capture.Include, conf.Capture.Exclude)
@@ -393,6 +396,9 @@ func (d *Daemon) close() error {
 	}
 	d.tellStats(time.Now())
 	err := errors.Join(d.queue.Close(), d.store.Close())
+	if d.spaces != nil {
+		d.spaces.Close()
+	}
 	if d.control != nil {
 		err = errors.Join(err, d.control.Close())
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"runtime"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -19,23 +17,14 @@ const (
 	dumpTimeout = 2_000_000 // µs that the kernel may take for one message of its answer
 )
 
-// Addresses returns the addresses in the network namespace at the other end of a veth, where w is; cut tells that there
-// are more than are taken. The kernel is asked by the namespace's id, which costs some 20 µs and takes CAP_NET_ADMIN. A
-// kernel before 4.20 does not answer that: then the namespace is entered through w.NetNS, which takes CAP_SYS_ADMIN, and
-// CAP_SYS_PTRACE where that is a process's.
-func (f *Finder) Addresses(i Interface, w *Workload) (addrs []netip.Addr, cut bool, err error) {
-	switch {
-	case i.NSID < 0:
+// Addresses returns the addresses in the network namespace at the other end of a veth; cut tells that there are more than
+// are taken. The kernel is asked by the namespace's id, which costs some 20 µs and takes CAP_NET_ADMIN. One before Linux 4.20
+// does not answer that: there are none then.
+func (f *Finder) Addresses(i Interface) (addrs []netip.Addr, cut bool, err error) {
+	if i.NSID < 0 || f.strict == nil {
 		return nil, false, nil
-	case f.strict != nil:
-		addrs, cut, err = f.addressesOf(i.NSID)
-	case w.NetNS != "":
-		err = inSpace(w.NetNS, func() (err error) {
-			addrs, cut, err = addressesHere()
-			return err
-		})
 	}
-	if err != nil {
+	if addrs, cut, err = f.addressesOf(i.NSID); err != nil {
 		return nil, false, fmt.Errorf("addresses behind %s: %w", i.Name, err)
 	}
 	return addrs, cut, nil
@@ -101,58 +90,4 @@ func parseAddress(m []byte) (addr netip.Addr, nsid int) {
 		m = m[min(len(m), (n+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1)):]
 	}
 	return addr.Unmap(), nsid
-}
-
-// addressesHere lists the addresses in the thread's namespace.
-func addressesHere() (addrs []netip.Addr, cut bool, err error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, false, err
-	}
-	defer h.Close()
-	list, err := h.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, false, err
-	}
-	for _, a := range list {
-		if ip, ok := netip.AddrFromSlice(a.IP); !ok || !tells(ip) {
-			continue
-		} else if len(addrs) == maxPerSpace {
-			return addrs, true, nil
-		} else {
-			addrs = append(addrs, ip.Unmap())
-		}
-	}
-	return addrs, false, nil
-}
-
-// inSpace runs fn in the network namespace that path opens, on an OS thread of its own. The thread ends with fn: even
-// if fn fails or panics, no other goroutine ever runs in that namespace.
-func inSpace(path string, fn func() error) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return onThread(func() error {
-		if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("setns: %w", err)
-		}
-		return fn()
-	})
-}
-
-// onThread runs fn on an OS thread that ends with it.
-func onThread(fn func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() { // the first thread never ends: it would keep the namespace for good
-			done <- onThread(fn)
-			runtime.UnlockOSThread()
-			return
-		}
-		done <- fn() // never unlocked
-	}()
-	return <-done
 }
