@@ -182,7 +182,7 @@ type token int16
 const (
 	oneOf  token = 256 + iota // a byte that is no slash
 	manyOf                    // any number of them
-	any                       // any number of any
+	anyOf                     // any number of any
 )
 
 func tokens(p string) (out []token) {
@@ -196,20 +196,20 @@ func tokens(p string) (out []token) {
 		case segment:
 			out = append(out, oneOf, manyOf)
 		default:
-			out = append(out, any)
+			out = append(out, anyOf)
 		}
 	}
 	return out
 }
 
-func (t token) many() bool { return t == manyOf || t == any }
+func (t token) many() bool { return t == manyOf || t == anyOf }
 
 // meets reports whether there is a byte that fits both.
 func (t token) meets(u token) bool {
 	slash := func(x token) bool { return x == '/' }
 	loose := func(x token) bool { return x == oneOf || x == manyOf }
 	switch {
-	case t == any || u == any:
+	case t == anyOf || u == anyOf:
 		return true
 	case loose(t):
 		return !slash(u)

@@ -148,8 +148,8 @@ func (l *Learner) edge(k edgeKey) *edge {
 	return e
 }
 
-// message is what a key says of a message.
-type message struct {
+// said is what a key says of a message.
+type said struct {
 	verb    Named
 	objects []Named
 	apart   []Named
@@ -159,7 +159,7 @@ type message struct {
 type Named struct{ Field, Value string }
 
 // read sorts a message's words by what they are in a rule. Of a message without any that is learned, the fields that it has are what is learned.
-func (l *Learner) read(k seenKey) (m message) {
+func (l *Learner) read(k seenKey) (m said) {
 	var others []Named
 	k.words(func(field int, _ bool, p []byte) {
 		if field >= len(l.terms.fields) {
@@ -185,7 +185,7 @@ func (l *Learner) read(k seenKey) (m message) {
 }
 
 // fields returns the fields that a message's objects have, sorted, each once.
-func (m *message) fields() (out []string) {
+func (m *said) fields() (out []string) {
 	for _, o := range m.objects {
 		if len(out) == 0 || out[len(out)-1] != o.Field {
 			out = append(out, o.Field)
@@ -195,7 +195,7 @@ func (m *message) fields() (out []string) {
 }
 
 // say takes in a message.
-func (e *edge) say(m message, t Tally, room *room) {
+func (e *edge) say(m said, t Tally, room *room) {
 	s := e.shape(m.verb.Field, m.fields(), room)
 	if s == nil {
 		e.kinds += t.Count

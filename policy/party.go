@@ -205,7 +205,7 @@ func matchable(name string) bool {
 // withoutReplica takes off a name what tells the replicas of one thing apart: the hash and the five letters that a Deployment
 // adds, the five of a DaemonSet or a Job, the number of a StatefulSet or of a composed container.
 func withoutReplica(name string) string {
-	if rest, last, ok := cutLast(name, "-_"); ok && number(last) {
+	if rest, last, ok := cutLast(name, "-_"); ok && isNumber(last) {
 		return rest
 	}
 	rest, last, ok := cutLast(name, "-")
@@ -226,7 +226,7 @@ func cutLast(s, seps string) (before, after string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-func number(s string) bool { return strings.Trim(s, "0123456789") == "" && len(s) <= 6 }
+func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" && len(s) <= 6 }
 
 // generated reports whether Kubernetes may have made up a part of a name: it uses no vowels, so no words.
 func generated(s string) bool {

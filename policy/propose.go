@@ -211,6 +211,12 @@ func (p *proposer) group(n Party) string {
 	}
 	x := &p.list[n]
 	name := x.name
+	if len(x.members) > 0 {
+		if i := slices.IndexFunc(p.present.Groups, func(g Group) bool { return x.sample.IsOne(g.Match) }); i >= 0 {
+			p.parties[n] = p.present.Groups[i].Name
+			return p.parties[n]
+		}
+	}
 	if len(x.match) == 0 {
 		if !slices.Contains(Builtin, name) && !p.groups[name] { // it was there once
 			name = Unknown
@@ -230,6 +236,15 @@ func (p *proposer) group(n Party) string {
 // block proposes rules for what two say to each other in one protocol.
 func (p *proposer) block(b *block) {
 	if !b.edge.accepted() {
+		p.nothing(b)
+		return
+	}
+	if anything := b.app == "" || b.app == AppUnknownName; anything && len(b.ports) > portsFold {
+		what := "connections on which nothing was said"
+		if b.app != "" {
+			what = "conversations that nobody understands"
+		}
+		p.out.Notes = append(p.out.Notes, fmt.Sprintf("not proposed: %s, from %s to %s at %d ports (a scan?)", what, p.list[b.from].name, p.list[b.to].name, len(b.ports)))
 		return
 	}
 	r := ProposedRule{Rule: Rule{From: []string{p.group(b.from)}, To: []string{p.group(b.to)}, Protocol: b.app, Action: Allow, Undecided: DefaultDeadline}, Tally: b.edge.Tally}
@@ -254,15 +269,25 @@ func (p *proposer) block(b *block) {
 		p.add(r)
 		return
 	}
-	notes := r.Notes
+	notes, made := r.Notes, 0
 	for _, name := range sortedKeys(b.edge.shapes) {
 		for _, x := range b.edge.shapes[name].rules(r) {
+			made++
 			x.Notes = append(slices.Clone(notes), x.Notes...)
 			if p.add(x) {
 				notes = nil // once is enough
 			}
 		}
 	}
+	if made == 0 {
+		p.nothing(b)
+	}
+}
+
+// nothing notes that all that was said was refused, or cannot be written down.
+func (p *proposer) nothing(b *block) {
+	p.out.Notes = append(p.out.Notes, fmt.Sprintf("left out: %s from %s to %s: of %d messages and connections nothing was accepted that could be allowed",
+		cmp.Or(b.app, "any protocol"), p.list[b.from].name, p.list[b.to].name, b.edge.Count))
 }
 
 func (b *block) portList() (out []Port) {
@@ -355,7 +380,9 @@ func (s *shape) conditions() (out []Condition, notes []string) {
 }
 
 // isAddress reports whether what stands for a name is an address: the names of those who are asked are no matter of a policy then.
-func isAddress(s string) bool { return strings.Trim(s, "0123456789.:*[]abcdef") == "" && strings.ContainsAny(s, "0123456789:*") }
+func isAddress(s string) bool {
+	return strings.Trim(s, "0123456789.:*[]abcdef") == "" && strings.ContainsAny(s, "0123456789:*")
+}
 
 // condition makes a condition of what was accepted of a field's values.
 func (v *values) condition(field string) (c Condition, notes []string) {

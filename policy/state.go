@@ -189,7 +189,7 @@ func (l *Learner) restoreEdge(s *stateEdge, numbers []Party) {
 
 // restore says again what a kind of message said.
 func (e *edge) restore(s *stateShape, room *room) {
-	var whole message
+	var whole said
 	for _, f := range s.Objects {
 		whole.objects = append(whole.objects, Named{f, ""})
 	}
