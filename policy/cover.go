@@ -26,10 +26,18 @@ type Words struct {
 }
 
 // verdict says what the rules of a set make of all of w: the action, and the rule that first is for all of it, -1 if none is. partly: a rule before that, or another one if there is
-// none, decides some of it otherwise.
-func (s *Set) verdict(w *Words) (a Action, rule int, partly bool) {
+// none, decides some of it otherwise. only are the rules that are asked, in order; nil: all.
+func (s *Set) verdict(w *Words, only []int) (a Action, rule int, partly bool) {
 	seen := Undecided
-	for i := range s.Rules {
+	n := len(s.Rules)
+	if only != nil {
+		n = len(only)
+	}
+	for at := range n {
+		i := at
+		if only != nil {
+			i = only[at]
+		}
 		r := &s.Rules[i]
 		switch r.covers(w) {
 		case all:

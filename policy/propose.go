@@ -41,7 +41,7 @@ type ProposedRule struct {
 // Propose makes a policy of what was said since a time (ns since the epoch; 0: ever), as far as present does not allow it; what present explicitly denies is noted and
 // not proposed. Nothing that was always refused is proposed, and nothing that did not fit: both are noted.
 func (l *Learner) Propose(present *Set, since int64) *Proposal {
-	p := proposer{present: present, out: &Proposal{}, parties: map[Party]string{}, ids: map[string]bool{}, groups: map[string]bool{}}
+	p := proposer{present: present, rules: newIndex(present), out: &Proposal{}, parties: map[Party]string{}, ids: map[string]bool{}, groups: map[string]bool{}}
 	for i := range present.Rules {
 		p.ids[present.Rules[i].ID] = true
 	}
@@ -63,6 +63,7 @@ func (l *Learner) Propose(present *Set, since int64) *Proposal {
 
 type proposer struct {
 	present *Set
+	rules   *index // of present
 	list    []party
 	parties map[Party]string // names under which they were proposed
 	ids     map[string]bool  // that there are
@@ -488,7 +489,7 @@ func (p *proposer) missing(r *Rule) (ports []Port, patterns, denied []string) {
 				w.Where = append(w.Where, Named{c.Field, x})
 			}
 		}
-		a, rule, _ := p.present.verdict(&w)
+		a, rule, _ := p.rules.verdict(&w)
 		if a == Deny && rule >= 0 {
 			if id := p.present.Rules[rule].ID; !slices.Contains(denied, id) {
 				denied = append(denied, id)
