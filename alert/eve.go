@@ -366,6 +366,14 @@ func (o *object) weir(e *Event) {
 		o.uint("bytes", u.Bytes)
 		o.close()
 	}
+	if v := w.Verdict; v != nil {
+		o.open("verdict")
+		o.str("action", v.Action)
+		o.filled("rule", v.Rule)
+		o.filled("why", v.Why)
+		o.filled("mode", v.Mode)
+		o.close()
+	}
 	o.counts("counts", w.Counts)
 	o.counts("unsure", w.Unsure)
 	o.counted("held_back", w.HeldBack)

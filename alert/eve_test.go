@@ -30,6 +30,7 @@ func sample() *Event {
 			Dst: &Workload{Name: "pay"}, Rule: "pci.pan", Engine: "dlp", Severity: "critical",
 			Matches: []Match{{Field: "http.request.body", Excerpt: "card=411111******1111&x", Count: 2, Distinct: 1, Confidence: 90, Fingerprint: "f00d"}},
 			Slice:   "20260101-1", CaptureFile: "/var/lib/weir/pcap/20260101-1.pcapng", DropsBefore: 4, HeldBack: 5,
+			Verdict: &Verdict{Action: "deny", Rule: "shop-to-web", Why: "no pattern", Mode: "protect"},
 		},
 	}
 }
@@ -74,7 +75,7 @@ func TestAppendEVE(t *testing.T) {
 			`"capture_file":"/var/lib/weir/pcap/20260101-1.pcapng",` +
 			`"weir":{"src":{"id":"abc","name":"web","pod":"web-1","namespace":"shop","image":"web:1","labels":{"app":"web","tier":"front"}},"dst":{"name":"pay"},` +
 			`"rule":"pci.pan","engine":"dlp","severity":"critical","matches":[{"field":"http.request.body","excerpt":"card=411111******1111&x","count":2,` +
-			`"distinct":1,"confidence":90,"fingerprint":"f00d"}],"slice":"20260101-1","held_back":5,"drops_before":4}}`,
+			`"distinct":1,"confidence":90,"fingerprint":"f00d"}],"slice":"20260101-1","verdict":{"action":"deny","rule":"shop-to-web","why":"no pattern","mode":"protect"},"held_back":5,"drops_before":4}}`,
 		"dns request": stamp + `"flow_id":1,"event_type":"dns","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"UDP","ip_v":4,` +
 			`"app_proto":"dns","tx_id":0,"dns":{"version":3,"type":"request","queries":[{"rrname":"a.example","rrtype":"A"}]}}`,
 		"dns response": stamp + `"flow_id":1,"event_type":"dns","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"UDP","ip_v":4,` +

@@ -177,6 +177,7 @@ type Weir struct {
 	Uninspected  *Uninspected
 	Counts       map[string]int // flow: findings per rule in the flow
 	Unsure       map[string]int // flow: likewise those that were less sure than the rule asks for
+	Verdict      *Verdict       // what the policy says of the conversation
 	HeldBack     uint64         // alerts of this rule and workload that a rate limit held back before this one
 }
 
@@ -217,6 +218,14 @@ type Match struct {
 type Uninspected struct {
 	Reason string
 	Bytes  uint64
+}
+
+// Verdict is what the policy says of a conversation, or of a message in it.
+type Verdict struct {
+	Action string // allow, deny, undecided
+	Rule   string // id of the rule that decided; "default": none did, hence the mode
+	Why    string
+	Mode   string // discover, monitor, protect: only in the last is anything stopped
 }
 
 // Sink writes events. Write is called by one goroutine at a time and does not keep the Event. Close writes out what is

@@ -101,9 +101,17 @@ type eveWeir struct {
 	Uninspected  *eveSkipped    `json:"uninspected"`
 	Counts       map[string]int `json:"counts"`
 	Unsure       map[string]int `json:"unsure"`
+	Verdict      *eveVerdict    `json:"verdict"`
 	HeldBack     uint64         `json:"held_back"`
 	DropsBefore  uint64         `json:"drops_before"`
 	Lost         uint64         `json:"lost"`
+}
+
+type eveVerdict struct {
+	Action string `json:"action"`
+	Rule   string `json:"rule"`
+	Why    string `json:"why"`
+	Mode   string `json:"mode"`
 }
 
 type eveWorkload struct {
@@ -203,7 +211,7 @@ func (f *eveFlow) flow() (*Flow, error) {
 func (w *eveWeir) weir() Weir {
 	out := Weir{Src: (*Workload)(w.Src), Dst: (*Workload)(w.Dst), Rule: w.Rule, Engine: w.Engine, Severity: w.Severity, Why: w.Why, Score: w.Score, Conversation: w.Conversation,
 		Slice: w.Slice, Gaps: w.Gaps, Inside: w.Inside, Uninspected: (*Uninspected)(w.Uninspected), Counts: w.Counts, Unsure: w.Unsure, HeldBack: w.HeldBack,
-		DropsBefore: w.DropsBefore, Lost: w.Lost}
+		Verdict: (*Verdict)(w.Verdict), DropsBefore: w.DropsBefore, Lost: w.Lost}
 	for _, m := range w.Matches {
 		out.Matches = append(out.Matches, Match(m))
 	}
