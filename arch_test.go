@@ -38,7 +38,7 @@ var imports = map[string][]string{
 	"pcapstore": {"wire", "budget", "capture"},
 	"alert":     {},
 	"scan":      {"dissect", "content", "rules", "dlp", "alert"},
-	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "tunnel", "pcapstore", "alert"},
+	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "tunnel", "policy", "pcapstore", "alert"},
 	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "edm", "pcapstore", "alert", "engine", "broker"},
 	"cmd/weir":  {"broker", "flow", "rules", "edm", "translate", "pcapstore", "alert", "scan", "daemon"},
 }

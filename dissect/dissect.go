@@ -173,6 +173,7 @@ type Message struct {
 	Upgrade   bool          // the flow carries another protocol from here on, in both directions (CONNECT, Upgrade, STARTTLS): probe anew
 	Next      *Protocol     // with Upgrade, if it is known which: its Resume makes the Dissector, of a Rest with NextState
 	NextState uint64
+	With      uint64 // ID of the message beside which it is told: both say the same, in two protocols; 0: none
 }
 
 // Expectation announces a flow of Protocol, any one with a certain end: Protocol.Expected is asked about it in place of Probe, for a minute.

@@ -70,7 +70,7 @@ type grpcCall struct {
 func (d *http2) grpcBegin(st *http2Stream, m *http2Message, path []byte) {
 	g := m.grpc
 	d.h.lastID++
-	g.unit = unit{id: d.h.lastID, tx: st.tx + grpcTx}
+	g.unit = unit{id: d.h.lastID, tx: st.tx + grpcTx, with: m.id}
 	t := d.grpcTeller(m)
 	if i := bytes.LastIndexByte(path, '/'); m.kind == request && i > 0 {
 		t.add(grpcService, bytes.TrimPrefix(path[:i], []byte("/")))

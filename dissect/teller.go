@@ -10,6 +10,7 @@ import (
 // unit is a message that a dissector has under way, possibly over several calls. The zero unit is none.
 type unit struct {
 	id, tx uint64
+	with   uint64 // Message.With
 	values uint32 // value numbers given
 }
 
@@ -139,7 +140,7 @@ func (t *teller) flush(end, tx bool) {
 	if !end && !tx && len(t.parts) == 0 && len(t.notes) == 0 && len(t.flows) == 0 {
 		return
 	}
-	t.msg = Message{Protocol: t.p, ID: t.u.id, Tx: t.u.tx, Dir: t.msg.Dir, Parts: t.parts, Notes: t.notes, Expect: t.flows, End: end, TxEnd: tx}
+	t.msg = Message{Protocol: t.p, ID: t.u.id, Tx: t.u.tx, With: t.u.with, Dir: t.msg.Dir, Parts: t.parts, Notes: t.notes, Expect: t.flows, End: end, TxEnd: tx}
 	t.send()
 }
 

@@ -51,6 +51,7 @@ func (l *Lane) take(c *flow.Chunk) {
 	l.wake(a)
 	if l.fl.Key.Proto != wire.ProtoTCP {
 		l.datagram(a, c)
+		l.judgeBytes(a, c.Dir, len(c.Data))
 		return
 	}
 	if c.Gap > 0 {
@@ -61,6 +62,7 @@ func (l *Lane) take(c *flow.Chunk) {
 	}
 	if len(c.Data) > 0 {
 		l.stream(a, c.Dir, c.Data)
+		l.judgeBytes(a, c.Dir, len(c.Data))
 	}
 	if c.End {
 		l.end(a, c.Dir)

@@ -40,8 +40,10 @@ const (
 type app struct {
 	*work       // nil between messages
 	proto       *dissect.Protocol
-	twin        *twin // whose app it is; nil: one flow's alone
-	rare        *rare // nil for most flows
+	law         *law   // that judge is of
+	judge       *judge // nil: the policy has said all that it will ever say
+	twin        *twin  // whose app it is; nil: one flow's alone
+	rare        *rare  // nil for most flows
 	lastID      uint64
 	lastTx      uint64
 	rest        uint64    // what the dissector remembers between messages: dissect.Rest.State
@@ -123,6 +125,7 @@ func (a *app) more() *rare {
 type own struct {
 	slice    *slice // open slice of an alert of this flow
 	smuggled bool   // its odd options of IPv6 were told
+	ruled    ruled  // of an inline tap
 	shed     bool   // it was left out for want of time: what was lost of it was not inspected for that
 }
 

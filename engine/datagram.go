@@ -66,6 +66,9 @@ func (l *Lane) probeDatagram(a *app, c *flow.Chunk) {
 	alive := candidates(carrier)
 	alive.without(&a.tried)
 	p, _ := identify(&alive, carrier, c.Dir, c.Data, l.fl.Key.APort, l.fl.Key.BPort)
+	if a.judge != nil && p == nil {
+		a.judge.be(&alive)
+	}
 	// What was announced never stands above what the bytes say; where they say the same, it is surer.
 	if w := l.announced(a, carrier, c.Dir, c.Data); w != nil && (p == nil || p.Name == w.Name) {
 		p = w

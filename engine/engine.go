@@ -4,6 +4,9 @@
 package engine
 
 import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +39,8 @@ type Config struct {
 	Budgets Budgets
 	// Validation says when conversations are told of that are not what they should be.
 	Validation Validation
+	// Held reports whether the packets of a workload are held until they are judged; nil: nobody's are.
+	Held func(*workload.Workload) bool
 	// Limiter holds back floods of equal alerts; nil: none is held back.
 	Limiter *alert.Limiter
 }
@@ -46,10 +51,16 @@ type Engine struct {
 	cfg      Config
 	budgets  Budgets
 	rules    atomic.Pointer[ruleset]
+	host     atomic.Pointer[[]netip.Addr]
 	where    atomic.Pointer[workload.Table]
 	twins    *twins
 	expected expectations
 
+	setting sync.Mutex    // guards what follows
+	db      *dlp.Database // in force
+	law     *law
+
+	denials    *denials
 	thresholds *thresholds
 	trims      atomic.Uint64
 	files      bool // somebody listens to what is told of files
@@ -60,11 +71,12 @@ type ruleset struct {
 	db    *dlp.Database // nil: no rules
 	wants dissect.Wants
 	asked dissect.Wants // by rules alone
+	law   *law          // nil: no policy
 }
 
 // New returns an Engine without rules.
 func New(cfg Config) *Engine {
-	e := &Engine{cfg: cfg, budgets: cfg.Budgets, thresholds: newThresholds()}
+	e := &Engine{cfg: cfg, budgets: cfg.Budgets, thresholds: newThresholds(), denials: &denials{seed: maphash.MakeSeed()}}
 	if e.budgets.Flows == nil {
 		e.budgets = DefaultBudgets(cfg.Flow)
 	}
@@ -77,6 +89,15 @@ func New(cfg Config) *Engine {
 // SetRules puts db in force for every block that begins from now on. Matches that are open finish with the
 // database they began with. The caller closes the old database once every lane has moved on; nil: no rules.
 func (e *Engine) SetRules(db *dlp.Database) {
+	e.setting.Lock()
+	defer e.setting.Unlock()
+	e.db = db
+	e.arm()
+}
+
+// arm puts what is set in force. e.setting is held.
+func (e *Engine) arm() {
+	db := e.db
 	wants := make(dissect.Wants, len(dissect.FieldNames))
 	var asked dissect.Wants
 	if db != nil {
@@ -100,7 +121,12 @@ func (e *Engine) SetRules(db *dlp.Database) {
 			}
 		}
 	}
-	e.rules.Store(&ruleset{db: db, wants: wants, asked: asked})
+	if e.law != nil {
+		for i, is := range e.law.asks {
+			wants[i] = wants[i] || is
+		}
+	}
+	e.rules.Store(&ruleset{db: db, wants: wants, asked: asked, law: e.law})
 }
 
 // Trim lets go of what taps and lanes keep for reuse, each when it works next.

@@ -6,6 +6,7 @@ import (
 	"weir/dissect"
 	"weir/dlp"
 	"weir/flow"
+	"weir/policy"
 	"weir/wire"
 )
 
@@ -45,6 +46,10 @@ type Lane struct {
 	index    int // of the frame in its block
 	block    []wire.Frame
 	comments []string
+
+	asked   policy.Context // scratch
+	groups  groups
+	rulings []Ruling // of the block that is judged, by frame; nil: nobody waits for one
 
 	others []elsewhere // frames of the block that belong to other taps of the interface
 	whole  []byte      // a datagram put together from fragments that these share
@@ -261,7 +266,13 @@ func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
 	if l.p.Smuggled >= smuggledLeast {
 		l.smuggled(fl)
 	}
+	if l.rules.law != nil && first(fl) {
+		l.met()
+	}
 	l.chunks(chunks)
+	if l.rulings != nil {
+		l.rule(t)
+	}
 	t.keepPacket(l, f, tag)
 }
 

@@ -15,11 +15,15 @@ func (l *Lane) onMessage(m *dissect.Message) {
 	a.unsure = false // a dissector that tells something has found out
 	m.ID += a.idBase // restored below: the message is the dissector's
 	m.Tx += a.txBase
+	if m.With != 0 {
+		m.With += a.idBase
+	}
 	a.lastID, a.lastTx = max(a.lastID, m.ID), max(a.lastTx, m.Tx)
 	l.t.count.messages++
 	l.record(m)
 	l.inspect(m)
 	l.seekTunnels(m)
+	l.judgeMessage(m)
 	if len(m.Notes) > 0 {
 		l.notes(m)
 	}
@@ -40,6 +44,9 @@ func (l *Lane) onMessage(m *dissect.Message) {
 	}
 	m.ID -= a.idBase
 	m.Tx -= a.txBase
+	if m.With != 0 {
+		m.With -= a.idBase
+	}
 }
 
 // endRecord tells what was written down of an exchange, all of which has been seen.

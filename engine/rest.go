@@ -110,6 +110,9 @@ func (l *Lane) settle(a *app) {
 	for _, r := range w.records {
 		cost += recordSize + cap(r.buf) + itemSize*cap(r.items) + fileSize*cap(r.files)
 	}
+	if j := a.judge; j != nil {
+		cost += judgeSize + wordsSize*len(j.open)
+	}
 	if a.twin != nil {
 		cost += a.twin.size()
 	}

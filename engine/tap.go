@@ -16,6 +16,10 @@ type TapConfig struct {
 	// Interfaces returns the source's interfaces; wire.Frame.Iface indexes them. It may grow.
 	Interfaces func() []capture.Interface
 	Drops      func() uint64 // frames that the source lost so far; nil: it cannot tell
+	// Cut is told of conversations that are denied, where packets are held until they are judged (Judge); nil: they are only looked at.
+	Cut func(*Cut)
+	// Closed says that packets which nobody can judge do not pass.
+	Closed bool
 	// Number says that frames are numbered from 1, as events of a file are.
 	Number bool
 }
@@ -23,16 +27,17 @@ type TapConfig struct {
 // Tap is one interface's source and all that is known from it: flows, fragments, recent packets. One goroutine at a time
 // owns it, the one that holds mu; Counters and Packets may be called by any.
 type Tap struct {
-	mu     sync.Mutex // held for a block or a tick, never per packet
-	e      *Engine
-	cfg    TapConfig
-	table  *flow.Table[conn]
-	defrag *flow.Defrag
-	env    dissect.Env
-	recent *pcapstore.Recent
-	slices []*slice // open
-	due    int64    // ns: no open slice ends before; a slice may have been prolonged since
-	lane   *Lane    // that serves it now; for what flows say when they end
+	mu      sync.Mutex // held for a block or a tick, never per packet
+	e       *Engine
+	cfg     TapConfig
+	table   *flow.Table[conn]
+	defrag  *flow.Defrag
+	env     dissect.Env
+	recent  *pcapstore.Recent
+	slices  []*slice           // open
+	due     int64              // ns: no open slice ends before; a slice may have been prolonged since
+	waiting []*flow.Flow[conn] // whose deadlines are watched
+	lane    *Lane              // that serves it now; for what flows say when they end
 
 	shares shares
 	opens  opens
@@ -106,6 +111,7 @@ func (l *Lane) Tick(t *Tap, now int64) {
 	l.e.twins.quiet(l)
 	l.expire(t, now)
 	defer l.survive()
+	l.deadlines(t)
 	t.expireSlices(now)
 	t.publish()
 }

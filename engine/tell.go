@@ -333,6 +333,7 @@ func (t *Tap) ended(fl *flow.Flow[conn], last []flow.Chunk, why flow.Reason) {
 		l.freeApp(fl.S.app)
 	}
 	t.flowClosed(fl)
+	t.unawait(fl)
 	fl.S = conn{}
 	l.fl, l.a, l.idle, l.closing, l.comments = keepFl, keepA, keepIdle, keepClosing, keepComments
 }
@@ -428,6 +429,7 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 	}
 	ev.Weir.Inside = ((s.Encap | c.Encap) &^ wire.EncapVLAN).Names() // tags have a member of their own
 	ev.Weir.Gaps = s.Lost + c.Lost
+	ev.Weir.Verdict = l.verdict()
 	if a := fl.S.app; a != nil {
 		ev.Flow.Alerted, ev.Flow.TxCount = a.alerted, a.txs
 		if a.rare != nil && a.rare.orig != nil {

@@ -370,11 +370,17 @@ func (tw *twin) rest() {
 // begin gives a flow that carries its first bytes what layer 7 needs: its own, or what it has in common with the other
 // tap that sees the same conversation.
 func (l *Lane) begin(fl *flow.Flow[conn]) {
-	if !l.e.local(&fl.Key, fl.Start) {
-		fl.S.app = l.newApp()
+	if l.t.inline() || !l.e.local(&fl.Key, fl.Start) {
+		fl.S.app = l.beginApp()
 		return
 	}
-	fl.S.app = l.e.twins.meet(l.t, fl, l.newApp).app
+	fl.S.app = l.e.twins.meet(l.t, fl, l.beginApp).app
+}
+
+func (l *Lane) beginApp() *app {
+	a := l.newApp()
+	l.engage(a)
+	return a
 }
 
 // local reports whether both ends were workloads at a time, so that two taps see what they say to each other.
@@ -437,6 +443,7 @@ func (l *Lane) goApart(tw *twin) {
 	a := l.newApp()
 	a.at, a.sure = [2]place{unknown, unknown}, tw.app.sure // nobody is told that it is unknown
 	fl.S.app, l.a = a, a
+	l.engage(a)
 }
 
 // endTwin ends a flow that belongs to tw.

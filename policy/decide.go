@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // Why a verdict is as it is.
 const (
@@ -102,6 +105,9 @@ func (r *rule) forPort(proto uint8, port uint16) bool {
 func (r *rule) judge(p *Policy, c *Context) answer {
 	complete := c.Fields != nil && c.Fields.Complete
 	out := p.speaks(c.App, r.app, complete)
+	if c.App == AppNone && c.Could != nil && out == maybe && !p.could(c.Could, r.app) {
+		out = no
+	}
 	if out == no || len(r.where) == 0 {
 		return out
 	}
@@ -131,6 +137,19 @@ func (p *Policy) speaks(app, want int, complete bool) answer {
 		return maybe
 	}
 	return no
+}
+
+// could reports whether a conversation that is in one of a set of protocols may be one in protocol want.
+func (p *Policy) could(set []uint64, want int) bool {
+	for i, word := range set {
+		for ; word != 0; word &= word - 1 {
+			app := 64*i + bits.TrailingZeros64(word)
+			if app == want || p.isForm(app, want) || p.isForm(want, app) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (p *Policy) isForm(app, of int) bool {

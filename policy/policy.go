@@ -153,6 +153,7 @@ type Context struct {
 	Proto    uint8    // IP protocol
 	Port     uint16   // the responder's; ICMP: type<<8 | code; 0 where there are none
 	App      int      // number of the protocol, as protocolOf gives it; AppNone, AppUnknown
+	Could    []uint64 // with AppNone, what it may still be: bit n for protocol n; nil: anything
 	Fields   *Fields  // of the present message of the initiator; nil: none is there yet
 }
 

@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"weir/alert"
+	"weir/dissect"
+	"weir/policy"
+	"weir/rules"
+	"weir/wire"
+)
+
+// RuleDefault is the id that events give where no rule of the policy decided.
+const RuleDefault = "default"
+
+// denied tells that the policy denies the present flow, or a message in it.
+func (l *Lane) denied(m *dissect.Message, w *law, c *policy.Context, v *policy.Verdict) {
+	switch {
+	case v.Mode == policy.Discover && v.Rule < 0: // that is what is learned from
+		return
+	case v.Mode == policy.Protect && !l.t.inline() && l.stopped(): // who stops it tells it
+		return
+	case l.a == nil && l.e.local(&l.fl.Key, l.fl.Start) && l.e.denials.again(&l.fl.Key, v.Rule, l.t.now): // both taps of a conversation see its beginning
+		return
+	}
+	rule, detail := "policy."+RuleDefault, "no rule of the policy allows this conversation"
+	if m != nil {
+		detail = "no rule of the policy allows this message"
+	}
+	severity := rules.Medium
+	if v.Rule >= 0 {
+		r := &w.policy.Set().Rules[v.Rule]
+		rule, detail, severity = r.ID, "a rule of the policy denies this", rules.High
+		if v.Why == whyOverdue {
+			detail = whyOverdue
+		}
+	}
+	ev := l.ownAlert(m, rule, "policy", "policy violation", detail, severity)
+	if ev == nil {
+		return
+	}
+	if l.t.inline() && v.Mode == policy.Protect {
+		ev.Alert.Action = "blocked"
+	}
+	ev.Weir.Verdict = w.told(v)
+	ev.Weir.Why = detail
+	l.raise(ev, rule)
+}
+
+// denials remembers which conversations of two local workloads were denied as they began, for both their taps see that.
+type denials struct {
+	seed maphash.Seed
+	mu   sync.Mutex
+	last [1 << 10]struct {
+		key  wire.Key
+		rule int32
+		at   int64 // ns
+	}
+}
+
+// denialAge is how long the other tap may be behind, in ns.
+const denialAge = 2_000_000_000
+
+// again reports whether this was asked just now. now is ns since the epoch.
+func (d *denials) again(k *wire.Key, rule int32, now int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := &d.last[maphash.Comparable(d.seed, *k)%uint64(len(d.last))]
+	if s.key == *k && s.rule == rule && now-s.at < denialAge && s.at-now < denialAge {
+		return true
+	}
+	s.key, s.rule, s.at = *k, rule, now
+	return false
+}
+
+// stopped reports whether the packets of the present flow are held by one of its ends, which tells of what it denies.
+func (l *Lane) stopped() bool {
+	held := l.e.cfg.Held
+	if held == nil {
+		return false
+	}
+	a, b := l.ends(wire.ToServer)
+	return a.who != nil && held(a.who) || b.who != nil && held(b.who)
+}
+
+// told returns a verdict as events tell it.
+func (w *law) told(v *policy.Verdict) *alert.Verdict {
+	out := &alert.Verdict{Action: v.Action.String(), Rule: RuleDefault, Why: v.Why, Mode: v.Mode.String()}
+	if v.Rule >= 0 {
+		out.Rule = w.policy.Set().Rules[v.Rule].ID
+	}
+	return out
+}
+
+// verdict returns what the policy says of the present flow, for its event; nil: there is no policy.
+func (l *Lane) verdict() *alert.Verdict {
+	w := l.rules.law
+	if w == nil {
+		return nil
+	}
+	if a := l.fl.S.app; a != nil && a.judge != nil && a.judge.law == w {
+		return w.told(&a.judge.worst)
+	}
+	l.context(w.policy, &l.asked)
+	v := w.policy.Decide(&l.asked)
+	return w.told(&v)
+}

@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"net/netip"
+
+	"weir/flow"
+	"weir/policy"
+	"weir/wire"
+)
+
+// Ruling is what becomes of a packet that is held.
+type Ruling uint8
+
+const (
+	Pass  Ruling = iota
+	Drop         // it goes nowhere
+	Clear        // it passes, and no later packet of its flow needs to be asked about
+)
+
+// Cut tells of a conversation that was denied: whoever carries rulings out lets both ends know.
+type Cut struct {
+	Client, Server netip.AddrPort
+	Proto          uint8 // IP protocol
+	Frame          int   // index of the packet that decided it; -1: none, its time was over
+}
+
+// ruled is what is remembered of a flow whose packets are held.
+type ruled struct {
+	law     *law
+	verdict policy.Verdict // by its ends alone
+	blocked bool           // by a rule of detection
+	cut     bool           // it was told
+	waiting bool           // it is among those whose deadline is watched
+}
+
+// maxWaiting are the flows of a tap whose deadlines are watched; those of others are looked at when their next packet comes.
+const maxWaiting = 1 << 16
+
+func (t *Tap) inline() bool { return t.cfg.Cut != nil }
+
+// Judge takes the packets of a queue through the pipeline, as Block does, and says what is to become of each of them. rulings is as long as frames.
+func (l *Lane) Judge(t *Tap, frames []wire.Frame, rulings []Ruling) {
+	l.rulings = rulings
+	for i := range rulings {
+		rulings[i] = l.unjudged(t)
+	}
+	l.Block(t, frames)
+	l.rulings = nil
+}
+
+// unjudged is what becomes of packets that nobody can judge.
+func (l *Lane) unjudged(t *Tap) Ruling {
+	if t.cfg.Closed {
+		return Drop
+	}
+	return Pass
+}
+
+// rule says what is to become of the present packet, which has been dealt with.
+func (l *Lane) rule(t *Tap) {
+	w := l.rules.law
+	if w == nil || essential(&l.p) {
+		l.rulings[l.index] = Pass
+		return
+	}
+	o := l.fl.S.more()
+	r := &o.ruled
+	if r.law != w {
+		r.law = w
+		l.context(w.policy, &l.asked)
+		r.verdict = w.policy.Decide(&l.asked)
+	}
+	l.rulings[l.index] = l.ruling(r, t)
+	if l.rulings[l.index] == Drop {
+		l.cut(r, l.index)
+	}
+}
+
+// ruling returns what becomes of packets of the present flow from here on.
+func (l *Lane) ruling(r *ruled, t *Tap) Ruling {
+	v := &r.verdict
+	if r.blocked {
+		return Drop
+	}
+	if v.Mode != policy.Protect {
+		return l.clear(t)
+	}
+	a := l.fl.S.app
+	var j *judge
+	if a != nil {
+		j = a.judge
+	}
+	switch {
+	case v.Action == policy.Deny, j != nil && j.stop:
+		return Drop
+	case a != nil && (a.panicked || a.at[wire.ToServer] == dropped) && !v.Final: // nobody looks at it any more
+		return l.unjudged(t)
+	case v.Final, j != nil && len(j.open) == 0 && j.base.Action == policy.Allow && (j.base.Final || j.base.Settled && a.sure == certain):
+		return l.clear(t)
+	}
+	return Pass
+}
+
+// clear lets go of a flow of which the policy has nothing more to say, unless detection may.
+func (l *Lane) clear(t *Tap) Ruling {
+	if l.rules.db != nil {
+		return Pass
+	}
+	return Clear
+}
+
+// cut tells, once, that the present flow is denied.
+func (l *Lane) cut(r *ruled, frame int) {
+	if r.cut {
+		return
+	}
+	r.cut = true
+	k := &l.fl.Key
+	c := Cut{Client: netip.AddrPortFrom(k.AddrA(), k.APort), Server: netip.AddrPortFrom(k.AddrB(), k.BPort), Proto: k.Proto, Frame: frame}
+	if !l.fl.AInitiates {
+		c.Client, c.Server = c.Server, c.Client
+	}
+	l.t.cfg.Cut(&c)
+}
+
+// essential reports whether a packet is what networks do not work without: no policy stops it. Neighbours find each other with it (RFC 4861, RFC 2710), and
+// senders are told of what became of their packets (RFC 792, RFC 4443).
+func essential(p *wire.Packet) bool {
+	switch p.Key.Proto {
+	case wire.ProtoICMP:
+		return p.Type == 3 || p.Type == 11 || p.Type == 12
+	case wire.ProtoICMPv6:
+		return p.Type >= 1 && p.Type <= 4 || p.Type >= 130 && p.Type <= 137 || p.Type == 143
+	}
+	return false
+}
+
+// await watches the deadline of a flow.
+func (t *Tap) await(fl *flow.Flow[conn]) {
+	if !t.inline() || len(t.waiting) >= maxWaiting || fl.S.more().ruled.waiting {
+		return
+	}
+	fl.S.own.ruled.waiting = true
+	t.waiting = append(t.waiting, fl)
+}
+
+// deadlines cuts what has been undecided for too long.
+func (l *Lane) deadlines(t *Tap) {
+	keep := t.waiting[:0]
+	for _, fl := range t.waiting {
+		l.fl, l.a = fl, fl.S.app
+		r := &fl.S.own.ruled
+		j := l.a.judge
+		if j != nil {
+			if rule, waits := j.waits(l.a); waits {
+				l.overdue(j, rule)
+			}
+		}
+		switch {
+		case j != nil && j.stop:
+			if l.ruling(r, t) == Drop {
+				l.cut(r, -1)
+			}
+		case j != nil && j.since != 0:
+			keep = append(keep, fl)
+			continue
+		}
+		r.waiting = false
+	}
+	clear(t.waiting[len(keep):])
+	t.waiting = keep
+	l.fl, l.a = nil, nil
+}
+
+// unawait forgets a flow that is over.
+func (t *Tap) unawait(fl *flow.Flow[conn]) {
+	if fl.S.own == nil || !fl.S.own.ruled.waiting {
+		return
+	}
+	for i, w := range t.waiting {
+		if w == fl {
+			last := len(t.waiting) - 1
+			t.waiting[i], t.waiting[last] = t.waiting[last], nil
+			t.waiting = t.waiting[:last]
+			return
+		}
+	}
+}
