@@ -20,6 +20,7 @@ import (
 	"weir/edm"
 	"weir/engine"
 	"weir/flow"
+	"weir/policy"
 	"weir/wire"
 )
 
@@ -47,6 +48,8 @@ type testCase struct {
 	archive  *txtar.Archive
 	dialogue *dialogue
 	want     []expectation
+	policy   *policy.Policy // nil: none
+	reaches  *string        // bytes that the server may have, where packets are held until they are judged; nil: not asked
 	rules    string // path of a file with the rules; "" for the built-in ones
 }
 
@@ -76,6 +79,18 @@ func loadCases(t testing.TB) (out []*testCase) {
 				if err := json.Unmarshal(f.Data, &c.want); err != nil {
 					t.Fatalf("%s: events.json: %v", path, err)
 				}
+			case "policy.toml":
+				c.policy = compilePolicy(t, string(f.Data))
+			case "reaches":
+				text := ""
+				for line := range strings.Lines(string(f.Data)) {
+					more, err := unescape(strings.TrimSuffix(line, "\n"))
+					if err != nil {
+						t.Fatalf("%s: reaches: %v", path, err)
+					}
+					text += more
+				}
+				c.reaches = &text
 			case "set.csv": // exact data: set.edm beside the rules
 				buildCaseSet(t, filepath.Dir(c.rules), string(f.Data))
 			case "values": // see dissect.TestCasesInPieces
@@ -120,7 +135,7 @@ func TestCases(t *testing.T) {
 					if c.dialogue.udp && w.name != "whole" || c.dialogue.not == w.name {
 						continue
 					}
-					got := runFrames(t, db, play(t, c.dialogue, w, wrap))
+					got := runFrames(t, db, c.policy, play(t, c.dialogue, w, wrap))
 					if *update && w.name == "whole" && wrap.name == "plain/v4" {
 						c.rewrite(t, got)
 					}
@@ -162,8 +177,11 @@ func compileCase(t testing.TB, c *testCase) *dlp.Database {
 	return db
 }
 
+// Of the frames of a case, ns.
+const caseStart, caseStep = 1_700_000_000_000_000_000, 1_000_000
+
 // runFrames takes frames through an engine and returns the alerts and infos that it told.
-func runFrames(t testing.TB, db *dlp.Database, frames [][]byte) []expectation {
+func runFrames(t testing.TB, db *dlp.Database, pol *policy.Policy, frames [][]byte) []expectation {
 	t.Helper()
 	var got []expectation
 	e := engine.New(engine.Config{
@@ -179,12 +197,13 @@ func runFrames(t testing.TB, db *dlp.Database, frames [][]byte) []expectation {
 		},
 	})
 	e.SetRules(db)
+	e.SetPolicy(pol)
 	lane := e.NewLane()
 	defer lane.Free()
 	lane.Poison = true
 	lane.OnPanic = func(stack string) { t.Errorf("panic: %s", stack) }
 	tap := e.NewTap(engine.TapConfig{})
-	const start, step = 1_700_000_000_000_000_000, 1_000_000 // ns
+	const start, step = caseStart, caseStep
 	for i, data := range frames {
 		data = slices.Clone(data)
 		lane.Block(tap, []wire.Frame{{Data: data, Time: start + int64(i)*step, Len: uint32(len(data)), Link: wire.LinkEthernet}})
@@ -210,7 +229,10 @@ func text(list []expectation) string {
 func (c *testCase) rewrite(t *testing.T, got []expectation) {
 	t.Helper()
 	var b strings.Builder
-	b.WriteString("[\n")
+	b.WriteString("[")
+	if len(got) > 0 {
+		b.WriteString("\n")
+	}
 	for i, x := range got {
 		line, _ := json.Marshal(x)
 		b.Write(append([]byte("  "), line...))

@@ -36,7 +36,7 @@ func TestFTPData(t *testing.T) {
 				}
 				frames = slices.Concat(frames, play(t, d, ways[0], wrappings()[0]))
 			}
-			got := runFrames(t, db, frames)
+			got := runFrames(t, db, nil, frames)
 			if len(got) != 1 || got[0].Field != x.field || got[0].App != x.app {
 				t.Errorf("got %s, want one in %s of %s", text(got), x.field, x.app)
 			}

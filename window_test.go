@@ -39,7 +39,7 @@ func TestWindow(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, w := range ways {
-			if got := runFrames(t, db, play(t, d, w, wrappings()[0])); len(got) != c.want {
+			if got := runFrames(t, db, nil, play(t, d, w, wrappings()[0])); len(got) != c.want {
 				t.Errorf("%s: %s: got %s, want %d alerts", c.text, w.name, text(got), c.want)
 			}
 		}

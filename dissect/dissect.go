@@ -94,6 +94,9 @@ type Protocol struct {
 	Carrier Carrier
 	Ports   []uint16                              // a hint for the order of probes, never proof
 	Probe   func(dir wire.Dir, head []byte) Guess // pure; head is all that one direction has sent so far, up to MaxProbe bytes
+	// Opens reports whether head may be the very first bytes of a conversation, where Probe takes what is picked up midway too; nil: it takes
+	// nothing else.
+	Opens func(dir wire.Dir, head []byte) bool
 	// Expected is asked in place of Probe about a flow that another one has announced: less will do then. nil: none is ever announced.
 	Expected func(dir wire.Dir, head []byte) Guess
 	Fields   []FieldSpec

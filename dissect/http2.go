@@ -21,6 +21,7 @@ var HTTP2 = Protocol{
 	Carrier: Stream,
 	Ports:   []uint16{50051},
 	Probe:   probeHTTP2,
+	Opens:   opensHTTP2,
 	Fields:  http2Fields(),
 	New:     newHTTP2,
 }

@@ -45,6 +45,12 @@ func probeHTTP2(_ wire.Dir, head []byte) Guess {
 	}
 }
 
+// opensHTTP2: section 3.4.
+func opensHTTP2(dir wire.Dir, head []byte) bool {
+	n := min(len(head), len(http2Preface))
+	return dir == wire.ToClient || string(head[:n]) == http2Preface[:n]
+}
+
 // probeRest judges the beginning of a frame's header.
 func probeRest(b []byte) Guess {
 	switch {

@@ -111,6 +111,9 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 		a.at[dir], a.alive = parsed, protocols{} // its parser knows best
 		return head
 	}
+	if !l.partial() && !a.followed {
+		a.alive.opened(dir, head)
+	}
 	p, maybe := l.announced(a, dissect.Stream, dir, head), false
 	if p == nil {
 		p, maybe = identify(&a.alive, dissect.Stream, dir, head, fl.Key.APort, fl.Key.BPort)

@@ -24,6 +24,25 @@ func (s *protocols) without(o *protocols) {
 	}
 }
 
+// opened takes out what does not begin as head does.
+func (s *protocols) opened(dir wire.Dir, head []byte) {
+	for _, i := range midway {
+		if s.has(i) && !dissect.Protocols[i].Opens(dir, head) {
+			s.drop(i)
+		}
+	}
+}
+
+// midway are the protocols whose probes take what is picked up midway.
+var midway = func() (out []uint8) {
+	for i, p := range dissect.Protocols {
+		if p.Opens != nil {
+			out = append(out, uint8(i))
+		}
+	}
+	return out
+}()
+
 // candidates are the protocols that a flow over carrier may be.
 func candidates(c dissect.Carrier) protocols { return carried[c].set }
 

@@ -30,6 +30,8 @@ type judge struct {
 // words are what the policy looks at in a message.
 type words struct {
 	id      uint64
+	acts    bool // it does something, or has what a rule asks for
+	quiet   bool // it has none of that, and its protocol has messages that only keep the conversation going
 	inner   bool // it is a call of gRPC: HTTP/2's message says the same, and both are looked at as one
 	verdict policy.Verdict
 	fields  policy.Fields
@@ -132,7 +134,7 @@ func (l *Lane) judgeBytes(a *app, dir wire.Dir, n int) {
 // waits reports whether something of the conversation has come of which the policy cannot say yet what is to become of it, and for which rule.
 func (j *judge) waits(a *app) (rule int32, waits bool) {
 	for _, w := range j.open {
-		if w.verdict.Action == policy.Undecided {
+		if w.verdict.Action == policy.Undecided && !w.quiet {
 			return w.verdict.Rule, true
 		}
 	}
@@ -161,16 +163,21 @@ func (l *Lane) judgeMessage(m *dissect.Message) {
 	if j == nil || j.late || m.Dir != wire.ToServer || m.Protocol != l.a.proto && m.With == 0 || l.a.law != l.rules.law {
 		return
 	}
-	w := j.words(cmp.Or(m.With, m.ID))
+	w := j.words(cmp.Or(m.With, m.ID), len(m.Parts) > 0)
+	if w == nil { // it only ends something
+		return
+	}
 	for i := range m.Parts {
 		p := &m.Parts[i]
 		if f := m.Protocol.Base + int(p.Field); p.View == 0 && j.law.asks[f] {
 			w.fields.Add(firstOf[f], p.Value, p.Bytes, p.More, p.Cut)
+			w.acts = w.acts || acts[f] || j.law.policy.Asks(firstOf[f])
 		}
 	}
 	w.fields.Complete = m.End && m.With == 0
 	w.inner = w.inner || m.With != 0
-	if !w.verdict.Settled {
+	w.quiet = !w.acts && hasActs.has(index(m.Protocol))
+	if !w.verdict.Settled && !w.quiet {
 		app := j.context.App
 		j.context.App, j.context.Could, j.context.Fields = numberOf[index(m.Protocol)], nil, &w.fields
 		if w.inner {
@@ -188,12 +195,15 @@ func (l *Lane) judgeMessage(m *dissect.Message) {
 	}
 }
 
-// words returns what is remembered of a message.
-func (j *judge) words(id uint64) *words {
+// words returns what is remembered of a message; nil: nothing, and it does not begin.
+func (j *judge) words(id uint64, begins bool) *words {
 	for _, w := range j.open {
 		if w.id == id {
 			return w
 		}
+	}
+	if !begins {
+		return nil
 	}
 	if len(j.open) == maxOpenWords {
 		j.over(j.open[0])
@@ -217,8 +227,12 @@ func (l *Lane) decided(m *dissect.Message, j *judge, v *policy.Verdict) {
 	if v.Action != policy.Deny {
 		return
 	}
+	was := j.stop
 	j.stop = true
-	if j.denials == maxDenials || v.Rule >= 0 && slices.Contains(j.told[:j.denials], v.Rule) {
+	if m != nil && j.base.Action == policy.Deny { // that was told of the conversation
+		return
+	}
+	if j.denials == maxDenials || (v.Rule >= 0 || was && m == nil) && slices.Contains(j.told[:j.denials], v.Rule) {
 		return
 	}
 	j.told[j.denials] = v.Rule

@@ -28,7 +28,7 @@ func (e *Engine) SetPolicy(p *policy.Policy) {
 	} else {
 		w := &law{policy: p, asks: make(dissect.Wants, len(dissect.FieldNames)), hits: make([]atomic.Uint64, len(p.Set().Rules)+1)}
 		for i := range w.asks {
-			w.asks[i] = p.Asks(firstOf[i])
+			w.asks[i] = p.Asks(firstOf[i]) || acts[i]
 		}
 		e.law = w
 	}
@@ -76,6 +76,20 @@ var numberOf = func() []int {
 		out[i], _ = ProtocolNumber(p.Name)
 	}
 	return out
+}()
+
+// acts are policy.Acts by number, and has the protocols of which some are.
+var acts, hasActs = func() (of dissect.Wants, has protocols) {
+	of = make(dissect.Wants, len(dissect.FieldNames))
+	for i, p := range dissect.Protocols {
+		for k, f := range p.Fields {
+			if slices.Contains(policy.Acts, f.Name) {
+				of[p.Base+k] = true
+				has.add(uint8(i))
+			}
+		}
+	}
+	return of, has
 }()
 
 // groups remembers which groups the ends of conversations are in.

@@ -1,0 +1,115 @@
+package weir_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"weir/alert"
+	"weir/dissect"
+	"weir/engine"
+	"weir/flow"
+	"weir/policy"
+	"weir/wire"
+)
+
+// compilePolicy makes a policy of the text of a file.
+func compilePolicy(t testing.TB, text string) *policy.Policy {
+	t.Helper()
+	set, problems := policy.Parse("policy.toml", []byte(text), policy.Options{Fields: dissect.FieldNames})
+	for _, p := range problems {
+		t.Fatal(p)
+	}
+	p, problems := policy.Compile(set, time.Time{}, engine.FieldNumber, engine.ProtocolNumber)
+	for _, p := range problems {
+		t.Fatal(p)
+	}
+	return p
+}
+
+// TestCasesHeld plays the cases that say what may reach the server through a queue, in every way: of an offending message that comes in one
+// segment nothing does, of one cut up never the byte that decides it, nor any after.
+func TestCasesHeld(t *testing.T) {
+	n := 0
+	for _, c := range loadCases(t) {
+		if c.reaches == nil {
+			continue
+		}
+		n++
+		t.Run(c.name, func(t *testing.T) {
+			for _, wrap := range wrappings() {
+				if !strings.HasPrefix(wrap.name, "plain") {
+					continue
+				}
+				for _, w := range ways {
+					if c.dialogue.udp && w.name != "whole" || c.dialogue.not == w.name {
+						continue
+					}
+					got, blocked, cuts := hold(t, c, play(t, c.dialogue, w, wrap))
+					exact := w.name == "bytes" || c.dialogue.udp
+					if got != *c.reaches && (exact || !strings.HasPrefix(*c.reaches, got)) {
+						t.Errorf("%s, %s: the server has %q, want %q", wrap.name, w.name, got, *c.reaches)
+					}
+					want := 0
+					for _, x := range c.want {
+						if x.Rule != "" {
+							want = 1
+						}
+					}
+					if cuts != want || blocked < want {
+						t.Errorf("%s, %s: %d conversations were cut, %d alerts say so; want %d", wrap.name, w.name, cuts, blocked, want)
+					}
+				}
+			}
+		})
+	}
+	if n == 0 {
+		t.Fatal("no cases")
+	}
+}
+
+// hold gives frames to a queue, and returns what its server got to read.
+func hold(t *testing.T, c *testCase, frames [][]byte) (reached string, blocked, cuts int) {
+	t.Helper()
+	e := engine.New(engine.Config{
+		Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Events: map[string]bool{"alert": true},
+		Emit: func(ev *alert.Event) {
+			if ev.Alert.Action == "blocked" && ev.Weir.Engine == "policy" {
+				blocked++
+			}
+		},
+	})
+	e.SetPolicy(c.policy)
+	lane := e.NewLane()
+	defer lane.Free()
+	lane.OnPanic = func(stack string) { t.Errorf("panic: %s", stack) }
+	tap := e.NewTap(engine.TapConfig{Cut: func(*engine.Cut) { cuts++ }})
+	server := flow.New[struct{}](flow.DefaultLimits, flow.Linux, flow.ChecksumAuto)
+	var dec wire.Decoder
+	var b strings.Builder
+	dropped := false
+	for i, data := range frames {
+		f := []wire.Frame{{Data: data, Time: caseStart + int64(i)*caseStep, Len: uint32(len(data)), Link: wire.LinkEthernet}}
+		ruling := make([]engine.Ruling, 1)
+		lane.Judge(tap, f, ruling)
+		if ruling[0] == engine.Drop {
+			dropped = true
+			continue
+		}
+		if dropped {
+			t.Errorf("frame %d passes, though one before was dropped", i)
+		}
+		var p wire.Packet
+		if dec.Decode(&f[0], &p) != wire.OK {
+			t.Fatalf("frame %d cannot be decoded", i)
+		}
+		fl, chunks := server.Push(&p)
+		for _, ch := range chunks {
+			if fl != nil && ch.Dir == wire.ToServer {
+				b.Write(ch.Data)
+			}
+		}
+	}
+	lane.Close(tap)
+	return b.String(), blocked, cuts
+}
