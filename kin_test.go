@@ -100,6 +100,7 @@ func TestKinCases(t *testing.T) {
 					w = ways[0]
 				}
 				k := newKinEngine(t, db, 3, nil)
+				k.SetPolicy(c.policy)
 				lane := k.lane(t)
 				now := int64(1_700_000_000_000_000_000)
 				for frames := play(t, c.dialogue, w, wrap); len(frames) > 0; {

@@ -218,6 +218,9 @@ func TestCasesLive(t *testing.T) {
 	bin := buildWeir(t)
 	groups := map[string][]*testCase{}
 	for _, c := range loadCases(t) {
+		if c.policy != nil { // a daemon has one policy: see TestCasesHeld
+			continue
+		}
 		groups[string(c.rulesText())] = append(groups[string(c.rulesText())], c)
 	}
 	for _, list := range groups {
