@@ -35,7 +35,8 @@ func probeHTTP2(_ wire.Dir, head []byte) Guess {
 			return No
 		}
 		evidence += e
-		if evidence >= enoughEvidence && frames > 0 {
+		doubt := len(payload) < f.length && (f.kind == frameSettings || f.kind == frameWindow) // what is not there may be nonsense
+		if evidence >= enoughEvidence && frames > 0 && !doubt {
 			return Yes
 		}
 		if len(b) <= http2HeadSize+f.length {

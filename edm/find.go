@@ -1,5 +1,7 @@
 package edm
 
+import "unicode/utf8"
+
 // A Value is a value of a set that stands in a text.
 type Value struct {
 	Start, End int // in the text
@@ -37,9 +39,7 @@ func (s *Set) Find(f *Finder, text []byte, from, done int, final bool) (nextFrom
 	f.Values = f.Values[:0]
 	f.opened = 0
 	if from > 0 && from < len(text) {
-		for k := 0; k < 3 && text[from]&0xc0 == 0x80 && from > 1; k++ {
-			from-- // to where a character begins
-		}
+		from = max(1, runeStart(text, from))
 		if class, _ := classAt(text[from:]); class == letter || class == digit {
 			from = f.inside(text, from)
 		}
@@ -102,14 +102,24 @@ func (f *Finder) use(s *Set) {
 
 // inside returns where to begin, if from is in the middle of a word: behind it.
 func (f *Finder) inside(text []byte, from int) int {
-	back := from - 1
-	for k := 1; k < 4 && back > 0 && text[back]&0xc0 == 0x80; k++ {
-		back--
-	}
-	if class, _ := classAt(text[back:]); class == letter || class == digit {
+	if class, _ := classAt(text[runeStart(text, from-1):]); class == letter || class == digit {
 		return wordEnd(text, from)
 	}
 	return from
+}
+
+// runeStart returns where the character begins that the byte at i belongs to.
+func runeStart(text []byte, i int) int {
+	for at := i; at >= 0 && at > i-utf8.UTFMax; at-- {
+		if text[at]&0xc0 == 0x80 {
+			continue
+		}
+		if _, n := classAt(text[at:]); at+n > i {
+			return at
+		}
+		break
+	}
+	return i
 }
 
 // wholeRune reports whether the character at the beginning of b is not cut by its end.
