@@ -39,8 +39,8 @@ var imports = map[string][]string{
 	"alert":     {},
 	"scan":      {"dissect", "content", "rules", "dlp", "alert"},
 	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "tunnel", "policy", "pcapstore", "alert"},
-	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "edm", "pcapstore", "alert", "engine", "broker"},
-	"cmd/weir":  {"broker", "flow", "rules", "edm", "translate", "pcapstore", "alert", "scan", "daemon"},
+	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "policy", "dlp", "edm", "pcapstore", "alert", "engine", "broker"},
+	"cmd/weir":  {"broker", "flow", "rules", "policy", "edm", "translate", "pcapstore", "alert", "scan", "daemon"},
 }
 
 // only names imports that one package alone may have, and why.

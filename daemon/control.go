@@ -37,6 +37,9 @@ type ControlHandlers struct {
 	// Workloads says what is behind the watched interfaces.
 	Workloads func() []InterfaceWorkload
 
+	Policy  func() PolicyStatus    // in force
+	Learned func() ([]byte, error) // as policy.Learner.Restore reads it
+
 	Packets func(context.Context, io.Writer, *pcapstore.Query) (RecentAnswer, error) // writes those that are in memory
 	Audit   func(PullRecord)                                                         // writes down who was given packets
 }
@@ -48,6 +51,8 @@ type ControlHandlers struct {
 //	GET  /events             a line with what there is (Seen), then the last events, EVE lines; ?follow=1 and all that come;
 //	                         ?last=N, ?pod= &workload= &protocol= ... as a Filter has them
 //	GET  /alerts             the same for alerts alone
+//	GET  /policy             a PolicyStatus
+//	GET  /policy/learned     what was learned, as policy.Learner has it
 //	GET  /packets            ?query=QUERY: recent packets as pcapng; the trailer Weir-Recent holds a RecentAnswer
 //	POST /pulled             a client tells what it read of slices: for the log
 //	POST /reload             {"problems": [...]}; 422 if the old configuration stays in force
@@ -75,6 +80,8 @@ func ServeControl(path string, h ControlHandlers) (*Control, error) {
 	mux.HandleFunc("GET /workloads", c.workloads)
 	mux.HandleFunc("GET /events", c.stream(h.Events))
 	mux.HandleFunc("GET /alerts", c.stream(h.Alerts))
+	mux.HandleFunc("GET /policy", c.policy)
+	mux.HandleFunc("GET /policy/learned", c.learned)
 	mux.HandleFunc("GET /packets", c.packets)
 	mux.HandleFunc("POST /pulled", c.pulled)
 	mux.HandleFunc("POST /reload", c.reload)

@@ -23,6 +23,7 @@ import (
 	"weir/engine"
 	"weir/flow"
 	"weir/pcapstore"
+	"weir/policy"
 	"weir/rules"
 	"weir/workload"
 )
@@ -52,6 +53,7 @@ type Daemon struct {
 	metrics *MetricsServer // nil: none
 	latency latency
 	naming  *naming
+	learn   *learning
 	spaces  *broker.Client // the way into workloads' network namespaces; nil: there is none
 	told    *tally
 	reading chan struct{} // one pull of recent packets at a time
@@ -64,6 +66,7 @@ type Daemon struct {
 	db       *dlp.Database
 	rules    int
 	loaded   time.Time
+	law      *policy.Set   // in force
 	stale    string        // why the last reload failed, "" if it did not: then the rules on disk are not in force
 	taps     map[int]*tap  // by interface index
 	waiting  []*tap        // for a ring, in order of their coming
@@ -140,6 +143,10 @@ func (d *Daemon) open() error {
 	if err := problems.Err(); err != nil {
 		return err
 	}
+	law, compiled, problems := loadPolicy(d.conf)
+	if err := problems.Err(); err != nil {
+		return err
+	}
 	var err error
 	if d.db, err = d.compile(set); err != nil {
 		return err
@@ -173,6 +180,8 @@ func (d *Daemon) open() error {
 		Validation: d.conf.Protocols.validation(),
 	})
 	d.engine.SetRules(d.db)
+	d.learn = startLearning(d.conf.Paths.LearnedFile(), d.log)
+	d.enact(law, compiled)
 	n := runtime.GOMAXPROCS(0)
 	d.lanes = make(chan *engine.Lane, n)
 	for range n {
@@ -281,6 +290,7 @@ func (d *Daemon) ready() (err error) {
 	d.up.Store(true)
 	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{
 		Status: d.Status, Reload: d.Reload, Events: d.events, Alerts: d.alerts, Workloads: d.Workloads, Packets: d.Packets, Audit: d.audit,
+		Policy: d.Policy, Learned: d.learn.learner.Marshal,
 	})
 	if err != nil {
 		return err
@@ -322,7 +332,7 @@ func (d *Daemon) reloads(ctx context.Context) {
 	}
 }
 
-// Reload puts the rules on disk in force. With an error among the problems the old ones stay.
+// Reload puts the rules and the policy on disk in force. With an error among the problems the old ones stay, of both.
 func (d *Daemon) Reload() rules.Problems {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
@@ -345,7 +355,8 @@ func (d *Daemon) Reload() rules.Problems {
 func (d *Daemon) reload() rules.Problems {
 	d.reopenLog()
 	set, problems := LoadRules(d.conf.RulePaths(), d.conf.Rules.Builtin)
-	if problems.Failed() {
+	law, compiled, more := loadPolicy(d.conf)
+	if problems = append(problems, more...); problems.Failed() {
 		return problems
 	}
 	db, err := d.compileBeside(set)
@@ -357,8 +368,9 @@ func (d *Daemon) reload() rules.Problems {
 	d.db, d.rules, d.loaded = db, len(set.Rules), time.Now()
 	d.mu.Unlock()
 	d.engine.SetRules(db)
+	d.enact(law, compiled)
 	d.passLanes()
-	d.log.Info("reloaded", "rules", len(set.Rules))
+	d.log.Info("reloaded", "rules", len(set.Rules), "policy", len(law.Rules))
 	old.Close()
 	d.memory.divide(d.divide())
 	return problems
@@ -394,6 +406,7 @@ func (d *Daemon) close() error {
 	if d.naming != nil {
 		d.naming.close()
 	}
+	d.learn.close()
 	d.tellStats(time.Now())
 	err := errors.Join(d.queue.Close(), d.store.Close())
 	if d.spaces != nil {

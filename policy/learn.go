@@ -303,3 +303,17 @@ func (l *Learner) sortedEdges() []edgeKey {
 	})
 	return out
 }
+
+// Extent says how much is known.
+type Extent struct {
+	Parties, Edges int
+	First, Last    int64 // ns since the epoch; 0: nothing is
+	Lost           uint64
+}
+
+// Extent says how much is known.
+func (l *Learner) Extent() Extent {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Extent{len(l.parties.list), len(l.edges), l.first, l.last, l.lost}
+}

@@ -147,3 +147,11 @@ func (s *Seen) grow() {
 		s.put(s.list[i].hash, uint32(i+1))
 	}
 }
+
+// Count returns how much was noted.
+func (s *Seen) Count() (n uint64) {
+	for i := range s.list {
+		n += uint64(s.list[i].count)
+	}
+	return n + s.lost
+}

@@ -22,8 +22,7 @@ var vocabulary = map[string]term{
 	"grpc.service": {verb, styleWord}, "grpc.method": {object, styleWord},
 
 	"postgresql.verb": {verb, styleWord}, "postgresql.table": {object, styleTable},
-	"postgresql.user": {object, styleWord}, "postgresql.database": {object, styleWord},
-	"mysql.verb": {verb, styleWord}, "mysql.table": {object, styleTable}, "mysql.command": {apart, styleWord},
+	"mysql.verb": {verb, styleWord}, "mysql.table": {object, styleTable},
 	"tds.verb": {verb, styleWord}, "tds.table": {object, styleTable},
 	"cassandra.verb": {verb, styleWord}, "cassandra.table": {object, styleTable},
 	"mongodb.command": {verb, styleWord}, "mongodb.collection": {object, styleTable}, "mongodb.database": {apart, styleWord},

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weir/daemon"
+	"weir/policy"
+)
+
+func policyApproveCommand() *cobra.Command {
+	var l learned
+	var name string
+	cmd := &cobra.Command{
+		Use:   "approve [FILE]",
+		Short: "Put a proposal into the policy's folder, and in force",
+		Long: `FILE is a proposal as weir policy learn -w writes it, with what you changed in it; without it, all that was learned is approved as it is. It is
+checked together with the present policy first, and becomes a file of the policy's folder that you may edit. A running daemon then loads it.`,
+		Example: "  weir policy approve proposal.toml\n  weir policy approve --since 24h --name 20-shop.toml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if name != "" && (filepath.Base(name) != name || filepath.Ext(name) != ".toml" || name[0] == '.') {
+				return usage(fmt.Errorf("--name: %q is no name of a policy file (as 20-shop.toml)", name))
+			}
+			var folder *daemon.PolicyFolder
+			var data []byte
+			if len(args) == 1 {
+				_, conf, err := l.dialConfigured(cmd)
+				if err != nil {
+					return err
+				}
+				f, problems := daemon.OpenPolicy(conf.Paths.Policy)
+				if err := report(problems); err != nil {
+					return err
+				}
+				folder = f
+				if data, err = os.ReadFile(args[0]); err != nil {
+					return failed(err)
+				}
+			} else {
+				what, f, since, err := l.open(cmd)
+				if err != nil {
+					return err
+				}
+				p := what.Propose(f.Set, nanoseconds(since))
+				if len(p.Rules) == 0 {
+					note(append([]string{nothingNew(p)}, p.Notes...)...)
+					return nil
+				}
+				folder, data = f, p.AppendTOML(nil)
+			}
+			if name == "" {
+				name = folder.LearnedName(time.Now())
+			}
+			if _, err := os.Stat(filepath.Join(folder.Dir, name)); err == nil {
+				return usage(fmt.Errorf("policy approve: %s is there already (choose another --name, or remove it)", filepath.Join(folder.Dir, name)))
+			}
+			from := ""
+			if len(args) == 1 {
+				from = args[0]
+			}
+			return l.put(cmd, folder, name, data, from)
+		},
+	}
+	l.flags(cmd)
+	cmd.Flags().StringVar(&name, "name", "", "the file in the policy's folder (default: 50-learned-TIME.toml)")
+	return cmd
+}
+
+// put writes a file of the policy's folder, if the policy is right with it, and has a running daemon load it. from is where the text stands now, if it stands somewhere.
+func (a *asker) put(cmd *cobra.Command, folder *daemon.PolicyFolder, name string, data []byte, from string) error {
+	set, problems := folder.With(name, data)
+	for i := range problems {
+		if from != "" && problems[i].File == filepath.Join(folder.Dir, name) {
+			problems[i].File = from
+		}
+	}
+	if err := report(problems); err != nil {
+		return err
+	}
+	if err := folder.Write(name, data); err != nil {
+		return failed(fmt.Errorf("policy: %w", err))
+	}
+	d := policy.Diff(folder.Set, set)
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: written; newly allowed: %d, no longer allowed: %d\n", filepath.Join(folder.Dir, name), len(d.Allowed), len(d.Denied))
+	c, err := a.dial(cmd)
+	if err != nil {
+		return err
+	}
+	problems, err = c.Reload()
+	if daemon.IsNotRunning(err) {
+		note("the daemon does not run: it will load the policy when it starts")
+		return nil
+	}
+	if err != nil {
+		return failed(err)
+	}
+	if err := report(problems); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "in force: %d rules of policy\n", len(set.Rules))
+	return nil
+}
+
+func policyModeCommand() *cobra.Command {
+	var a asker
+	cmd := &cobra.Command{
+		Use:   "mode GROUP discover|monitor|protect",
+		Short: "What is done with verdicts of a group's conversations: learn, tell, or stop",
+		Long: `Writes the mode of a group, or of "default", into the policy file that gives it, or into 90-modes.toml, and has a running daemon load it. Before a group
+is protected it is said how much of what was ever seen would be stopped: weir policy simulate says what.`,
+		Example: "  weir policy mode web monitor\n  weir policy mode web protect\n  weir policy mode default monitor",
+		Args: cobra.MatchAll(cobra.ExactArgs(2), func(_ *cobra.Command, args []string) error {
+			if !slices.Contains(policy.Modes, args[1]) {
+				return fmt.Errorf("policy mode: %q is no mode: choose discover, monitor or protect", args[1])
+			}
+			return nil
+		}),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			switch len(args) {
+			case 0:
+				return knownGroups(a.config), cobra.ShellCompDirectiveNoFileComp
+			case 1:
+				return policy.Modes, cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, conf, err := a.dialConfigured(cmd)
+			if err != nil {
+				return err
+			}
+			folder, problems := daemon.OpenPolicy(conf.Paths.Policy)
+			if err := report(problems); err != nil {
+				return err
+			}
+			if args[1] == policy.Protect.String() {
+				if what, err := c.Learned(); err == nil {
+					note(daemon.WouldStop(what, folder.Set, args[0])...)
+				}
+			}
+			name, data, err := folder.SetMode(args[0], args[1])
+			if err != nil {
+				return failed(err)
+			}
+			return a.put(cmd, folder, name, data, "")
+		},
+	}
+	a.flags(cmd)
+	return cmd
+}
+
+// knownGroups are the names that a mode may be given.
+func knownGroups(config string) []string {
+	conf, _ := daemon.LoadConfig(config, false)
+	names := []string{policy.Default}
+	if conf == nil {
+		return names
+	}
+	if set, _ := daemon.LoadPolicy(conf.PolicyPaths()); set != nil {
+		for _, g := range set.Groups {
+			names = append(names, g.Name)
+		}
+	}
+	return append(names, policy.Builtin...)
+}
