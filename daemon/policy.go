@@ -53,11 +53,14 @@ func loadPolicy(conf *Config) (*policy.Set, *policy.Policy, rules.Problems) {
 	return set, p, append(problems, more...)
 }
 
-// enact puts a policy in force.
+// enact puts a policy in force. One that says nothing is none: events have no verdicts then.
 func (d *Daemon) enact(set *policy.Set, p *policy.Policy) {
 	d.mu.Lock()
 	d.law = set
 	d.mu.Unlock()
+	if len(set.Rules)+len(set.Modes) == 0 {
+		p = nil
+	}
 	d.engine.SetPolicy(p)
 }
 
