@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,32 +14,37 @@ import (
 type Policy struct {
 	set    *Set
 	groups []Group // the built-in ones first
-	rules  []rule  // those that apply, in order
+	byName map[string]int32
 
-	asked   map[int]bool // fields that conditions name
-	byName  map[string]int32
-	parents map[int]int // protocols that are a form of another
+	rules   []rule               // those that apply, in order
+	parents map[int]int          // protocols that are a form of another
+	asked   map[int]bool         // fields that conditions name
+	lists   map[string]*patterns // while it is compiled
+	ports   ports
+	ends    [2]side // whom rules are from, and to
 
 	mu         sync.Mutex
 	ids        map[string]Identity
 	identities atomic.Pointer[[]identity]
+	buckets    buckets
 }
 
 // rule is a Rule, by numbers.
 type rule struct {
 	index    int32 // into Set.Rules
+	app      int   // noApp: any
 	from, to []int32
 	ports    []Port
-	app      int // noApp: any
 	where    []condition
 	action   Action
 }
 
 const noApp = -3 // no number of a protocol
 
-type condition struct {
-	field    int32
-	patterns []pattern
+// side tells which rules are for whom, on one side of conversations. Rules are numbers into Policy.rules, ascending.
+type side struct {
+	anybody []int32
+	of      [][]int32 // by group
 }
 
 // forms are protocols whose messages are those of another one too, in another form: what is said of the latter is said of them.
@@ -50,7 +56,7 @@ var forms = []struct{ name, of string }{
 // Compile makes a Policy of what applies of a Set at a time: rules that are over do not; zero: all apply. fieldOf and protocolOf give numbers to names; the
 // caller's Contexts have the same. What they do not know is a problem, and the Policy nil.
 func Compile(set *Set, at time.Time, fieldOf func(name string) (int, bool), protocolOf func(name string) (int, bool)) (*Policy, rules.Problems) {
-	p := &Policy{set: set, asked: map[int]bool{}, byName: map[string]int32{}, parents: map[int]int{}, ids: map[string]Identity{}}
+	p := &Policy{set: set, asked: map[int]bool{}, byName: map[string]int32{}, parents: map[int]int{}, lists: map[string]*patterns{}, ids: map[string]Identity{}}
 	for _, name := range Builtin {
 		p.groups = append(p.groups, Group{Name: name})
 	}
@@ -66,41 +72,70 @@ func Compile(set *Set, at time.Time, fieldOf func(name string) (int, bool), prot
 		}
 	}
 	var problems rules.Problems
-	wrong := func(r *Rule, what string) {
-		problems = append(problems, rules.Problem{Pos: r.Pos, Level: rules.Error, What: fmt.Sprintf("policy %q: %s", r.ID, what)})
-	}
 	for i := range set.Rules {
 		r := &set.Rules[i]
 		if r.OverAt(at) {
 			continue
 		}
-		c := rule{index: int32(i), ports: r.Ports, app: noApp, action: r.Action}
-		c.from, c.to = p.numbers(r.From), p.numbers(r.To)
-		if r.Protocol != "" {
-			n, ok := protocolOf(r.Protocol)
-			if c.app = n; !ok {
-				wrong(r, fmt.Sprintf("unknown protocol %q", r.Protocol))
-			}
+		c, wrong := p.compile(r, fieldOf, protocolOf)
+		for _, what := range wrong {
+			problems = append(problems, rules.Problem{Pos: r.Pos, Level: rules.Error, What: fmt.Sprintf("policy %q: %s", r.ID, what)})
 		}
-		for _, w := range r.Where {
-			n, ok := fieldOf(w.Field)
-			if !ok {
-				wrong(r, fmt.Sprintf("unknown field %q", w.Field))
-			}
-			cond := condition{field: int32(n)}
-			for _, text := range w.Patterns {
-				cond.patterns = append(cond.patterns, newPattern(text))
-			}
-			c.where = append(c.where, cond)
-			p.asked[n] = true
-		}
+		c.index = int32(i)
 		p.rules = append(p.rules, c)
 	}
 	if problems.Failed() {
 		return nil, problems
 	}
-	p.begin()
+	p.lists = nil
+	p.index()
 	return p, problems
+}
+
+// compile makes a rule of a Rule; wrong says what it names that there is not.
+func (p *Policy) compile(r *Rule, fieldOf, protocolOf func(string) (int, bool)) (c rule, wrong []string) {
+	c = rule{ports: r.Ports, app: noApp, action: r.Action, from: p.numbers(r.From), to: p.numbers(r.To)}
+	if r.Protocol != "" {
+		n, ok := protocolOf(r.Protocol)
+		if c.app = n; !ok {
+			wrong = append(wrong, fmt.Sprintf("unknown protocol %q", r.Protocol))
+		}
+	}
+	for _, w := range r.Where {
+		n, ok := fieldOf(w.Field)
+		if !ok {
+			wrong = append(wrong, fmt.Sprintf("unknown field %q", w.Field))
+			continue
+		}
+		k := kindOf(w.Field)
+		c.where = append(c.where, condition{field: int32(n), kind: k, patterns: p.patterns(w.Patterns, r.Action == Deny || k == kindHost)})
+		p.asked[n] = true
+		if c.app == noApp {
+			c.app = appOf(w.Field, protocolOf)
+		}
+	}
+	return c, wrong
+}
+
+// patterns compiles a list of patterns, once: rules have many in common.
+func (p *Policy) patterns(list []string, fold bool) *patterns {
+	key := fmt.Sprint(fold, len(list), strings.Join(list, "\x00"))
+	if p.lists[key] == nil {
+		p.lists[key] = newPatterns(list, fold)
+	}
+	return p.lists[key]
+}
+
+// appOf returns the protocol whose field it is: where a rule names fields of one, it is about that.
+func appOf(field string, protocolOf func(string) (int, bool)) int {
+	for i := range len(field) {
+		if field[i] == '.' {
+			if n, ok := protocolOf(field[:i]); ok {
+				return n
+			}
+		}
+	}
+	return noApp
 }
 
 func (p *Policy) numbers(names []string) (out []int32) {
@@ -108,6 +143,33 @@ func (p *Policy) numbers(names []string) (out []int32) {
 		out = append(out, p.byName[n]) // Load has seen that they are there
 	}
 	return out
+}
+
+// index makes what finds rules by ends and ports.
+func (p *Policy) index() {
+	for s := range p.ends {
+		p.ends[s].of = make([][]int32, len(p.groups))
+	}
+	for i := range p.rules {
+		p.ends[0].add(p.rules[i].from, int32(i))
+		p.ends[1].add(p.rules[i].to, int32(i))
+	}
+	p.ports = newPorts(p.rules)
+	nobody := p.newIdentity([]int32{p.byName[Unknown]})
+	list := []identity{nobody}
+	p.ids[key(nobody.words)] = Nobody
+	p.identities.Store(&list)
+}
+
+func (s *side) add(groups []int32, r int32) {
+	if len(groups) == 0 {
+		s.anybody = append(s.anybody, r)
+	}
+	for i, g := range groups {
+		if list := s.of[g]; i == 0 || len(list) == 0 || list[len(list)-1] != r { // a group may be named twice
+			s.of[g] = append(list, r)
+		}
+	}
 }
 
 // Set returns what p was made of.

@@ -26,70 +26,60 @@ const (
 // Decide says what is to become of a conversation, or of the present message of it. The first rule that matches decides. If it is not known yet whether one
 // does, the answer is Undecided, unless it makes no difference. If none matches, it is Deny: what comes of that is a matter of the mode.
 func (p *Policy) Decide(c *Context) Verdict {
-	from, to := p.of(c.From), p.of(c.To)
-	v := Verdict{Mode: p.mode(from, to), Rule: -1, Final: true, Settled: true}
-	first := int32(-1) // that may match
-	pending := Undecided
-	sure := false // a rule matches: what follows is only asked for Final and Settled
-	for i := range p.rules {
-		r := &p.rules[i]
-		if !from.isOne(r.from) || !to.isOne(r.to) || !r.forPort(c.Proto, c.Port) {
+	b := p.bucket(c)
+	v := Verdict{Mode: b.mode, Rule: -1, Final: b.final, Action: Deny, Why: whyNone}
+	var first *rule // that may match
+	next := 0       // behind the one that does
+	for next < len(b.rules) {
+		r := b.rules[next]
+		next++
+		a := r.judge(p, c)
+		if a == yes {
+			v.Rule, v.Action, v.Why = r.index, r.action, whyRule
+			break
+		}
+		if a == no {
 			continue
 		}
-		if !sure {
-			switch r.judge(p, c) {
-			case yes:
-				v.Rule, v.Action, sure = r.index, r.action, true
-			case maybe:
-				if first < 0 {
-					first, pending = r.index, r.action
-				} else if pending != r.action {
-					return undecided(v, first, c)
-				}
-			}
+		if first == nil {
+			first = r
+		} else if first.action != r.action {
+			return undecided(v, first, c)
 		}
 	}
-	v.Why = whyRule
-	if !sure {
-		v.Action, v.Why = Deny, whyNone
-	}
-	if first >= 0 {
-		if pending != v.Action {
+	if first != nil {
+		if first.action != v.Action {
 			return undecided(v, first, c)
 		}
 		v.Why = whySame
 	}
-	v.Final, v.Settled = p.stays(c, from, to, v.Action)
+	v.Settled = v.Final || p.settled(b, c, v.Action)
 	return v
 }
 
-func undecided(v Verdict, first int32, c *Context) Verdict {
-	v.Action, v.Rule, v.Why, v.Final, v.Settled = Undecided, first, whyMessage, false, false
+func undecided(v Verdict, first *rule, c *Context) Verdict {
+	v.Action, v.Rule, v.Why = Undecided, first.index, whyMessage
 	if c.App == AppNone {
 		v.Why = whyProtocol
 	}
 	return v
 }
 
-// stays reports whether the action is the same whatever is said later: in any protocol, and in this one.
-func (p *Policy) stays(c *Context, from, to *identity, a Action) (final, settled bool) {
-	final, settled = true, true
-	for i := range p.rules {
-		r := &p.rules[i]
-		if !from.isOne(r.from) || !to.isOne(r.to) || !r.forPort(c.Proto, c.Port) {
+// settled reports whether the action is the same whatever is said in this protocol.
+func (p *Policy) settled(b *bucket, c *Context, a Action) bool {
+	for _, r := range b.rules {
+		speaks := p.speaks(c.App, r.app, false)
+		if speaks == no {
 			continue
 		}
 		if r.action != a {
-			final = false
-			if p.speaks(c.App, r.app, false) != no {
-				settled = false
-			}
+			return false
 		}
-		if r.app == noApp && len(r.where) == 0 {
-			return final, settled
+		if speaks == yes && len(r.where) == 0 {
+			return true
 		}
 	}
-	return final && a == Deny, settled && a == Deny
+	return a == Deny
 }
 
 // isOne reports whether an identity is in one of the groups; without any, anybody will do.
@@ -129,7 +119,7 @@ func (p *Policy) speaks(app, want int, complete bool) answer {
 		return yes
 	case app == AppNone:
 		return maybe
-	case app == AppUnknown:
+	case app == AppUnknown || len(p.parents) == 0:
 		return no
 	case p.isForm(app, want):
 		return yes
@@ -159,44 +149,6 @@ func (p *Policy) isForm(app, of int) bool {
 			return false
 		}
 		if app = up; app == of {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *condition) judge(f *Fields, a Action) answer {
-	found, all, one, open := false, true, false, !f.Complete
-	for i := range f.values {
-		v := &f.values[i]
-		if v.field != c.field {
-			continue
-		}
-		found = true
-		open = open || v.open
-		fits := c.fits(f.text[v.at:v.to])
-		if a == Deny {
-			one = one || fits && !v.open || v.cut
-		} else if (!fits || v.cut) && !v.open {
-			all = false
-		}
-	}
-	switch {
-	case a == Deny && (one || f.over):
-		return yes
-	case a == Deny && !open, a == Allow && (!all || f.over):
-		return no
-	case a == Allow && !open && found:
-		return yes
-	case a == Allow && !open:
-		return no
-	}
-	return maybe
-}
-
-func (c *condition) fits(s []byte) bool {
-	for i := range c.patterns {
-		if c.patterns[i].fits(s) {
 			return true
 		}
 	}

@@ -1,34 +1,42 @@
 package policy
 
 // Fields are the values of one message, as far as it has come. They are the caller's, who uses them for one message after another, by one goroutine at a time;
-// they own their memory. Values are added as the message comes, in pieces if need be.
+// they own their memory. Values are added as the message comes, in pieces if need be. Being asked about them is a use, too: what is found out of
+// a value on the way is kept until Reset.
 type Fields struct {
 	Complete bool // no more values will come of fields that the policy asks for
 
 	values []value
-	text   []byte
-	over   bool // there were more values, or longer ones, than are kept
+	text   []byte // of all values, and of their readings
+	spans  []span // readings
+	added  int    // bytes of values
+	over   bool   // there were more values, or longer ones, than are kept
 }
 
 // value is one value of a field.
 type value struct {
 	field  int32
 	number uint32
-	at, to int  // in Fields.text
+	at     span
 	open   bool // more of it will come
 	cut    bool // more of it was there and is not known
+	read   [2]reading
 }
 
-// Limits of a message, ours. Of what is beyond them it is only known that it is there.
+// span is a piece of Fields.text.
+type span struct{ from, to int32 }
+
+// Limits of a message, ours. Of what is beyond them it is only known that it is there: a rule that allows does not match then, one that denies does.
 const (
 	maxValues = 1024
 	maxText   = 256 << 10 // bytes of all values
+	maxRead   = 1 << 20   // bytes of their readings
 )
 
 // Reset makes f those of a new message.
 func (f *Fields) Reset() {
-	f.Complete, f.over = false, false
-	f.values, f.text = f.values[:0], f.text[:0]
+	f.Complete, f.over, f.added = false, false, 0
+	f.values, f.text, f.spans = f.values[:0], f.text[:0], f.spans[:0]
 }
 
 // Add adds a piece of a value; text is copied. Pieces of a value come in order, and have the same number, which no other value of the
@@ -44,23 +52,23 @@ func (f *Fields) Add(field int, number uint32, text []byte, more, cut bool) {
 			return
 		}
 		i = len(f.values)
-		f.values = append(f.values, value{field: int32(field), number: number, at: len(f.text), to: len(f.text)})
+		f.values = append(f.values, value{field: int32(field), number: number, at: f.end()})
 	}
 	v := &f.values[i]
-	v.open, v.cut = more, v.cut || cut
-	need := len(text)
-	if v.to != len(f.text) {
-		need += v.to - v.at // others came between its pieces
-	}
-	if len(f.text)+need > maxText {
+	v.open, v.cut, v.read = more, v.cut || cut, [2]reading{}
+	if f.added += len(text); f.added > maxText || len(f.text) > 2*(maxText+maxRead) {
 		v.cut, f.over = true, true
 		return
 	}
-	if v.to != len(f.text) {
-		at := len(f.text)
-		f.text = append(f.text, f.text[v.at:v.to]...)
-		v.at = at
+	if int(v.at.to) != len(f.text) { // something came between its pieces
+		old := f.of(v.at)
+		v.at = f.end()
+		f.text = append(f.text, old...)
 	}
 	f.text = append(f.text, text...)
-	v.to = len(f.text)
+	v.at.to = int32(len(f.text))
 }
+
+func (f *Fields) of(s span) []byte { return f.text[s.from:s.to] }
+
+func (f *Fields) end() span { return span{int32(len(f.text)), int32(len(f.text))} }

@@ -14,13 +14,6 @@ type identity struct {
 // maxIdentities is how many sets of groups are told apart, ours. Who would be a further one is Nobody: under the rules for `unknown`, and the default.
 const maxIdentities = 1 << 16
 
-func (p *Policy) begin() {
-	nobody := p.newIdentity([]int32{p.byName[Unknown]})
-	list := []identity{nobody}
-	p.ids[key(nobody.words)] = Nobody
-	p.identities.Store(&list)
-}
-
 func (p *Policy) newIdentity(groups []int32) identity {
 	id := identity{groups: groups, words: make([]uint64, (len(p.groups)+63)/64)}
 	closed, given := false, false

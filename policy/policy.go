@@ -104,7 +104,7 @@ type Rule struct {
 
 // Port is a range of ports of an IP protocol. ICMP has types and codes in place of ports: type<<8 | code.
 type Port struct {
-	Proto    uint8 // IP protocol; 0: any
+	Proto    uint8 // IP protocol
 	Low, Top uint16
 }
 

@@ -25,9 +25,6 @@ var ipProtocols = []ipProtocol{
 
 const icmp, icmpv6 = 1, 58
 
-// whole are the ports that stand for all of them.
-var whole = Port{Top: 0xffff}
-
 // ParsePort reads one word of a rule's ports: tcp/80, udp/6000-6100, tcp, icmp, icmp/8, icmpv6/128, icmp/3/4, gre, ip/99. what, unless it is "",
 // says what is wrong with it. "icmp" alone is that of both IPv4 and IPv6, hence two ports.
 func ParsePort(text string) (ports []Port, what, hint string) {
@@ -99,9 +96,6 @@ func (p *Port) typeAndCode(text string) bool {
 
 // String writes p as ParsePort reads it.
 func (p Port) String() string {
-	if p.Proto == 0 {
-		return "any"
-	}
 	i := slices.IndexFunc(ipProtocols, func(x ipProtocol) bool { return x.proto == p.Proto })
 	switch {
 	case i < 0:
@@ -135,5 +129,5 @@ func PortNames(ports []Port) (out []string) {
 
 // has reports whether a flow to a port of an IP protocol is meant.
 func (p Port) has(proto uint8, port uint16) bool {
-	return (p.Proto == 0 || p.Proto == proto) && p.Low <= port && port <= p.Top
+	return p.Proto == proto && p.Low <= port && port <= p.Top
 }
