@@ -246,8 +246,8 @@ func randomPolicy(r *rand.Rand) string {
 	return b.String()
 }
 
-// TestPatterns compares patterns with regular expressions: all short values.
-func TestPatterns(t *testing.T) {
+// TestPatternsAsExpressions compares patterns with regular expressions: all short values.
+func TestPatternsAsExpressions(t *testing.T) {
 	var values []string
 	var grow func(s string)
 	grow = func(s string) {

@@ -28,8 +28,8 @@ const (
 )
 
 const (
-	maxWild    = 32   // wildcards of a pattern, ours: what they may stand for multiplies
-	maxSegment = 4096 // bytes of a value that a pattern with {x} is compared with, ours
+	maxWild       = 32   // wildcards of a pattern, ours: what they may stand for multiplies
+	maxInSegments = 4096 // bytes of a value that a pattern with {x} is compared with, ours
 )
 
 // checkPattern says what is wrong with a pattern.
@@ -104,12 +104,15 @@ func (p *pattern) fixed() []byte {
 	return nil
 }
 
-// fits reports whether all of s is what the pattern says. A value that is too long to be compared is taken to be what inDoubt says.
-func (p *pattern) fits(s []byte, inDoubt bool) bool {
+// fits reports whether all of s is what the pattern says.
+func (p *pattern) fits(s []byte) bool { return p.mayFit(s, false) }
+
+// mayFit is fits, but of a value that is too long to be compared it says inDoubt.
+func (p *pattern) mayFit(s []byte, inDoubt bool) bool {
 	switch {
 	case !p.single:
 		return fitsStars(p.parts, s)
-	case len(s) > maxSegment:
+	case len(s) > maxInSegments:
 		return inDoubt && bytes.HasPrefix(s, p.fixed())
 	case p.mixed:
 		return fitsMixed(p.parts, s)
@@ -188,7 +191,7 @@ func fitsSegments(parts []part, s []byte) bool {
 
 // fitsMixed is for any pattern: it keeps, part by part, all places in s that can be reached.
 func fitsMixed(parts []part, s []byte) bool {
-	const words = maxSegment/64 + 1
+	const words = maxInSegments/64 + 1
 	var now, next [words]uint64
 	n := len(s)/64 + 1
 	now[0] = 1

@@ -16,7 +16,7 @@ type patterns struct {
 	lengths []int               // of these texts, ascending
 }
 
-const few = 8 // so many are compared one by one: that is faster, measured
+const maxLinear = 8 // so many are compared one by one: that is faster, measured
 
 // newPatterns compiles patterns; fold makes them lower case.
 func newPatterns(list []string, fold bool) *patterns {
@@ -35,13 +35,13 @@ func newPatterns(list []string, fold bool) *patterns {
 			p.all = append(p.all, x)
 		}
 	}
-	if len(p.texts) > few {
+	if len(p.texts) > maxLinear {
 		p.exact = map[string]struct{}{}
 		for _, t := range p.texts {
 			p.exact[t] = struct{}{}
 		}
 	}
-	if len(p.all) > few {
+	if len(p.all) > maxLinear {
 		p.byBeginning()
 	}
 	return p
@@ -66,7 +66,7 @@ func (p *patterns) fits(s []byte, inDoubt bool) bool {
 	}
 	if p.begins == nil {
 		for i := range p.all {
-			if p.all[i].fits(s, inDoubt) {
+			if p.all[i].mayFit(s, inDoubt) {
 				return true
 			}
 		}
@@ -77,7 +77,7 @@ func (p *patterns) fits(s []byte, inDoubt bool) bool {
 			return false
 		}
 		for _, i := range p.begins[string(s[:n])] {
-			if p.all[i].fits(s, inDoubt) {
+			if p.all[i].mayFit(s, inDoubt) {
 				return true
 			}
 		}

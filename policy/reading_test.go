@@ -167,8 +167,8 @@ func FuzzPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p string) { fooled(t, allow, deny, p) })
 }
 
-// FuzzPattern: any pattern, any value, as a regular expression has it; whatever the field, what an allow matches a deny matches too.
-func FuzzPattern(f *testing.F) {
+// FuzzReadings: any pattern, any value, as a regular expression has it; whatever the field, what an allow matches a deny matches too.
+func FuzzReadings(f *testing.F) {
 	f.Add("/a/{x}/*b", "/a/7/cb")
 	f.Add("*{x}*{y}z", "aaaz")
 	f.Add("a.{x}", "A.#")
