@@ -210,7 +210,7 @@ func allContexts(t *testing.T, ids []Identity) (out []Context) {
 			for _, port := range []Port{{Proto: 6, Low: 80}, {Proto: 6, Low: 81}, {Proto: 6, Low: 85}, {Proto: 17, Low: 80}, {Proto: 1, Low: 8 << 8}, {Proto: 58, Low: 128 << 8}, {Proto: 47}} {
 				for _, app := range []int{AppNone, AppUnknown, 0, 1, 2, 4} {
 					for _, f := range messages {
-						out = append(out, Context{from, to, port.Proto, port.Low, app, f})
+						out = append(out, Context{From: from, To: to, Proto: port.Proto, Port: port.Low, App: app, Fields: f})
 					}
 				}
 			}
