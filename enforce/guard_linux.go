@@ -1,0 +1,194 @@
+package enforce
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Guard enforces in one workload's namespace. Its methods may be called from any goroutine.
+type Guard struct {
+	conf  Config
+	pool  *Pool
+	queue *queue
+	ended chan struct{} // closed when the queue is not served any more
+
+	mu     sync.Mutex
+	conn   *socket // for the rules; nil: closed
+	rules  rules
+	sent   uint64 // packets that the rules had sent to the queue at the last look
+	before uint64 // that others' rules had sent before, and the queue had not got
+	told   Stats
+}
+
+// Start begins to enforce: the queue first, so that no packet is stopped for want of one, then the rules. What another daemon left in the namespace is replaced. A kernel
+// that lacks what it takes is an error.
+func Start(conf Config, pool *Pool) (*Guard, error) {
+	if conf.Deadline == 0 {
+		conf.Deadline = deadline
+	}
+	g := &Guard{conf: conf, pool: pool, ended: make(chan struct{})}
+	var err error
+	if g.conn, err = conf.Open.socket(unix.NETLINK_NETFILTER); err != nil {
+		return nil, err
+	}
+	if g.queue, err = newQueue(&g.conf, pool, queueNumber); err != nil {
+		g.conn.Close()
+		return nil, err
+	}
+	pool.add(g)
+	go func() {
+		g.queue.run()
+		close(g.ended)
+	}()
+	if err = g.install(markEpochA); err != nil {
+		drop(g.conn, table)
+		g.leave()
+		return nil, err
+	}
+	return g, nil
+}
+
+// install puts the rules in. mu is held, or nobody else has g yet.
+func (g *Guard) install(clear uint32) (err error) {
+	if g.rules, err = install(g.conn, g.conf.Failure, clear); err != nil {
+		return err
+	}
+	g.queue.clears.Store(g.rules.clear)
+	g.sent, _, err = queued(g.conn)
+	g.before = g.sent - min(g.sent, g.arrived())
+	return err
+}
+
+// arrived returns how many packets the queue got, or is known not to have got.
+func (g *Guard) arrived() uint64 { return g.queue.count.packets.Load() + g.queue.count.missed.Load() }
+
+// Close ends enforcement: the workload's traffic passes, and nothing is left in its namespace. No packet is lost by it.
+func (g *Guard) Close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn == nil {
+		return nil
+	}
+	err := lift(g.conn)
+	if err == nil {
+		g.drain()
+	}
+	err = errors.Join(err, drop(g.conn, table))
+	g.leave()
+	return err
+}
+
+// Leave ends the service of the queue, and leaves the rules: what Failure says holds until another Start, or Remove. For an upgrade.
+func (g *Guard) Leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn != nil {
+		g.leave()
+	}
+}
+
+// drainMost bounds the wait for the last verdicts.
+const drainMost = time.Second
+
+// drain waits until packets that the rules sent before they were lifted have their verdicts.
+func (g *Guard) drain() {
+	n, _, err := queued(g.conn)
+	if err != nil {
+		return
+	}
+	end := time.NewTimer(drainMost)
+	defer end.Stop()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for g.arrived()+g.before < n || g.queue.since.Load() != 0 {
+		select {
+		case <-end.C:
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// leave stops the queue. mu is held, or nobody else has g yet.
+func (g *Guard) leave() {
+	g.pool.remove(g)
+	g.queue.close()
+	g.conn.Close()
+	g.conn = nil
+}
+
+// Wait returns once the queue is not served any more, after Close or Leave. A Judge that does not return keeps it.
+func (g *Guard) Wait() { <-g.ended }
+
+// Stats returns what was counted since Start.
+func (g *Guard) Stats() Stats { return g.queue.count.read() }
+
+// Clears reports whether connections can be cleared here. Where the kernel does not track them, Clear is Pass.
+func (g *Guard) Clears() bool { return g.queue.clears.Load() != 0 }
+
+// Rejudge brings connections that were cleared back to the queue: after the policy has changed. It takes effect at once for all packets.
+func (g *Guard) Rejudge() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn == nil || g.rules.clear == 0 {
+		return nil
+	}
+	old := g.rules.clear
+	if err := g.install(markEpochA ^ markEpochB ^ old); err != nil {
+		return err
+	}
+	if err := forget(g.conn, old); err != nil { // they would count as cleared at the next change
+		g.queue.clears.Store(0)
+		return fmt.Errorf("cleared connections cannot be forgotten, none is cleared from now on: %w", err)
+	}
+	return nil
+}
+
+// SetFailure changes what becomes of packets that nobody judges.
+func (g *Guard) SetFailure(f Failure) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn == nil || g.conf.Failure == f {
+		return nil
+	}
+	if err := g.queue.setFailure(f); err != nil {
+		return err
+	}
+	g.conf.Failure = f
+	return g.install(g.rules.clear)
+}
+
+// report tells what was missed, and puts rules back that somebody took out.
+func (g *Guard) report() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conn == nil {
+		return
+	}
+	s := g.Stats()
+	// What the rules had sent a look ago has long come, unless there was no room for it, or nobody to take it.
+	if got := g.arrived() + g.before; g.sent > got {
+		g.queue.count.missed.Add(g.sent - got)
+		s.Missed += g.sent - got
+	}
+	if n := s.Missed - g.told.Missed; n > 0 {
+		g.queue.tell(Event{Code: Overload, N: n})
+	}
+	if n := s.TooLong - g.told.TooLong; n > 0 {
+		g.queue.tell(Event{Code: TooLong, N: n})
+	}
+	g.told = s
+	sent, there, err := queued(g.conn)
+	switch {
+	case err != nil:
+		g.queue.tell(Event{Code: Broken, Err: err})
+	case there:
+		g.sent = sent
+	default:
+		g.queue.tell(Event{Code: RulesCut, Err: g.install(g.rules.clear)})
+	}
+}

@@ -1,0 +1,474 @@
+package enforce
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"weir/wire"
+)
+
+// From the specification.
+const (
+	configCommand = 1
+	configParams  = 2
+	configMaxLen  = 3
+	configMask    = 4
+	configFlags   = 5
+
+	commandBind = 1
+	copyPacket  = 2
+
+	flagFailOpen = 1
+	flagGSO      = 4 // packets come as large as they are: else the kernel cuts each into segments first, which costs nine tenths of the throughput
+)
+
+// Ours.
+const (
+	queueLen    = 1024    // packets that wait for a verdict, at most: the kernel holds them
+	queueBuffer = 4 << 20 // bytes of messages that wait to be read; the kernel doubles it
+	rearmAfter  = time.Second
+)
+
+// Stats counts a queue's packets.
+type Stats struct {
+	Packets uint64 // that came
+	Passed  uint64
+	Dropped uint64
+	Cleared uint64 // whose connections need no judging any more
+	Missed  uint64 // that were for the queue and did not come: they passed (open) or were lost (closed)
+	TooLong uint64 // that came without their ends
+	Hangs   uint64 // times that no verdict came in time
+	Resets  uint64 // sockets that were closed
+	Forged  uint64 // resets that went to an end in a segment's stead
+}
+
+type counters struct {
+	packets, passed, dropped, cleared, missed, tooLong, hangs, resets, forged atomic.Uint64
+}
+
+func (c *counters) read() Stats {
+	return Stats{c.packets.Load(), c.passed.Load(), c.dropped.Load(), c.cleared.Load(), c.missed.Load(), c.tooLong.Load(), c.hangs.Load(),
+		c.resets.Load(), c.forged.Load()}
+}
+
+// queue is one netfilter queue. run serves it, on one goroutine.
+type queue struct {
+	conf    *Config
+	pool    *Pool
+	number  uint16
+	count   counters
+	failure atomic.Uint32 // a Failure
+	clears  atomic.Uint32 // the mark that clears a connection; 0: none can be cleared
+	base    time.Time     // of since
+	since   atomic.Int64  // ns since base when the work in hand began; 0: none
+	closed  chan struct{}
+
+	// run's
+	b       *batch
+	last    uint32 // id of the packet that came last
+	read    func(fd uintptr) bool
+	readErr error
+	cutter  cutter
+	endedFn func(*Ended)
+
+	mu   sync.Mutex
+	sock *socket // nil: the queue is not held
+	quit bool
+}
+
+// newQueue binds a queue. Serve it with run.
+func newQueue(conf *Config, pool *Pool, number uint16) (*queue, error) {
+	q := &queue{conf: conf, pool: pool, number: number, base: time.Now(), closed: make(chan struct{}), cutter: cutter{open: conf.Open}}
+	q.failure.Store(uint32(conf.Failure))
+	q.read, q.endedFn = q.readable, q.onEnded
+	if err := q.bind(); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// bind opens a socket and makes the kernel bring the queue's packets to it.
+func (q *queue) bind() error {
+	s, err := q.conf.Open.socket(unix.NETLINK_NETFILTER)
+	if err != nil {
+		return fmt.Errorf("queue %d: %w", q.number, err)
+	}
+	q.last = 0
+	err = q.configure(s)
+	if err == nil {
+		q.mu.Lock()
+		if q.quit {
+			err = net.ErrClosed
+		} else {
+			q.sock = s
+		}
+		q.mu.Unlock()
+	}
+	if err != nil {
+		s.Close()
+	}
+	return err
+}
+
+func (q *queue) configure(s *socket) error {
+	err := s.raw.Control(func(fd uintptr) {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, queueBuffer) != nil {
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, queueBuffer) // as much as anybody may have
+		}
+	})
+	if err != nil {
+		return err
+	}
+	m := &s.out
+	m.netfilter(subsysQueue, queueConfig, unix.NLM_F_ACK, unix.AF_UNSPEC, q.number)
+	m.attr(configCommand, commandBind, 0, 0, 0)
+	m.attr(configParams, 0, 0, 0xff, 0xff, copyPacket) // copy range, in network order, and mode
+	m.u32(configMaxLen, queueLen)
+	q.flags(m)
+	m.end()
+	var early []uint32
+	err = s.do(func(typ uint16, body []byte) {
+		if len(body) > familyLen {
+			if kind, data, _, ok := attribute(body[familyLen:]); ok && kind == packetHeader && len(data) >= 4 {
+				early = append(early, network.Uint32(data))
+			}
+		}
+	})
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("queue %d: another program holds it in this namespace (is another weir running?)", q.number)
+	case err != nil:
+		return fmt.Errorf("queue %d: bind: %w (the kernel needs CONFIG_NETFILTER_NETLINK_QUEUE)", q.number, err)
+	}
+	if len(early) == 0 {
+		return nil
+	}
+	// They came before everything was set, perhaps without their bytes. They come once more.
+	var b batch
+	for _, id := range early {
+		b.verdict(q.number, id, verdictRepeat)
+	}
+	q.count.packets.Add(uint64(len(early)))
+	q.last = early[len(early)-1]
+	s.out.b = append(s.out.b, b.verdicts.b...)
+	return s.send()
+}
+
+// flags adds how the kernel is to treat packets.
+func (q *queue) flags(m *messages) {
+	flags := uint32(flagGSO)
+	if Failure(q.failure.Load()) == Open {
+		flags |= flagFailOpen
+	}
+	m.u32(configMask, flagGSO|flagFailOpen)
+	m.u32(configFlags, flags)
+}
+
+// setFailure changes what becomes of packets for which there is no room.
+func (q *queue) setFailure(f Failure) error {
+	q.failure.Store(uint32(f))
+	s := q.holds()
+	if s == nil {
+		return nil // the next bind says it
+	}
+	var m messages
+	m.netfilter(subsysQueue, queueConfig, 0, unix.AF_UNSPEC, q.number)
+	q.flags(&m)
+	m.end()
+	var failed error
+	err := s.raw.Write(func(fd uintptr) bool {
+		_, failed = unix.Write(int(fd), m.b)
+		return failed != unix.EAGAIN
+	})
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return errors.Join(err, failed)
+}
+
+// run serves the queue until close.
+func (q *queue) run() {
+	defer q.cutter.close()
+	for q.serve() {
+	}
+}
+
+// serve waits for packets and deals with them. It reports whether to go on.
+func (q *queue) serve() bool {
+	s := q.holds()
+	if s == nil {
+		return q.rearm(nil)
+	}
+	err := s.raw.Read(q.read)
+	if err == nil {
+		err = q.readErr
+	}
+	b := q.b
+	q.b, q.readErr = nil, nil
+	switch {
+	case b == nil && err == nil: // there is something to read, but no batch for it
+		if q.b = q.pool.wait(q.closed); q.b == nil {
+			return false
+		}
+		q.b.reset()
+	case err == nil:
+		if err = q.work(s, b); err == nil {
+			return true
+		}
+	case b != nil:
+		q.pool.put(b)
+	}
+	if err == nil && q.holds() == s {
+		return true
+	}
+	if q.b != nil {
+		q.pool.put(q.b)
+		q.b = nil
+	}
+	q.since.Store(0)
+	if q.letGo(s) {
+		return q.rearm(err)
+	}
+	return q.rearm(nil)
+}
+
+// work has the packets of b judged, and answers unless that took too long.
+func (q *queue) work(s *socket, b *batch) error {
+	defer q.pool.put(b)
+	start := q.since.Load()
+	q.judge(b)
+	if start <= 0 || !q.since.CompareAndSwap(start, 0) {
+		return net.ErrClosed
+	}
+	return q.answer(s, b)
+}
+
+func (q *queue) holds() *socket {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.sock
+}
+
+// letGo gives the queue up if it is held by s. What waits in it is lost, and what comes later meets no queue: the rules say what becomes of that.
+func (q *queue) letGo(s *socket) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s == nil || q.sock != s {
+		return false
+	}
+	q.sock = nil
+	s.Close()
+	return true
+}
+
+// rearm takes the queue up again after it was let go of, for an error or because its verdicts were late.
+func (q *queue) rearm(why error) bool {
+	for told := error(nil); ; {
+		select {
+		case <-q.closed:
+			return false
+		default:
+		}
+		if why != nil && told == nil {
+			told = why
+			q.tell(Event{Code: Broken, Err: why})
+		}
+		if why = q.bind(); why == nil {
+			q.tell(Event{Code: Rearmed})
+			return true
+		}
+		select {
+		case <-q.closed:
+			return false
+		case <-time.After(rearmAfter):
+		}
+	}
+}
+
+func (q *queue) tell(e Event) {
+	if q.conf.Tell != nil {
+		q.conf.Tell(e)
+	}
+}
+
+// close lets go of the queue for good.
+func (q *queue) close() {
+	q.mu.Lock()
+	s := q.sock
+	if !q.quit {
+		q.quit = true
+		close(q.closed)
+	}
+	q.mu.Unlock()
+	q.letGo(s)
+}
+
+// readable reads what the queue holds, as much as a batch takes. Verdicts are given when there is nothing more to read: to wait for a number of packets
+// would stall a sender that waits for its answer.
+func (q *queue) readable(fd uintptr) bool {
+	b := q.b
+	if b == nil {
+		if b = q.pool.try(); b == nil {
+			return q.waits(fd)
+		}
+		b.reset()
+	}
+	if q.since.Load() == 0 {
+		q.since.Store(int64(time.Since(q.base)))
+	}
+	for b.room() {
+		n, err := unix.Read(int(fd), b.space())
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.ENOBUFS: // the kernel could not bring some: ids tell how many
+			continue
+		case err == unix.EAGAIN:
+			if len(b.packets) == 0 && len(b.verdicts.b) == 0 {
+				q.pool.put(b)
+				q.b = nil
+				q.since.Store(0)
+				return false
+			}
+			q.b = b
+			return true
+		case err != nil:
+			q.b, q.readErr = b, os.NewSyscallError("read from the queue", err)
+			return true
+		}
+		q.take(b, b.space()[:n])
+	}
+	q.b = b
+	return true
+}
+
+// waits reports whether there is something to read, and says since when it waits.
+func (q *queue) waits(fd uintptr) bool {
+	var one [1]byte
+	if _, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT); err == unix.EAGAIN {
+		return false
+	}
+	q.since.CompareAndSwap(0, int64(time.Since(q.base)))
+	return true
+}
+
+// take keeps the packets of a datagram.
+func (q *queue) take(b *batch, datagram []byte) {
+	typ, _, body, _, ok := message(datagram)
+	if !ok || typ != subsysQueue<<8|queuePacket {
+		return // an error: the verdict on a packet that is gone
+	}
+	p, bare, ok := b.keep(body, len(datagram))
+	if !ok {
+		return
+	}
+	q.count.packets.Add(1)
+	if lost := p.id - q.last - 1; lost < 1<<31 {
+		q.count.missed.Add(uint64(lost))
+	}
+	q.last = p.id
+	if bare {
+		b.verdict(q.number, p.id, verdictRepeat)
+	}
+}
+
+// judge asks for rulings on the frames of b.
+func (q *queue) judge(b *batch) {
+	now := time.Now().UnixNano()
+	for i := range b.frames {
+		f := &b.frames[i]
+		f.Time = now
+		if int(f.Len) > len(f.Data) {
+			q.count.tooLong.Add(1)
+		}
+	}
+	if len(b.frames) == 0 {
+		return
+	}
+	q.b = b
+	q.conf.Judge(b.frames, b.rulings[:len(b.frames)], q.endedFn)
+	q.b = nil
+}
+
+// onEnded is told of a conversation that has to end. It is carried out when all frames are judged: then they are not needed any more.
+func (q *queue) onEnded(e *Ended) {
+	if b := q.b; len(b.ended) < cap(b.ended) {
+		b.ended = append(b.ended, *e)
+	}
+}
+
+// answer gives the kernel the rulings of b.
+func (q *queue) answer(s *socket, b *batch) error {
+	for i := range b.ended {
+		q.cut(&b.ended[i])
+	}
+	clear, passed, cleared, dropped := q.clears.Load(), uint64(0), uint64(0), uint64(0)
+	open := false // packets since the last verdict are accepted with the next one
+	for i := range b.frames {
+		p := &b.packets[i]
+		switch b.rulings[i] {
+		case Pass:
+			passed++
+			open = true
+			continue
+		case Clear:
+			passed++
+			// A packet whose mark changes on its way out is routed anew. Where marks are in use that might lead it elsewhere.
+			if clear == 0 || p.hook == hookOutput && p.mark != 0 {
+				open = true
+				continue
+			}
+			cleared++
+		default:
+			dropped++
+		}
+		if open {
+			b.acceptUpTo(q.number, b.packets[i-1].id)
+			open = false
+		}
+		if b.rulings[i] == Clear {
+			b.marked(q.number, p.id, p.mark&^markMask|clear)
+		} else {
+			q.refuse(b, p, &b.frames[i])
+		}
+	}
+	if open {
+		b.acceptUpTo(q.number, b.packets[len(b.packets)-1].id)
+	}
+	q.count.passed.Add(passed)
+	q.count.cleared.Add(cleared)
+	q.count.dropped.Add(dropped)
+	s.out.b, b.verdicts.b = b.verdicts.b, s.out.b
+	err := s.send()
+	s.out.b, b.verdicts.b = b.verdicts.b, s.out.b
+	return err
+}
+
+// refuse adds the verdict on a packet that goes no further, and what tells its sender so.
+func (q *queue) refuse(b *batch, p *packet, f *wire.Frame) {
+	var h header
+	ok := h.parse(f.Data)
+	switch {
+	case !ok:
+		b.verdict(q.number, p.id, verdictDrop)
+	case h.proto != wire.ProtoTCP:
+		if q.conf.Unreachable {
+			b.marked(q.number, p.id, p.mark&^markMask|markReject)
+		} else {
+			b.verdict(q.number, p.id, verdictDrop)
+		}
+	case h.flags.Has(wire.RST) && h.empty: // what is refused may end: our own resets come this way
+		b.verdict(q.number, p.id, verdictAccept)
+	case h.flags.Has(wire.SYN):
+		b.marked(q.number, p.id, p.mark&^markMask|markReject)
+	default:
+		q.refuseSegment(b, p, f, &h)
+	}
+}
