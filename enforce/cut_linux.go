@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"weir/broker"
 	"weir/wire"
 )
 
@@ -23,14 +24,15 @@ type cutter struct {
 	sock *socket // nil: not needed yet
 	lame error   // the kernel cannot do it; told once
 
-	// cut names connections of which no end was found here: their ends are told by what comes of them next.
-	cut  [16]severed
+	// cut names the connections that were cut last: for what comes of them still.
+	cut  [64]severed
 	next int
 }
 
 type severed struct {
 	key  wire.Key
-	told bool // the one end
+	here bool // sockets of it were closed
+	told bool // something of it was refused since
 }
 
 func (c *cutter) close() {
@@ -46,7 +48,7 @@ func (c *cutter) destroy(k *wire.Key) (n int, err error) {
 		return 0, nil
 	}
 	if c.sock == nil {
-		if c.sock, err = c.open.socket(unix.NETLINK_SOCK_DIAG); err != nil {
+		if c.sock, err = c.open.socket(broker.SockDiag); err != nil {
 			return 0, err
 		}
 	}
@@ -119,37 +121,72 @@ func sockID(local, remote *[16]byte, localPort, remotePort uint16) (id [diagIDLe
 
 func isV4(a *[16]byte) bool { return [12]byte(a[:12]) == [12]byte{10: 0xff, 11: 0xff} }
 
-// cut ends a conversation for both ends.
-func (q *queue) cut(e *Ended) {
-	c := &q.cutter
-	if e.Key.Proto != wire.ProtoTCP || e.Key.Scope != 0 { // inside of a tunnel there is no socket
-		return
+// end ends the conversations of b that have to, for both ends.
+func (q *queue) end(b *batch) {
+	from := 0 // conversations were named in the order of their frames
+	for i := range b.ended {
+		k := &b.ended[i].Key
+		if k.Proto != wire.ProtoTCP || k.Scope != 0 { // inside of a tunnel there is no socket
+			continue
+		}
+		var h header
+		at := b.refused(k, from, &h)
+		if at >= 0 {
+			from = at
+		}
+		if at < 0 || !h.flags.Has(wire.SYN) { // else there is no connection yet, and its sender is refused
+			q.cut(k)
+		}
 	}
-	n, err := c.destroy(&e.Key)
+}
+
+// refused finds the first frame of a conversation that is dropped, from an index on, and reads its header; -1: there is none.
+func (b *batch) refused(k *wire.Key, from int, h *header) int {
+	for i := from; i < len(b.frames); i++ {
+		if b.rulings[i] == Drop && h.parse(b.frames[i].Data) && h.of(k) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (q *queue) cut(k *wire.Key) {
+	c := &q.cutter
+	n, err := c.destroy(k)
 	q.count.resets.Add(uint64(n))
 	if err != nil {
 		q.tell(Event{Code: NoReset, Err: err})
 	}
-	if n == 0 {
-		c.cut[c.next] = severed{key: e.Key}
-		c.next = (c.next + 1) % len(c.cut)
+	for i := range c.cut {
+		if c.cut[i].key == *k {
+			c.cut[i].here = c.cut[i].here || n > 0
+			return
+		}
 	}
+	c.cut[c.next] = severed{key: *k, here: n > 0}
+	c.next = (c.next + 1) % len(c.cut)
 }
 
-// refuseSegment refuses a segment of a connection. If no end of it is here, who would have got the segment gets a reset in its stead, and who sends the next one gets
-// one for that.
+// refuseSegment refuses a segment of a connection. The kernel has told the ends whose sockets it closed, and sent a reset to the other one: but that one may have missed
+// what was refused before it, and then it asks, or waits. So whoever is not told for certain gets a reset in the segment's stead, or for the next one that he sends.
 func (q *queue) refuseSegment(b *batch, p *packet, f *wire.Frame, h *header) {
 	for i := range q.cutter.cut {
 		s := &q.cutter.cut[i]
-		switch {
-		case !h.of(&s.key):
+		if !h.of(&s.key) {
 			continue
-		case s.told || len(f.Data) < h.l4+20:
-			b.marked(q.number, p.id, p.mark&^markMask|markReject)
-		default:
-			s.told = true
+		}
+		first := !s.told
+		s.told = true
+		switch {
+		case s.here && h.empty && p.hook != hookOutput: // it asks; the kernel answers that there is no such connection
+			b.verdict(q.number, p.id, verdictAccept)
+		case first && (p.hook == hookOutput || !s.here) && len(f.Data) >= h.l4+20:
 			q.count.forged.Add(1)
 			b.replaced(q.number, p.id, h.reset(f.Data))
+		case first:
+			b.verdict(q.number, p.id, verdictDrop)
+		default:
+			b.marked(q.number, p.id, p.mark&^markMask|markReject)
 		}
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"weir/broker"
 	"weir/wire"
 )
 
@@ -44,9 +45,9 @@ type Ended struct {
 // conversation that the judgement ends; a TCP connection is then reset at both ends. It runs on the queue's goroutine, one call at a time for each queue.
 type Judge func(frames []wire.Frame, rulings []Ruling, ended func(*Ended))
 
-// Opener opens a netlink socket of a protocol (NETLINK_NETFILTER, NETLINK_SOCK_DIAG) inside the workload's namespace. The file must be
-// non-blocking, so that Go can wait for it; whoever called owns it.
-type Opener func(protocol int) (*os.File, error)
+// Opener opens a socket inside the workload's namespace: of broker.Netfilter or broker.SockDiag. The file must be non-blocking, so that Go can wait
+// for it; whoever called owns it.
+type Opener func(kind broker.Kind) (*os.File, error)
 
 // Config says how one workload's traffic is enforced.
 type Config struct {

@@ -26,7 +26,9 @@ const (
 	metaFamily  = 15
 	metaProto   = 16
 
-	ctMark = 3
+	ctStatus    = 2
+	ctMark      = 3
+	ctConfirmed = 8
 
 	baseNetwork   = 1
 	baseTransport = 2

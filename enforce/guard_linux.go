@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"weir/broker"
 )
 
 // Guard enforces in one workload's namespace. Its methods may be called from any goroutine.
@@ -32,7 +32,7 @@ func Start(conf Config, pool *Pool) (*Guard, error) {
 	}
 	g := &Guard{conf: conf, pool: pool, ended: make(chan struct{})}
 	var err error
-	if g.conn, err = conf.Open.socket(unix.NETLINK_NETFILTER); err != nil {
+	if g.conn, err = conf.Open.socket(broker.Netfilter); err != nil {
 		return nil, err
 	}
 	if g.queue, err = newQueue(&g.conf, pool, queueNumber); err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"weir/broker"
 )
 
 var native = binary.NativeEndian
@@ -184,9 +186,9 @@ func connect(f *os.File) (*socket, error) {
 	return s, nil
 }
 
-// open opens and connects a socket of a protocol.
-func (open Opener) socket(protocol int) (*socket, error) {
-	f, err := open(protocol)
+// socket opens and connects a socket.
+func (open Opener) socket(kind broker.Kind) (*socket, error) {
+	f, err := open(kind)
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket in the namespace: %w", err)
 	}

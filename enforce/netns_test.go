@@ -14,6 +14,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"weir/broker"
 )
 
 // patience is how long a test waits before it fails.
@@ -22,7 +24,8 @@ const patience = 10 * time.Second
 // space is a network namespace of a test's own, without a name: it is gone when the last file, socket and thread in it are.
 type space struct {
 	f     *os.File
-	addrs []string // of its interface
+	link  netlink.Link // its interface
+	addrs []net.IP
 }
 
 func newSpace(t testing.TB) *space {
@@ -79,7 +82,11 @@ func onThread(fn func() error) error {
 }
 
 // open is an Opener.
-func (s *space) open(protocol int) (f *os.File, err error) {
+func (s *space) open(kind broker.Kind) (f *os.File, err error) {
+	protocol := unix.NETLINK_NETFILTER
+	if kind == broker.SockDiag {
+		protocol = unix.NETLINK_SOCK_DIAG
+	}
 	err = s.run(func() error {
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 		if err == nil {
@@ -99,9 +106,22 @@ func pair(t testing.TB) (peer, pod *space) {
 	})
 	peer.configure(t, "far0", "10.9.0.1/24", "fd00:9::1/64")
 	pod.configure(t, "eth0", "10.9.0.2/24", "fd00:9::2/64")
+	peer.knows(t, pod)
+	pod.knows(t, peer)
+	for _, s := range []*space{peer, pod} {
+		eventually(t, "the addresses can be reached", func() (local bool) { // IPv6 takes them up by and by
+			s.do(t, func() error {
+				routes, err := netlink.RouteGet(s.addrs[1])
+				local = err == nil && len(routes) == 1 && routes[0].Table == unix.RT_TABLE_LOCAL
+				return err
+			})
+			return local
+		})
+	}
 	return peer, pod
 }
 
+// configure gives an interface its addresses.
 func (s *space) configure(t testing.TB, name string, addresses ...string) {
 	t.Helper()
 	s.do(t, func() error {
@@ -109,6 +129,7 @@ func (s *space) configure(t testing.TB, name string, addresses ...string) {
 		if err != nil {
 			return err
 		}
+		s.link = link
 		for _, a := range addresses {
 			addr, err := netlink.ParseAddr(a)
 			if err != nil {
@@ -118,9 +139,35 @@ func (s *space) configure(t testing.TB, name string, addresses ...string) {
 			if err := netlink.AddrAdd(link, addr); err != nil {
 				return err
 			}
-			s.addrs = append(s.addrs, addr.IP.String())
+			s.addrs = append(s.addrs, addr.IP)
 		}
 		return netlink.LinkSetUp(link)
+	})
+}
+
+// knows makes the other end of the link known: neighbour discovery over a new link takes IPv6 a second.
+func (s *space) knows(t testing.TB, other *space) {
+	t.Helper()
+	s.do(t, func() error {
+		for _, addr := range other.addrs {
+			if err := netlink.NeighSet(&netlink.Neigh{LinkIndex: s.link.Attrs().Index, IP: addr, HardwareAddr: other.link.Attrs().HardwareAddr, State: netlink.NUD_PERMANENT}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// forgets undoes knows.
+func (s *space) forgets(t testing.TB, other *space) {
+	t.Helper()
+	s.do(t, func() error {
+		for _, addr := range other.addrs {
+			if err := netlink.NeighDel(&netlink.Neigh{LinkIndex: s.link.Attrs().Index, IP: addr}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

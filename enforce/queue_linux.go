@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"weir/broker"
 	"weir/wire"
 )
 
@@ -96,7 +97,7 @@ func newQueue(conf *Config, pool *Pool, number uint16) (*queue, error) {
 
 // bind opens a socket and makes the kernel bring the queue's packets to it.
 func (q *queue) bind() error {
-	s, err := q.conf.Open.socket(unix.NETLINK_NETFILTER)
+	s, err := q.conf.Open.socket(broker.Netfilter)
 	if err != nil {
 		return fmt.Errorf("queue %d: %w", q.number, err)
 	}
@@ -406,9 +407,7 @@ func (q *queue) onEnded(e *Ended) {
 
 // answer gives the kernel the rulings of b.
 func (q *queue) answer(s *socket, b *batch) error {
-	for i := range b.ended {
-		q.cut(&b.ended[i])
-	}
+	q.end(b)
 	clear, passed, cleared, dropped := q.clears.Load(), uint64(0), uint64(0), uint64(0)
 	open := false // packets since the last verdict are accepted with the next one
 	for i := range b.frames {

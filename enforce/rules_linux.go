@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"weir/broker"
 )
 
 // Names in a workload's namespace.
@@ -70,7 +72,7 @@ func (s rules) put(conn *socket) error {
 			r.neighbours(h.name)
 		}
 		if h.hook == hookOut {
-			r.ownErrors(h.name)
+			s.ownAnswers(r, h.name)
 		}
 		r.add(h.name, count(counterName), toQueue(queueNumber, s.bypass, s.target))
 		s.marked(r, h.name+"-marked")
@@ -110,15 +112,21 @@ func (r *ruleset) neighbours(chain string) {
 	}
 }
 
-// ownErrors lets out the ICMP errors by which the kernel tells for us that something was refused. A process cannot have sent them.
-func (r *ruleset) ownErrors(chain string) {
+// ownAnswers lets out what the kernel tells for us of what was refused: ICMP errors, and resets of connections that never were. A process cannot have sent them. (A reset that
+// came to the queue would be lost: it shares the entry of its connection with the packet that was refused, and the kernel does not let two of them wait before it is made.)
+func (s rules) ownAnswers(r *ruleset, chain string) {
 	for _, t := range []struct {
-		v6        bool
-		proto     byte
-		typ, code byte
+		v6               bool
+		proto, typ, code byte
 	}{{false, icmpV4, 3, 13}, {true, icmpV6, 1, 1}} {
 		e := append(ofFamily(t.v6), ofProto(t.proto)...)
 		e = append(e, loadBytes(baseTransport, 0, 2), compare(opEqual, t.typ, t.code), verdict(codeJump, "ours"))
+		r.add(chain, e...)
+	}
+	if s.clear != 0 {
+		const rst = 4
+		e := append(ofProto(protoTCP), loadBytes(baseTransport, 13, 1), mask([]byte{rst}, []byte{0}), compare(opEqual, rst))
+		e = append(e, loadCt(ctStatus), mask32(ctConfirmed), compare(opEqual, 0, 0, 0, 0), verdict(codeJump, "ours"))
 		r.add(chain, e...)
 	}
 }
@@ -157,7 +165,7 @@ func lift(conn *socket) error {
 func Remove(open Opener) error { return removeTable(open, table) }
 
 func removeTable(open Opener, name string) error {
-	conn, err := open.socket(unix.NETLINK_NETFILTER)
+	conn, err := open.socket(broker.Netfilter)
 	if err != nil {
 		return err
 	}
