@@ -45,7 +45,7 @@ type Ended struct {
 // conversation that the judgement ends; a TCP connection is then reset at both ends. It runs on the queue's goroutine, one call at a time for each queue.
 type Judge func(frames []wire.Frame, rulings []Ruling, ended func(*Ended))
 
-// Opener opens a socket inside the workload's namespace: of broker.Netfilter or broker.SockDiag. The file must be non-blocking, so that Go can wait
+// Opener opens a socket inside the workload's namespace: of broker.Netfilter, broker.SockDiag or broker.Route. The file must be non-blocking, so that Go can wait
 // for it; whoever called owns it.
 type Opener func(kind broker.Kind) (*os.File, error)
 
@@ -74,7 +74,7 @@ const (
 	Hang     = "enforce.hang"      // no verdict came in time: the queue was let go of
 	Rearmed  = "enforce.rearmed"   // the queue is served again
 	RulesCut = "enforce.rules_cut" // somebody took the rules out of the namespace; they are put back
-	TooLong  = "enforce.too_long"  // N packets were longer than the queue brings: their ends were not judged
+	TooLong  = "enforce.too_long"  // N packets were longer than the queue brings: TCP sent their ends once more, those of datagrams were not judged
 	Broken   = "enforce.broken"    // Err: the queue is not served any more; what its Failure says holds
 	NoReset  = "enforce.no_reset"  // Err: sockets could not be closed; ends are told by forged resets
 )

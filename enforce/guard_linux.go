@@ -19,9 +19,9 @@ type Guard struct {
 	mu     sync.Mutex
 	conn   *socket // for the rules; nil: closed
 	rules  rules
-	sent   uint64 // packets that the rules had sent to the queue at the last look
-	before uint64 // that others' rules had sent before, and the queue had not got
+	before uint64 // packets that the rules of others had sent to a queue of theirs
 	told   Stats
+	sizes  []linkSize // of interfaces, to be put back
 }
 
 // Start begins to enforce: the queue first, so that no packet is stopped for want of one, then the rules. What another daemon left in the namespace is replaced. A kernel
@@ -44,8 +44,16 @@ func Start(conf Config, pool *Pool) (*Guard, error) {
 		g.queue.run()
 		close(g.ended)
 	}()
-	if err = g.install(markEpochA); err != nil {
+	g.before, _, err = queued(g.conn)
+	if err == nil {
+		err = g.install(markEpochA)
+	}
+	if err == nil {
+		g.sizes, err = limitSizes(conf.Open)
+	}
+	if err != nil {
 		drop(g.conn, table)
+		restoreSizes(conf.Open, g.sizes)
 		g.leave()
 		return nil, err
 	}
@@ -58,9 +66,7 @@ func (g *Guard) install(clear uint32) (err error) {
 		return err
 	}
 	g.queue.clears.Store(g.rules.clear)
-	g.sent, _, err = queued(g.conn)
-	g.before = g.sent - min(g.sent, g.arrived())
-	return err
+	return nil
 }
 
 // arrived returns how many packets the queue got, or is known not to have got.
@@ -77,7 +83,7 @@ func (g *Guard) Close() error {
 	if err == nil {
 		g.drain()
 	}
-	err = errors.Join(err, drop(g.conn, table))
+	err = errors.Join(err, drop(g.conn, table), restoreSizes(g.conf.Open, g.sizes))
 	g.leave()
 	return err
 }
@@ -97,14 +103,14 @@ const drainMost = time.Second
 // drain waits until packets that the rules sent before they were lifted have their verdicts.
 func (g *Guard) drain() {
 	n, _, err := queued(g.conn)
-	if err != nil {
+	if err != nil || g.queue.holds() == nil {
 		return
 	}
 	end := time.NewTimer(drainMost)
 	defer end.Stop()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
-	for g.arrived()+g.before < n || g.queue.since.Load() != 0 {
+	for int64(n-g.before-g.arrived()) > 0 || !g.queue.idle() {
 		select {
 		case <-end.C:
 			return
@@ -169,12 +175,17 @@ func (g *Guard) report() {
 	if g.conn == nil {
 		return
 	}
-	s := g.Stats()
-	// What the rules had sent a look ago has long come, unless there was no room for it, or nobody to take it.
-	if got := g.arrived() + g.before; g.sent > got {
-		g.queue.count.missed.Add(g.sent - got)
-		s.Missed += g.sent - got
+	sent, there, err := queued(g.conn)
+	switch {
+	case err != nil:
+		g.queue.tell(Event{Code: Broken, Err: err})
+	case there:
+		g.miss(sent)
+	default:
+		g.before = -g.arrived() // the counter begins anew
+		g.queue.tell(Event{Code: RulesCut, Err: g.install(g.rules.clear)})
 	}
+	s := g.Stats()
 	if n := s.Missed - g.told.Missed; n > 0 {
 		g.queue.tell(Event{Code: Overload, N: n})
 	}
@@ -182,13 +193,26 @@ func (g *Guard) report() {
 		g.queue.tell(Event{Code: TooLong, N: n})
 	}
 	g.told = s
-	sent, there, err := queued(g.conn)
-	switch {
-	case err != nil:
-		g.queue.tell(Event{Code: Broken, Err: err})
-	case there:
-		g.sent = sent
-	default:
-		g.queue.tell(Event{Code: RulesCut, Err: g.install(g.rules.clear)})
+}
+
+// looks is how often report looks for a moment when the queue is empty, a look every lookEvery.
+const (
+	looks     = 50
+	lookEvery = 20 * time.Microsecond
+)
+
+// miss counts what the rules had sent to the queue and did not come: there was no room for it, or nobody took it. In a moment when the queue is empty that
+// can be told from what is on its way; in one that never is, as much as may wait is taken for that.
+func (g *Guard) miss(sent uint64) {
+	waiting := int64(queueLen)
+	for range looks {
+		if g.queue.idle() {
+			waiting = 0
+			break
+		}
+		time.Sleep(lookEvery)
+	}
+	if lost := int64(sent-g.before-g.arrived()) - waiting; lost > 0 {
+		g.queue.count.missed.Add(uint64(lost))
 	}
 }

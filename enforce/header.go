@@ -113,20 +113,47 @@ func (h *header) reset(b []byte) []byte {
 	} else {
 		network.PutUint16(b[4:], uint16(len(b)-40))
 	}
-	pseudo := uint32(wire.ProtoTCP) + 20
-	if v4 {
-		pseudo = uint32(sum(pseudo, b[12:20]))
-	} else {
-		pseudo = uint32(sum(pseudo, b[8:40]))
-	}
-	network.PutUint16(t[16:], ^sum(pseudo, t))
+	h.checksum(b)
 	return b
 }
 
-// sum adds b, of even length, as RFC 1071 has it.
+// shorten makes the TCP segment in b, the beginning of a longer one, a whole segment. ok is false where that cannot be done: out says that its headers will be
+// read again, and a jumbogram (RFC 2675) that is none any more would not be understood.
+func (h *header) shorten(b []byte, out bool) (ok bool) {
+	if b[0]>>4 == 4 {
+		network.PutUint16(b[2:], uint16(len(b)))
+		b[10], b[11] = 0, 0
+		network.PutUint16(b[10:], ^sum(0, b[:h.l4]))
+	} else if jumbo := b[4] == 0 && b[5] == 0; !jumbo {
+		network.PutUint16(b[4:], uint16(len(b)-40))
+	} else if out {
+		return false
+	}
+	b[h.l4+13] &^= byte(wire.FIN | wire.PSH) // they belong to the end
+	h.checksum(b)
+	return true
+}
+
+// checksum fills in the checksum of the TCP segment that b ends with.
+func (h *header) checksum(b []byte) {
+	t := b[h.l4:]
+	t[16], t[17] = 0, 0
+	s := uint32(wire.ProtoTCP) + uint32(len(t))
+	if b[0]>>4 == 4 {
+		s = uint32(sum(s, b[12:20]))
+	} else {
+		s = uint32(sum(s, b[8:40]))
+	}
+	network.PutUint16(t[16:], ^sum(s, t))
+}
+
+// sum adds b as RFC 1071 has it.
 func sum(s uint32, b []byte) uint16 {
 	for ; len(b) > 1; b = b[2:] {
 		s += uint32(network.Uint16(b))
+	}
+	if len(b) == 1 {
+		s += uint32(b[0]) << 8
 	}
 	s = s>>16 + s&0xffff
 	return uint16(s>>16 + s)

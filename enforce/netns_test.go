@@ -83,10 +83,7 @@ func onThread(fn func() error) error {
 
 // open is an Opener.
 func (s *space) open(kind broker.Kind) (f *os.File, err error) {
-	protocol := unix.NETLINK_NETFILTER
-	if kind == broker.SockDiag {
-		protocol = unix.NETLINK_SOCK_DIAG
-	}
+	protocol := map[broker.Kind]int{broker.Netfilter: unix.NETLINK_NETFILTER, broker.SockDiag: unix.NETLINK_SOCK_DIAG, broker.Route: unix.NETLINK_ROUTE}[kind]
 	err = s.run(func() error {
 		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 		if err == nil {

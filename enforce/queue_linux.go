@@ -143,8 +143,8 @@ func (q *queue) configure(s *socket) error {
 		}
 	})
 	switch {
-	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("queue %d: another program holds it in this namespace (is another weir running?)", q.number)
+	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EPERM):
+		return fmt.Errorf("queue %d: another program holds it in this namespace, or CAP_NET_ADMIN is missing: %w (is another weir running?)", q.number, err)
 	case err != nil:
 		return fmt.Errorf("queue %d: bind: %w (the kernel needs CONFIG_NETFILTER_NETLINK_QUEUE)", q.number, err)
 	}
@@ -360,6 +360,18 @@ func (q *queue) waits(fd uintptr) bool {
 	return true
 }
 
+// idle reports whether every packet that was sent to the queue has come, and has its verdict.
+func (q *queue) idle() (idle bool) {
+	if s := q.holds(); s != nil && q.since.Load() == 0 {
+		s.raw.Control(func(fd uintptr) {
+			var one [1]byte
+			_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			idle = err == unix.EAGAIN
+		})
+	}
+	return idle && q.since.Load() == 0
+}
+
 // take keeps the packets of a datagram.
 func (q *queue) take(b *batch, datagram []byte) {
 	typ, _, body, _, ok := message(datagram)
@@ -411,31 +423,37 @@ func (q *queue) answer(s *socket, b *batch) error {
 	clear, passed, cleared, dropped := q.clears.Load(), uint64(0), uint64(0), uint64(0)
 	open := false // packets since the last verdict are accepted with the next one
 	for i := range b.frames {
-		p := &b.packets[i]
-		switch b.rulings[i] {
-		case Pass:
+		p, f, r := &b.packets[i], &b.frames[i], b.rulings[i]
+		long := int(f.Len) > len(f.Data)
+		if r == Clear && (clear == 0 || p.hook == hookOutput && p.mark != 0) {
+			// A packet whose mark changes on its way out is routed anew. Where marks are in use that might lead it elsewhere.
+			r = Pass
+		}
+		if r == Pass && !long {
 			passed++
 			open = true
 			continue
-		case Clear:
-			passed++
-			// A packet whose mark changes on its way out is routed anew. Where marks are in use that might lead it elsewhere.
-			if clear == 0 || p.hook == hookOutput && p.mark != 0 {
-				open = true
-				continue
-			}
-			cleared++
-		default:
-			dropped++
 		}
 		if open {
 			b.acceptUpTo(q.number, b.packets[i-1].id)
 			open = false
 		}
-		if b.rulings[i] == Clear {
+		switch {
+		case r == Drop:
+			dropped++
+			q.refuse(b, p, f)
+		case long:
+			passed++
+			q.shorten(b, p, f)
+		default:
+			passed++
+			cleared++
 			b.marked(q.number, p.id, p.mark&^markMask|clear)
-		} else {
-			q.refuse(b, p, &b.frames[i])
+		}
+		if len(b.verdicts.b) >= piece {
+			if err := q.flush(s, b); err != nil {
+				return err
+			}
 		}
 	}
 	if open {
@@ -444,10 +462,31 @@ func (q *queue) answer(s *socket, b *batch) error {
 	q.count.passed.Add(passed)
 	q.count.cleared.Add(cleared)
 	q.count.dropped.Add(dropped)
+	return q.flush(s, b)
+}
+
+// flush sends the verdicts that b has so far.
+func (q *queue) flush(s *socket, b *batch) error {
+	if len(b.verdicts.b) == 0 {
+		return nil
+	}
 	s.out.b, b.verdicts.b = b.verdicts.b, s.out.b
 	err := s.send()
 	s.out.b, b.verdicts.b = b.verdicts.b, s.out.b
 	return err
+}
+
+// shorten lets pass what was seen of a packet that the queue did not bring whole. TCP sends the rest once more.
+func (q *queue) shorten(b *batch, p *packet, f *wire.Frame) {
+	var h header
+	switch {
+	case !h.parse(f.Data) || h.proto != wire.ProtoTCP: // a datagram cannot be had in parts
+		b.verdict(q.number, p.id, verdictAccept)
+	case !h.shorten(f.Data, p.hook == hookOutput):
+		b.verdict(q.number, p.id, verdictDrop)
+	default:
+		b.replaced(q.number, p.id, f.Data)
+	}
 }
 
 // refuse adds the verdict on a packet that goes no further, and what tells its sender so.

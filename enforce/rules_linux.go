@@ -162,15 +162,17 @@ func lift(conn *socket) error {
 }
 
 // Remove takes the rules out of a namespace, if there are any: those that a daemon left which did not stop by itself, too. Packets that wait in a queue are lost.
-func Remove(open Opener) error { return removeTable(open, table) }
-
-func removeTable(open Opener, name string) error {
+func Remove(open Opener) error {
 	conn, err := open.socket(broker.Netfilter)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return drop(conn, name)
+	if _, there, err := queued(conn); err != nil || !there {
+		return err
+	}
+	left, err := limitSizes(open) // what it changed is put back, too
+	return errors.Join(err, drop(conn, table), restoreSizes(open, left))
 }
 
 func drop(conn *socket, name string) error {
