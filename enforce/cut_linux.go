@@ -123,31 +123,18 @@ func isV4(a *[16]byte) bool { return [12]byte(a[:12]) == [12]byte{10: 0xff, 11: 
 
 // end ends the conversations of b that have to, for both ends.
 func (q *queue) end(b *batch) {
-	from := 0 // conversations were named in the order of their frames
-	for i := range b.ended {
-		k := &b.ended[i].Key
-		if k.Proto != wire.ProtoTCP || k.Scope != 0 { // inside of a tunnel there is no socket
+	for i := range b.cuts {
+		c := &b.cuts[i]
+		if c.Proto != wire.ProtoTCP || c.Scope != 0 { // inside of a tunnel there is no socket
 			continue
 		}
+		k := wire.Key{A: c.Client.Addr().As16(), B: c.Server.Addr().As16(), APort: c.Client.Port(), BPort: c.Server.Port(), Proto: c.Proto}
 		var h header
-		at := b.refused(k, from, &h)
-		if at >= 0 {
-			from = at
+		if c.Frame >= 0 && c.Frame < len(b.frames) && h.parse(b.frames[c.Frame].Data) && h.of(&k) && h.flags.Has(wire.SYN) {
+			continue // there is no connection yet, and who asks for it is refused
 		}
-		if at < 0 || !h.flags.Has(wire.SYN) { // else there is no connection yet, and its sender is refused
-			q.cut(k)
-		}
+		q.cut(&k)
 	}
-}
-
-// refused finds the first frame of a conversation that is dropped, from an index on, and reads its header; -1: there is none.
-func (b *batch) refused(k *wire.Key, from int, h *header) int {
-	for i := from; i < len(b.frames); i++ {
-		if b.rulings[i] == Drop && h.parse(b.frames[i].Data) && h.of(k) {
-			return i
-		}
-	}
-	return -1
 }
 
 func (q *queue) cut(k *wire.Key) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir/broker"
+	"weir/engine"
 	"weir/wire"
 )
 
@@ -26,24 +27,10 @@ func (f Failure) String() string {
 	return "open"
 }
 
-// Ruling is what becomes of one frame.
-type Ruling uint8
-
-const (
-	Pass  Ruling = iota
-	Drop         // it goes no further. Who sent it is told where that can be done: see Config.Unreachable
-	Clear        // it passes, and no later packet of its connection is brought here, until Rejudge
-)
-
-// Ended names a conversation that has to end now, for both ends.
-type Ended struct {
-	Key wire.Key
-}
-
 // Judge says what becomes of frames: rulings[i] is for frames[i], and is Pass before. Frames are IP packets without a link layer, borrowed until it
-// returns; FlagOutgoing says that the workload sent it. A frame whose Len is more than its Data was too long for the queue. ended is told of every
-// conversation that the judgement ends; a TCP connection is then reset at both ends. It runs on the queue's goroutine, one call at a time for each queue.
-type Judge func(frames []wire.Frame, rulings []Ruling, ended func(*Ended))
+// returns; FlagOutgoing says that the workload sent it. A frame whose Len is more than its Data was too long for the queue: what there is of it is judged. cut is told of every
+// conversation that the judgement ends; a TCP connection is then reset at both ends. lane is for it alone meanwhile. It runs on the queue's goroutine, one call at a time for each queue.
+type Judge func(lane *engine.Lane, frames []wire.Frame, rulings []engine.Ruling, cut func(*engine.Cut))
 
 // Opener opens a socket inside the workload's namespace: of broker.Netfilter, broker.SockDiag or broker.Route. The file must be non-blocking, so that Go can wait
 // for it; whoever called owns it.
@@ -53,8 +40,10 @@ type Opener func(kind broker.Kind) (*os.File, error)
 type Config struct {
 	Open     Opener
 	Failure  Failure
-	Judge    Judge
-	Deadline time.Duration // that Judge has for what the queue holds; then the queue is let go of. 0: 500 ms
+	Judge    Judge                                                     // see Inline
+	Tick     func(lane *engine.Lane, now int64, cut func(*engine.Cut)) // every second, now is ns since the epoch; nil: nobody asks for it
+	End      func(lane *engine.Lane)                                   // after the last Judge and Tick; nil: likewise
+	Deadline time.Duration                                             // that Judge has for what the queue holds; then the queue is let go of. 0: 500 ms
 	// Unreachable says that who sends what is dropped, and is not TCP, gets an ICMP error: administratively prohibited.
 	Unreachable bool
 	// Tell is told of what went by unjudged, or did not go; nil: nobody. It must not block. It may be called from any goroutine.

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"weir/engine"
 	"weir/wire"
 )
 
@@ -35,7 +37,7 @@ func newCensor(marker string) *censor {
 	return &censor{marker: []byte(marker), tails: map[tail][]byte{}, over: map[wire.Key]bool{}}
 }
 
-func (c *censor) judge(frames []wire.Frame, rulings []Ruling, ended func(*Ended)) {
+func (c *censor) judge(_ *engine.Lane, frames []wire.Frame, rulings []engine.Ruling, cut func(*engine.Cut)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range frames {
@@ -52,18 +54,23 @@ func (c *censor) judge(frames []wire.Frame, rulings []Ruling, ended func(*Ended)
 		c.tails[k] = append(c.tails[k], p.Payload...)
 		switch {
 		case c.over[p.Key]:
-			rulings[i] = Drop
+			rulings[i] = engine.Drop
 		case len(c.marker) > 0 && bytes.Contains(c.tails[k], c.marker):
-			rulings[i] = Drop
+			rulings[i] = engine.Drop
 			c.over[p.Key] = true
-			ended(&Ended{Key: p.Key})
+			cut(cutOf(&p, i))
 		case c.clear.Load() && len(p.Payload) > 0:
-			rulings[i] = Clear
+			rulings[i] = engine.Clear
 		}
 		if n := len(c.tails[k]) - len(c.marker); n > 0 {
 			c.tails[k] = append([]byte(nil), c.tails[k][n:]...)
 		}
 	}
+}
+
+func cutOf(p *wire.Packet, frame int) *engine.Cut {
+	k := &p.Key
+	return &engine.Cut{Client: netip.AddrPortFrom(k.AddrA(), k.APort), Server: netip.AddrPortFrom(k.AddrB(), k.BPort), Proto: k.Proto, Frame: frame}
 }
 
 // sink is a server that counts and keeps what comes, and how it ended.

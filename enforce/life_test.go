@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"weir/engine"
 	"weir/wire"
 )
 
@@ -31,11 +32,11 @@ func TestMain(m *testing.M) {
 
 func hold(mode string) {
 	s := &space{f: os.NewFile(3, "netns")}
-	conf := Config{Open: s.open, Judge: func([]wire.Frame, []Ruling, func(*Ended)) {}}
+	conf := Config{Open: s.open, Judge: func(*engine.Lane, []wire.Frame, []engine.Ruling, func(*engine.Cut)) {}}
 	if mode == "closed" {
 		conf.Failure = Closed
 	}
-	if _, err := Start(conf, NewPool(1)); err != nil {
+	if _, err := Start(conf, NewPool(make([]*engine.Lane, 1))); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -195,7 +196,7 @@ func TestHang(t *testing.T) {
 			ev := make(events, 100)
 			var hang atomic.Bool
 			back := make(chan struct{})
-			judge := func([]wire.Frame, []Ruling, func(*Ended)) {
+			judge := func(*engine.Lane, []wire.Frame, []engine.Ruling, func(*engine.Cut)) {
 				if hang.CompareAndSwap(true, false) {
 					<-back
 				}
@@ -237,7 +238,7 @@ func TestCloseInHang(t *testing.T) {
 	ev := make(events, 100)
 	var hang atomic.Bool
 	back := make(chan struct{})
-	judge := func([]wire.Frame, []Ruling, func(*Ended)) {
+	judge := func(*engine.Lane, []wire.Frame, []engine.Ruling, func(*engine.Cut)) {
 		if hang.Load() {
 			<-back
 		}
@@ -336,7 +337,7 @@ func TestHeld(t *testing.T) {
 	_, pod := pair(t)
 	c := newCensor("")
 	pod.guard(t, Config{Judge: c.judge})
-	pool := NewPool(1)
+	pool := NewPool(make([]*engine.Lane, 1))
 	defer pool.Close()
 	if _, err := Start(Config{Open: pod.open, Judge: c.judge}, pool); err == nil || !strings.Contains(err.Error(), "another program") {
 		t.Errorf("the second one was told: %v", err)
@@ -559,7 +560,7 @@ func TestOverload(t *testing.T) {
 			client, pod := pair(t)
 			ev := make(events, 10)
 			gate := make(chan struct{})
-			judge := func([]wire.Frame, []Ruling, func(*Ended)) { <-gate }
+			judge := func(*engine.Lane, []wire.Frame, []engine.Ruling, func(*engine.Cut)) { <-gate }
 			g := pod.guard(t, Config{Judge: judge, Failure: f, Deadline: time.Minute, Tell: ev.tell})
 			server := pod.packets(t, "10.9.0.2")
 			var conn net.Conn

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weir/broker"
+	"weir/engine"
 )
 
 // patience is how long a test waits before it fails.
@@ -221,7 +222,7 @@ func (s *space) mustDial(t testing.TB, to net.Addr) net.Conn {
 // guard starts enforcement in the namespace, ended with the test.
 func (s *space) guard(t testing.TB, conf Config) *Guard {
 	t.Helper()
-	pool := NewPool(2)
+	pool := NewPool(make([]*engine.Lane, 2))
 	conf.Open = s.open
 	g, err := Start(conf, pool)
 	if err != nil {

@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"weir/engine"
 	"weir/wire"
 )
 
@@ -42,32 +43,44 @@ type packet struct {
 	id   uint32
 	mark uint32
 	hook uint8
+	long length
 }
+
+// length is what was made of a packet for its length.
+type length uint8
+
+const (
+	whole     length = iota // nothing
+	shortened               // its end was cut off
+	unfit                   // that cannot be done: it is lost, and comes again shorter
+)
 
 // batch is the scratch that one queue's work needs for what it holds at a time. There are as many as may work at once, not as queues.
 type batch struct {
+	lane     *engine.Lane
 	buf      []byte
 	used     int
 	packets  []packet
 	frames   []wire.Frame
-	rulings  []Ruling
-	ended    []Ended
+	rulings  []engine.Ruling
+	cuts     []engine.Cut
 	verdicts messages
 }
 
-func newBatch() *batch {
+func newBatch(lane *engine.Lane) *batch {
 	return &batch{
+		lane:     lane,
 		buf:      make([]byte, batchBytes+maxMessage),
 		packets:  make([]packet, 0, batchMost),
 		frames:   make([]wire.Frame, 0, batchMost),
-		rulings:  make([]Ruling, batchMost),
-		ended:    make([]Ended, 0, batchMost),
+		rulings:  make([]engine.Ruling, batchMost),
+		cuts:     make([]engine.Cut, 0, batchMost),
 		verdicts: messages{b: make([]byte, 0, answerMost)},
 	}
 }
 
 func (b *batch) reset() {
-	b.used, b.packets, b.frames, b.ended = 0, b.packets[:0], b.frames[:0], b.ended[:0]
+	b.used, b.packets, b.frames, b.cuts = 0, b.packets[:0], b.frames[:0], b.cuts[:0]
 	clear(b.rulings)
 	b.verdicts.b = b.verdicts.b[:0]
 }

@@ -3,6 +3,8 @@ package enforce
 import (
 	"sync"
 	"time"
+
+	"weir/engine"
 )
 
 // Pool holds what queues need to work: as many batches as may work at once. It watches that none waits for its verdict too long. All
@@ -21,11 +23,12 @@ const watchEvery = 50 * time.Millisecond
 // reportEvery is how often what was missed is told, in looks.
 const reportEvery = 20
 
-// NewPool returns a Pool for n queues at work at once. Close it after its guards.
-func NewPool(n int) *Pool {
-	p := &Pool{free: make(chan *batch, n), done: make(chan struct{}), guards: map[*Guard]struct{}{}}
-	for range n {
-		p.free <- newBatch()
+// NewPool returns a Pool for as many queues at work at once as there are lanes, which are for them alone: what is held never waits behind a ring's block. Close it after
+// its guards.
+func NewPool(lanes []*engine.Lane) *Pool {
+	p := &Pool{free: make(chan *batch, len(lanes)), done: make(chan struct{}), guards: map[*Guard]struct{}{}}
+	for _, lane := range lanes {
+		p.free <- newBatch(lane)
 	}
 	go p.watch()
 	return p
@@ -33,6 +36,19 @@ func NewPool(n int) *Pool {
 
 // Close ends the watch.
 func (p *Pool) Close() { close(p.done) }
+
+// Each waits until every lane was free once, and calls fn with each: to know that all have moved on to new rules, or to free them.
+func (p *Pool) Each(fn func(*engine.Lane)) {
+	var all []*batch
+	for range cap(p.free) {
+		b := <-p.free
+		fn(b.lane)
+		all = append(all, b)
+	}
+	for _, b := range all {
+		p.free <- b
+	}
+}
 
 // try returns a free batch, or nil.
 func (p *Pool) try() *batch {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weir/broker"
+	"weir/engine"
 	"weir/wire"
 )
 
@@ -35,6 +36,7 @@ const (
 	queueLen    = 1024    // packets that wait for a verdict, at most: the kernel holds them
 	queueBuffer = 4 << 20 // bytes of messages that wait to be read; the kernel doubles it
 	rearmAfter  = time.Second
+	tickEvery   = time.Second
 )
 
 // Stats counts a queue's packets.
@@ -77,7 +79,7 @@ type queue struct {
 	read    func(fd uintptr) bool
 	readErr error
 	cutter  cutter
-	endedFn func(*Ended)
+	onCut   func(*engine.Cut)
 
 	mu   sync.Mutex
 	sock *socket // nil: the queue is not held
@@ -88,7 +90,7 @@ type queue struct {
 func newQueue(conf *Config, pool *Pool, number uint16) (*queue, error) {
 	q := &queue{conf: conf, pool: pool, number: number, base: time.Now(), closed: make(chan struct{}), cutter: cutter{open: conf.Open}}
 	q.failure.Store(uint32(conf.Failure))
-	q.read, q.endedFn = q.readable, q.onEnded
+	q.read, q.onCut = q.readable, q.noteCut
 	if err := q.bind(); err != nil {
 		return nil, err
 	}
@@ -109,6 +111,9 @@ func (q *queue) bind() error {
 			err = net.ErrClosed
 		} else {
 			q.sock = s
+			if q.conf.Tick != nil {
+				s.f.SetReadDeadline(time.Now().Add(tickEvery))
+			}
 		}
 		q.mu.Unlock()
 	}
@@ -199,6 +204,11 @@ func (q *queue) run() {
 	defer q.cutter.close()
 	for q.serve() {
 	}
+	if q.conf.End != nil {
+		b := <-q.pool.free
+		q.conf.End(b.lane)
+		q.pool.put(b)
+	}
 }
 
 // serve waits for packets and deals with them. It reports whether to go on.
@@ -210,6 +220,10 @@ func (q *queue) serve() bool {
 	err := s.raw.Read(q.read)
 	if err == nil {
 		err = q.readErr
+	} else if errors.Is(err, os.ErrDeadlineExceeded) && q.conf.Tick != nil {
+		q.tick()
+		s.f.SetReadDeadline(time.Now().Add(tickEvery))
+		return true
 	}
 	b := q.b
 	q.b, q.readErr = nil, nil
@@ -400,20 +414,39 @@ func (q *queue) judge(b *batch) {
 		f.Time = now
 		if int(f.Len) > len(f.Data) {
 			q.count.tooLong.Add(1)
+			b.packets[i].long = shorten(f, b.packets[i].hook == hookOutput)
 		}
 	}
 	if len(b.frames) == 0 {
 		return
 	}
 	q.b = b
-	q.conf.Judge(b.frames, b.rulings[:len(b.frames)], q.endedFn)
+	q.conf.Judge(b.lane, b.frames, b.rulings[:len(b.frames)], q.onCut)
 	q.b = nil
 }
 
-// onEnded is told of a conversation that has to end. It is carried out when all frames are judged: then they are not needed any more.
-func (q *queue) onEnded(e *Ended) {
-	if b := q.b; len(b.ended) < cap(b.ended) {
-		b.ended = append(b.ended, *e)
+// noteCut is told of a conversation that has to end. It is carried out when all frames are judged: until then they are needed.
+func (q *queue) noteCut(c *engine.Cut) {
+	if b := q.b; b != nil && len(b.cuts) < cap(b.cuts) {
+		b.cuts = append(b.cuts, *c)
+	}
+}
+
+// tick lets time pass where no packets come.
+func (q *queue) tick() {
+	b := q.pool.try()
+	if b == nil {
+		return // next time
+	}
+	defer q.pool.put(b)
+	b.reset()
+	q.since.CompareAndSwap(0, int64(time.Since(q.base)))
+	q.b = b
+	q.conf.Tick(b.lane, time.Now().UnixNano(), q.onCut)
+	q.b = nil
+	q.end(b)
+	if since := q.since.Load(); since > 0 {
+		q.since.CompareAndSwap(since, 0)
 	}
 }
 
@@ -424,12 +457,11 @@ func (q *queue) answer(s *socket, b *batch) error {
 	open := false // packets since the last verdict are accepted with the next one
 	for i := range b.frames {
 		p, f, r := &b.packets[i], &b.frames[i], b.rulings[i]
-		long := int(f.Len) > len(f.Data)
-		if r == Clear && (clear == 0 || p.hook == hookOutput && p.mark != 0) {
+		if r == engine.Clear && (clear == 0 || p.hook == hookOutput && p.mark != 0) {
 			// A packet whose mark changes on its way out is routed anew. Where marks are in use that might lead it elsewhere.
-			r = Pass
+			r = engine.Pass
 		}
-		if r == Pass && !long {
+		if r == engine.Pass && p.long == whole {
 			passed++
 			open = true
 			continue
@@ -439,12 +471,15 @@ func (q *queue) answer(s *socket, b *batch) error {
 			open = false
 		}
 		switch {
-		case r == Drop:
+		case r == engine.Drop:
 			dropped++
 			q.refuse(b, p, f)
-		case long:
+		case p.long == unfit:
+			dropped++
+			b.verdict(q.number, p.id, verdictDrop)
+		case p.long == shortened:
 			passed++
-			q.shorten(b, p, f)
+			b.replaced(q.number, p.id, f.Data)
 		default:
 			passed++
 			cleared++
@@ -476,17 +511,18 @@ func (q *queue) flush(s *socket, b *batch) error {
 	return err
 }
 
-// shorten lets pass what was seen of a packet that the queue did not bring whole. TCP sends the rest once more.
-func (q *queue) shorten(b *batch, p *packet, f *wire.Frame) {
+// shorten makes a packet that the queue did not bring whole one that ends where what was brought ends: that is judged, and passes if anything does. TCP sends the rest once more.
+func shorten(f *wire.Frame, out bool) length {
 	var h header
 	switch {
 	case !h.parse(f.Data) || h.proto != wire.ProtoTCP: // a datagram cannot be had in parts
-		b.verdict(q.number, p.id, verdictAccept)
-	case !h.shorten(f.Data, p.hook == hookOutput):
-		b.verdict(q.number, p.id, verdictDrop)
-	default:
-		b.replaced(q.number, p.id, f.Data)
+		return whole
+	case !h.shorten(f.Data, out):
+		return unfit
 	}
+	f.Len = uint32(len(f.Data))
+	f.Flag &^= wire.FlagCsumPartial
+	return shortened
 }
 
 // refuse adds the verdict on a packet that goes no further, and what tells its sender so.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weir/broker"
+	"weir/engine"
 	"weir/wire"
 )
 
@@ -43,12 +44,12 @@ func TestStopBytewise(t *testing.T) {
 // denyPort is a judge that drops what goes to or comes from a port.
 func denyPort(port uint16) Judge {
 	var dec wire.Decoder
-	return func(frames []wire.Frame, rulings []Ruling, ended func(*Ended)) {
+	return func(_ *engine.Lane, frames []wire.Frame, rulings []engine.Ruling, cut func(*engine.Cut)) {
 		for i := range frames {
 			var p wire.Packet
 			if dec.Decode(&frames[i], &p) == wire.OK && (p.Key.APort == port || p.Key.BPort == port) {
-				rulings[i] = Drop
-				ended(&Ended{Key: p.Key})
+				rulings[i] = engine.Drop
+				cut(cutOf(&p, i))
 			}
 		}
 	}
@@ -211,9 +212,9 @@ func TestNeighbours(t *testing.T) {
 	client, pod := pair(t)
 	client.forgets(t, pod)
 	pod.forgets(t, client)
-	all := func(frames []wire.Frame, rulings []Ruling, ended func(*Ended)) {
+	all := func(_ *engine.Lane, frames []wire.Frame, rulings []engine.Ruling, cut func(*engine.Cut)) {
 		for i := range rulings {
-			rulings[i] = Drop
+			rulings[i] = engine.Drop
 		}
 	}
 	g := pod.guard(t, Config{Judge: all, Failure: Closed})

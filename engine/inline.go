@@ -20,8 +20,9 @@ const (
 // Cut tells of a conversation that was denied: whoever carries rulings out lets both ends know.
 type Cut struct {
 	Client, Server netip.AddrPort
-	Proto          uint8 // IP protocol
-	Frame          int   // index of the packet that decided it; -1: none, its time was over
+	Proto          uint8  // IP protocol
+	Scope          uint32 // of its wire.Key: not 0 inside of a tunnel
+	Frame          int    // index of the packet that decided it; -1: none, its time was over
 }
 
 // ruled is what is remembered of a flow whose packets are held.
@@ -116,7 +117,7 @@ func (l *Lane) cut(r *ruled, frame int) {
 	}
 	r.cut = true
 	k := &l.fl.Key
-	c := Cut{Client: netip.AddrPortFrom(k.AddrA(), k.APort), Server: netip.AddrPortFrom(k.AddrB(), k.BPort), Proto: k.Proto, Frame: frame}
+	c := Cut{Client: netip.AddrPortFrom(k.AddrA(), k.APort), Server: netip.AddrPortFrom(k.AddrB(), k.BPort), Proto: k.Proto, Scope: k.Scope, Frame: frame}
 	if !l.fl.AInitiates {
 		c.Client, c.Server = c.Server, c.Client
 	}
