@@ -8,7 +8,7 @@ PACKAGES = g++ libhyperscan-dev pkg-config
 # The second line is container runtimes, the last two are servers with their clients: tests run them in namespaces of their own, nothing of
 # them is started otherwise.
 TESTPACKAGES = iproute2 iputils-ping procps tcpreplay wireshark-common tshark systemd systemd-container \
-	containerd runc containernetworking-plugins busybox-static podman docker.io iptables \
+	containerd runc containernetworking-plugins busybox-static podman docker.io iptables nftables conntrack \
 	iodine dns2tcp ptunnel netcat-openbsd \
 	postgresql mariadb-server mariadb-client redis-server redis-tools mosquitto mosquitto-clients nats-server rabbitmq-server amqp-tools \
 	libdbd-mariadb-perl memcached nginx-light openssl curl openssh-server openssh-client dnsmasq bind9-dnsutils python3-aiosmtpd swaks

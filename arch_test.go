@@ -39,6 +39,7 @@ var imports = map[string][]string{
 	"alert":     {},
 	"scan":      {"dissect", "content", "rules", "dlp", "alert"},
 	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "tunnel", "policy", "pcapstore", "alert"},
+	"enforce":   {"wire", "broker", "engine"},
 	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "policy", "dlp", "edm", "pcapstore", "alert", "engine", "broker"},
 	"cmd/weir":  {"broker", "flow", "rules", "policy", "edm", "translate", "pcapstore", "alert", "scan", "daemon"},
 }

@@ -82,10 +82,10 @@ func tomlOf(v any) string {
 func TestDocsAnomalies(t *testing.T) {
 	rows := docRows(t, "docs/events.md")
 	protocols := docRows(t, "docs/protocols.md")
-	code := regexp.MustCompile(`"(protocol|stream|fragment|decode|evidence|engine|content|dlp|capture|output)\.[a-z_]+"`)
+	code := regexp.MustCompile(`"(protocol|stream|fragment|decode|evidence|engine|content|dlp|capture|output|enforce)\.[a-z_]+"`)
 	ofProtocol := regexp.MustCompile(`\.Name\s*\+\s*"(\.[a-z_]+)"`)
 	seen := map[string]bool{}
-	for _, dir := range []string{"engine", "content", "dlp", "daemon", "alert"} {
+	for _, dir := range []string{"engine", "content", "dlp", "daemon", "alert", "enforce"} {
 		files, _ := filepath.Glob(dir + "/*.go")
 		for _, name := range files {
 			src, err := os.ReadFile(name)
