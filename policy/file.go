@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -86,6 +87,18 @@ func Parse(name string, data []byte, opt Options) (*Set, rules.Problems) {
 	l.file(name, data)
 	return l.finish()
 }
+
+// IsPolicy reports whether a file, or the first one of a folder, is one of a policy: it has one of its tables.
+func IsPolicy(path string) bool {
+	files, _ := rules.Files([]string{path})
+	if len(files) == 0 {
+		return false
+	}
+	data, problem := rules.ReadFile(files[0])
+	return problem == nil && ownTables.Match(data)
+}
+
+var ownTables = regexp.MustCompile(`(?m)^[ \t]*(\[\[[ \t]*(groups|policy)[ \t]*\]\]|\[[ \t]*(modes|failure)[ \t]*\])`)
 
 // loader gathers a Set.
 type loader struct {

@@ -68,6 +68,9 @@ func protocolNames() []string {
 	return out
 }
 
+// PortWords are the words that ports may begin with.
+func PortWords() []string { return append(protocolNames(), "ip") }
+
 // portRange reads N or N-M.
 func (p *Port) portRange(text string) bool {
 	low, top, ranged := strings.Cut(text, "-")

@@ -24,7 +24,7 @@ var Kinds = map[string][]string{
 	"path":  {"http.path"},
 	"uri":   {"http.uri", "ajp.uri", "fastcgi.uri"},
 	"file":  {"ftp.command_data", "ftp-data.filename", "tftp.file", "smb.filename", "smb.open_file", "nfs.filename", "zookeeper.path"},
-	"host":  {"http.host", "ajp.host", "tls.sni", "socks.host", "dns.query", "mdns.query", "llmnr.query"},
+	"host":  {"http.host", "ajp.host", "tls.sni", "socks.host", "dns.query"},
 	"table": {"postgresql.table", "mysql.table", "cassandra.table", "tds.table"},
 	"topic": {"mqtt.subscribe.topic", "nats.subject"},
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir/daemon"
+	"weir/policy"
 	"weir/rules"
 )
 
@@ -16,20 +17,21 @@ func checkCommand() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
 		Use:   "check [PATH...]",
-		Short: "Check configuration and rules: file, line and column of what is wrong, and what was meant",
-		Long: `Without PATH the daemon's configuration and the rules that it names are checked. A PATH is a rules file, a folder of
-them, or a weir.toml. Nothing is started and nothing is changed.`,
+		Short: "Check configuration, rules and policy: file, line and column of what is wrong, and what was meant",
+		Long: `Without PATH the daemon's configuration is checked, and the rules and the policy that it names. A PATH is a file of rules or of a policy, a folder
+of either, or a weir.toml. Files of a policy are checked together. Nothing is started and nothing is changed.`,
 		Example: `  weir check
-  weir check my-rules.toml /etc/weir/rules.d`,
+  weir check my-rules.toml /etc/weir/rules.d
+  weir check /etc/weir/policy.d`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var problems rules.Problems
-			var files []string
+			var files, policies []string
 			builtin := true
 			if len(args) == 0 {
 				conf, p := daemon.LoadConfig(config, cmd.Flags().Changed("config"))
 				problems = append(problems, p...)
 				if conf != nil {
-					files = conf.RulePaths()
+					files, policies = conf.RulePaths(), conf.PolicyPaths()
 					builtin = conf.Rules.Builtin
 				}
 			}
@@ -39,11 +41,22 @@ them, or a weir.toml. Nothing is started and nothing is changed.`,
 					problems = append(problems, p...)
 					if conf != nil {
 						files = append(files, conf.RulePaths()...)
+						policies = append(policies, conf.PolicyPaths()...)
 						builtin = builtin && conf.Rules.Builtin
 					}
 					continue
 				}
-				files = append(files, path)
+				if policy.IsPolicy(path) {
+					policies = append(policies, path)
+				} else {
+					files = append(files, path)
+				}
+			}
+			law, p := daemon.LoadPolicy(policies)
+			problems = append(problems, p...)
+			if law != nil {
+				_, p = daemon.CompilePolicy(law)
+				problems = append(problems, p...)
 			}
 			set, p := daemon.LoadRules(files, builtin)
 			problems = append(problems, p...)
@@ -54,8 +67,11 @@ them, or a weir.toml. Nothing is started and nothing is changed.`,
 				return usage(err)
 			}
 			text := fmt.Sprintf("ok: %d rules", len(set.Rules))
-			if rules := slices.DeleteFunc(slices.Clone(args), isConfig); len(rules) > 0 {
+			if rules := slices.DeleteFunc(slices.Clone(args), func(p string) bool { return isConfig(p) || policy.IsPolicy(p) }); len(rules) > 0 {
 				text += fmt.Sprintf(", %d of them from what was named", countFrom(set, args))
+			}
+			if len(law.Files) > 0 {
+				text += fmt.Sprintf("; %d groups and %d rules of a policy", len(law.Groups), len(law.Rules))
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
 			return failed(err)
