@@ -1,6 +1,11 @@
 package enforce
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // From the specification: linux/netfilter/nfnetlink_conntrack.h.
 const (
@@ -46,4 +51,14 @@ func forget(conn *socket, mark uint32) error {
 		return err
 	}
 	return conn.sendEach(&out)
+}
+
+// forgetAll takes our marks off all connections. Without connection tracking there are none.
+func forgetAll(conn *socket) error {
+	for _, mark := range []uint32{markEpochA, markEpochB} {
+		if err := forget(conn, mark); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) {
+			return fmt.Errorf("cleared connections cannot be forgotten: %w", err)
+		}
+	}
+	return nil
 }

@@ -46,6 +46,9 @@ func Start(conf Config, pool *Pool) (*Guard, error) {
 	}()
 	g.before, _, err = queued(g.conn)
 	if err == nil {
+		err = forgetAll(g.conn) // what others cleared
+	}
+	if err == nil {
 		err = g.install(markEpochA)
 	}
 	if err == nil {
@@ -79,11 +82,11 @@ func (g *Guard) Close() error {
 	if g.conn == nil {
 		return nil
 	}
-	err := lift(g.conn)
+	err := g.rules.lift(g.conn)
 	if err == nil {
 		g.drain()
 	}
-	err = errors.Join(err, drop(g.conn, table), restoreSizes(g.conf.Open, g.sizes))
+	err = errors.Join(err, forgetAll(g.conn), drop(g.conn, table), restoreSizes(g.conf.Open, g.sizes))
 	g.leave()
 	return err
 }

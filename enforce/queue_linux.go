@@ -71,6 +71,7 @@ type queue struct {
 	clears  atomic.Uint32 // the mark that clears a connection; 0: none can be cleared
 	base    time.Time     // of since
 	since   atomic.Int64  // ns since base when the work in hand began; 0: none
+	answers atomic.Bool   // verdicts are on their way
 	closed  chan struct{}
 
 	// run's
@@ -259,6 +260,8 @@ func (q *queue) work(s *socket, b *batch) error {
 	defer q.pool.put(b)
 	start := q.since.Load()
 	q.judge(b)
+	q.answers.Store(true)
+	defer q.answers.Store(false)
 	if start <= 0 || !q.since.CompareAndSwap(start, 0) {
 		return net.ErrClosed
 	}
@@ -383,7 +386,7 @@ func (q *queue) idle() (idle bool) {
 			idle = err == unix.EAGAIN
 		})
 	}
-	return idle && q.since.Load() == 0
+	return idle && !q.answers.Load() && q.since.Load() == 0
 }
 
 // take keeps the packets of a datagram.

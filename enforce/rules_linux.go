@@ -152,11 +152,15 @@ func install(conn *socket, failure Failure, clear uint32) (rules, error) {
 	return rules{}, fmt.Errorf("rules: %w (the kernel needs nf_tables with `queue`, or nft_compat with the target NFQUEUE, and `reject`)", err)
 }
 
-// lift takes the queue out of the rules, and leaves all else in place: packets that wait for their verdict are not lost.
-func lift(conn *socket) error {
+// lift takes the queue out of the rules, and leaves all else in place: packets that wait for their verdict are not lost. They would be if a hook went, that of connection tracking as
+// well, which is there as long as a rule asks for it.
+func (s rules) lift(conn *socket) error {
 	conn.out.b = conn.out.b[:0]
 	r := beginRules(&conn.out, table)
 	r.flush()
+	if s.clear != 0 {
+		r.add("ours", loadCt(ctMark))
+	}
 	r.commit()
 	return conn.do(nil)
 }
