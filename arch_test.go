@@ -32,7 +32,7 @@ var imports = map[string][]string{
 	"edm":       {},
 	"rules":     {},
 	"policy":    {"rules"},
-	"translate": {"rules"},
+	"translate": {"rules", "policy"},
 	"dlp":       {"wire", "dissect", "rules", "edm"},
 	"tunnel":    {"wire", "dissect"},
 	"pcapstore": {"wire", "budget", "capture"},
