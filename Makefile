@@ -14,7 +14,7 @@ TESTPACKAGES = iproute2 iputils-ping procps tcpreplay wireshark-common tshark sy
 	libdbd-mariadb-perl memcached nginx-light openssl curl openssh-server openssh-client dnsmasq bind9-dnsutils python3-aiosmtpd swaks
 export CGO_ENABLED = 1
 
-.PHONY: noise dlp-report build demo test race fuzz bench bench-live bench-dlp conformance lint cover install check deps
+.PHONY: noise dlp-report build demo test race fuzz bench bench-live bench-dlp bench-inline conformance lint cover install check deps
 
 build: deps
 	go build -ldflags "-X weir/daemon.release=$(VERSION)" -o bin/weir ./cmd/weir
@@ -45,6 +45,10 @@ bench-live: build
 
 bench-dlp: build
 	@testdata/bench/dlp-scan
+
+# What holding packets costs: no queue, one that passes everything, the engine judging every message, and a connection that was cleared.
+bench-inline: deps
+	go test -run '^$$' -bench Inline -benchtime 3s ./enforce
 
 conformance: deps
 	@[ -n "$(CORPUS)" ] || { echo "make conformance: name the folder of public test suites: make conformance CORPUS=DIR" >&2; exit 2; }

@@ -59,8 +59,7 @@ func (s rules) put(conn *socket) error {
 		r.newChain(h.name+"-marked", h.hook, priorityMarked)
 	}
 	r.flush()
-	r.add("ours", loadMeta(metaUser), compare(opAtLeast, 0, 0, 0, 0), verdict(codeReturn, "")) // a process sent it
-	r.add("ours", verdict(codeAccept, ""))
+	r.ours()
 	for _, h := range hooks {
 		if h.hook == hookIn { // what goes over loopback is judged as it leaves
 			r.add(h.name, loadMeta(metaInType), compare(opEqual, native.AppendUint16(nil, typeLoopback)...), verdict(codeAccept, ""))
@@ -115,6 +114,14 @@ func (r *ruleset) neighbours(chain string) {
 // ownAnswers lets out what the kernel tells for us of what was refused: ICMP errors, and resets of connections that never were. A process cannot have sent them. (A reset that
 // came to the queue would be lost: it shares the entry of its connection with the packet that was refused, and the kernel does not let two of them wait before it is made.)
 func (s rules) ownAnswers(r *ruleset, chain string) {
+	r.ownErrors(chain)
+	if s.clear != 0 {
+		r.add(chain, append(resets(), loadCt(ctStatus), mask32(ctConfirmed), compare(opEqual, 0, 0, 0, 0), verdict(codeJump, "ours"))...)
+	}
+}
+
+// ownErrors lets out ICMP errors for what is administratively prohibited that no process has sent.
+func (r *ruleset) ownErrors(chain string) {
 	for _, t := range []struct {
 		v6               bool
 		proto, typ, code byte
@@ -123,12 +130,18 @@ func (s rules) ownAnswers(r *ruleset, chain string) {
 		e = append(e, loadBytes(baseTransport, 0, 2), compare(opEqual, t.typ, t.code), verdict(codeJump, "ours"))
 		r.add(chain, e...)
 	}
-	if s.clear != 0 {
-		const rst = 4
-		e := append(ofProto(protoTCP), loadBytes(baseTransport, 13, 1), mask([]byte{rst}, []byte{0}), compare(opEqual, rst))
-		e = append(e, loadCt(ctStatus), mask32(ctConfirmed), compare(opEqual, 0, 0, 0, 0), verdict(codeJump, "ours"))
-		r.add(chain, e...)
-	}
+}
+
+// ours fills the chain that lets go of what no process has sent.
+func (r *ruleset) ours() {
+	r.add("ours", loadMeta(metaUser), compare(opAtLeast, 0, 0, 0, 0), verdict(codeReturn, ""))
+	r.add("ours", verdict(codeAccept, ""))
+}
+
+// resets matches TCP resets.
+func resets() []func(*ruleset) {
+	const rst = 4
+	return append(ofProto(protoTCP), loadBytes(baseTransport, 13, 1), mask([]byte{rst}, []byte{0}), compare(opEqual, rst))
 }
 
 // install puts the rules in, by what the kernel has, and returns what they became.
