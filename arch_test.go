@@ -52,7 +52,7 @@ var only = map[string]struct {
 	"unsafe":                              {[]string{"capture", "dlp", "content"}, "rings are mapped memory; the others cross to C"},
 	"C":                                   {[]string{"dlp", "content"}, "Hyperscan, and what goes through every byte with vector instructions"},
 	"github.com/flier/gohs":               {[]string{"dlp"}, "patterns are compiled and matched in one place"},
-	"github.com/mdlayher/packet":          {[]string{"capture"}, "sockets that see traffic are opened in one place"},
+	"github.com/mdlayher/packet":          {nil, "tests send with it"},
 	"github.com/vishvananda/netlink":      {[]string{"workload"}, "links are watched in one place"},
 	"github.com/vishvananda/netns":        {nil, "threads change namespace in broker alone; tests make some"},
 	"github.com/prometheus/client_golang": {[]string{"daemon"}, "metrics are counted on the way and named in one place"},

@@ -359,5 +359,5 @@ func closeRings(rings []*Ring) {
 // close closes a socket that nobody reads.
 func (s *socket) close() error {
 	s.unmap()
-	return s.conn.Close()
+	return s.file.Close()
 }

@@ -314,8 +314,12 @@ func (r *Ring) Stats() (Stats, error) {
 
 // readStats adds a socket's counters, which the kernel sets to zero when they are read. mu is held.
 func (r *Ring) readStats(s *socket) error {
-	n, err := s.conn.Stats()
-	if err != nil {
+	var n *unix.TpacketStatsV3
+	var inner error
+	err := s.raw.Control(func(fd uintptr) {
+		n, inner = unix.GetsockoptTpacketStatsV3(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	})
+	if err = errors.Join(err, inner); err != nil {
 		return fmt.Errorf("%s: ring counters: %w", r.iface.Name, err)
 	}
 	if n.Drops > 0 {
@@ -323,7 +327,7 @@ func (r *Ring) readStats(s *socket) error {
 	}
 	r.stats.Packets += uint64(n.Packets)
 	r.stats.Drops += uint64(n.Drops)
-	r.stats.Freezes += uint64(n.FreezeQueueCount)
+	r.stats.Freezes += uint64(n.Freeze_q_cnt)
 	return nil
 }
 
@@ -379,7 +383,7 @@ func (r *Ring) Close() error {
 	r.mu.Unlock()
 	var err error
 	for _, s := range sockets {
-		err = errors.Join(err, s.conn.Close())
+		err = errors.Join(err, s.file.Close())
 	}
 	return err
 }

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
+	"os"
 	"sync"
 	"time"
 
-	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 
 	"weir/wire"
@@ -30,7 +29,7 @@ const (
 
 // RingConfig says how to capture from an interface. Zero values take the defaults.
 type RingConfig struct {
-	Interface      int           // index in the network namespace of the calling thread
+	Interface      int           // index in the network namespace of the calling thread, or in the one that Open opens sockets of
 	Name           string        // for messages and Interfaces
 	Bytes          int           // size of the ring in memory, rounded down to whole blocks, at least two; 8 MiB
 	Block          int           // bytes of a block, at least 256 KiB: longer frames are cut; an eighth of the ring, at most 1 MiB
@@ -38,6 +37,10 @@ type RingConfig struct {
 	Tick           time.Duration // how long Next waits at most; 1 s
 	IgnoreOutgoing bool          // leave out frames that the host itself sends through the interface; Linux 5.17
 	Promiscuous    bool          // ask a network card for frames to other addresses; a veth needs no asking
+
+	// Open opens a packet socket, non-blocking and without a protocol, in the interface's network namespace; nil: in that of the calling
+	// thread. A ring that changes its size, or is split, opens further ones.
+	Open func() (*os.File, error)
 }
 
 // OpenRing begins to capture from an interface. It needs CAP_NET_RAW in the interface's network namespace. No frame
@@ -78,7 +81,7 @@ func openSocket(c RingConfig, g *group) (*socket, wire.Link, error) {
 	// binds once more.
 	s := &socket{}
 	var err error
-	s.conn, err = packet.Listen(&net.Interface{Index: c.Interface, Name: c.Name}, packet.Raw, 0, nil)
+	s.file, err = c.socket()
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, 0, fmt.Errorf("%s: capture: %w (run as root, or give CAP_NET_RAW)", c.Name, err)
 	} else if err != nil {
@@ -87,20 +90,15 @@ func openSocket(c RingConfig, g *group) (*socket, wire.Link, error) {
 	var link wire.Link
 	fail := func(what string, err error) (*socket, wire.Link, error) {
 		s.unmap()
-		s.conn.Close()
+		s.file.Close()
 		return nil, 0, fmt.Errorf("%s: %s%w", c.Name, what, err)
 	}
-	if s.raw, err = s.conn.SyscallConn(); err != nil {
+	if s.raw, err = s.file.SyscallConn(); err != nil {
 		return fail("", err)
-	}
-	if c.Promiscuous {
-		if err := s.conn.SetPromiscuous(true); err != nil {
-			return fail("promiscuous: ", err)
-		}
 	}
 	var inner error
 	if err := s.raw.Control(func(fd uintptr) {
-		if link, inner = linkOf(int(fd)); inner == nil {
+		if link, inner = join(int(fd), c); inner == nil {
 			inner = s.setUp(int(fd), c)
 		}
 		if inner == nil {
@@ -114,6 +112,31 @@ func openSocket(c RingConfig, g *group) (*socket, wire.Link, error) {
 	}
 	s.check = s.wake
 	return s, link, nil
+}
+
+// socket opens a packet socket, of the thread's network namespace or of another one.
+func (c *RingConfig) socket() (*os.File, error) {
+	if c.Open != nil {
+		return c.Open()
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), c.Name), nil
+}
+
+// join binds a socket to its interface, still without a protocol, and returns what links it has.
+func join(fd int, c RingConfig) (wire.Link, error) {
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: c.Interface}); err != nil {
+		return 0, fmt.Errorf("bind: %w", err)
+	}
+	if c.Promiscuous {
+		if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: int32(c.Interface), Type: unix.PACKET_MR_PROMISC}); err != nil {
+			return 0, fmt.Errorf("promiscuous: %w", err)
+		}
+	}
+	return linkOf(fd)
 }
 
 // setUp makes the ring and maps it, and binds the socket to the interface. A filter still keeps every frame out: those

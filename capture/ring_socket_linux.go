@@ -8,7 +8,6 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 
 	"weir/wire"
@@ -25,7 +24,7 @@ const (
 // socket is a packet socket and its ring: memory that the kernel writes frames into, block by block, and that is mapped
 // here.
 type socket struct {
-	conn   *packet.Conn
+	file   *os.File
 	raw    syscall.RawConn
 	check  func(fd uintptr) bool // s.wake, made once
 	kicked atomic.Bool           // waiting is over: something is asked of the reader
@@ -143,7 +142,7 @@ var frameFlags = func() (t [256]wire.Flag) {
 // or when the time is over. Times end at their multiples: then all quiet rings of a process wake it at once, and not one by one.
 func (s *socket) wait(most time.Duration) error {
 	s.err = 0
-	if err := s.conn.SetReadDeadline(time.Now().Truncate(most).Add(most)); err != nil {
+	if err := s.file.SetReadDeadline(time.Now().Truncate(most).Add(most)); err != nil {
 		return err
 	}
 	if err := s.raw.Read(s.check); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -168,7 +167,7 @@ func (s *socket) wake(fd uintptr) bool {
 // kick ends the reader's waiting, now or before it begins. Any goroutine may call it.
 func (s *socket) kick() {
 	s.kicked.Store(true)
-	s.conn.SetReadDeadline(time.Unix(0, 1)) // fails only once the socket is closed: that ends waiting too
+	s.file.SetReadDeadline(time.Unix(0, 1)) // fails only once the socket is closed: that ends waiting too
 }
 
 // removed reports whether the interface is gone or was moved to another namespace: the kernel then takes it off the
