@@ -18,8 +18,9 @@ type boxedDaemon struct {
 	done   chan error
 }
 
-// startDaemon starts the daemon, with a rule that finds WEIRTOKEN- and six digits, and waits until it is ready.
-func startDaemon(t *testing.T) *boxedDaemon {
+// startDaemon starts the daemon, with a rule that finds WEIRTOKEN- and six digits, and waits until it is ready. change says what is configured
+// otherwise.
+func startDaemon(t *testing.T, change ...func(*Config)) *boxedDaemon {
 	t.Helper()
 	rule := "[[rules]]\nid = \"test.token\"\nregex = '''WEIRTOKEN-[0-9a-f]{6}'''\n"
 	if err := os.MkdirAll("/etc/weir/rules.d", 0o755); err != nil {
@@ -30,6 +31,9 @@ func startDaemon(t *testing.T) *boxedDaemon {
 	}
 	conf := DefaultConfig()
 	conf.Metrics.Listen = ""
+	for _, c := range change {
+		c(conf)
+	}
 	var log bytes.Buffer
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &boxedDaemon{t, Dial(conf.Paths.Socket()), cancel, make(chan error, 1)}

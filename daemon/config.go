@@ -61,10 +61,10 @@ func (p *PathsConfig) EVE() string { return filepath.Join(p.Log, "eve.json") }
 
 // CaptureConfig is the table [capture].
 type CaptureConfig struct {
-	Include  []string `toml:"include"`  // host-side interfaces, by pattern as path.Match has them
-	Exclude  []string `toml:"exclude"`  // wins over Include
-	Attach   Attach   `toml:"attach"`   // only the host's side is built so far: AttachNetns is a warning
-	Loopback bool     `toml:"loopback"` // with netns: `lo` of the workload too; without effect so far
+	Include  []string `toml:"include"` // host-side interfaces, by pattern as path.Match has them
+	Exclude  []string `toml:"exclude"` // wins over Include
+	Attach   Attach   `toml:"attach"`
+	Loopback bool     `toml:"loopback"` // `lo` of the workloads too, unless Attach is AttachHost
 	Ring     Size     `toml:"ring"`     // all rings together
 }
 
@@ -236,11 +236,6 @@ func (c *Config) validate(file string, data []byte) rules.Problems {
 	}
 	patterns("capture.include", c.Capture.Include)
 	patterns("capture.exclude", c.Capture.Exclude)
-	if c.Capture.Attach == AttachNetns {
-		out = append(out, rules.Problem{Pos: keyPos(file, data, "capture.attach"), Level: rules.Warning,
-			What: "capture.attach: taps inside network namespaces are not there yet: the host's side is watched",
-			Hint: `traffic within a pod is not seen; write "auto" to say that this is known`})
-	}
 	c.validateSizes(wrong)
 	for _, code := range c.Protocols.Alerts {
 		if !slices.Contains(engine.ConversationAnomalies, code) {

@@ -60,8 +60,6 @@ cards = "last4"
 		{"quota", "pcap.quota = \"1KiB\"\n", `weir.toml:1:1: pcap.quota: 1KiB is too little (at least 1MiB: no slice would fit)`},
 		{"flows", "[budget]\nflows = 0\n", `weir.toml:2:1: budget.flows: 0 is out of range (1000 to 67108864)`},
 		{"attach", "[capture]\nattach = \"hots\"\n", `weir.toml:2:10: capture.attach: "hots" is unknown (did you mean "host"?)`},
-		{"attach inside", "[capture]\nattach = \"netns\"\n", `weir.toml:2:1: warning: capture.attach: taps inside network namespaces are not there yet: ` +
-			`the host's side is watched (traffic within a pod is not seen; write "auto" to say that this is known)`},
 		{"overlap", "[flow]\noverlap = \"linus\"\n", `weir.toml:2:11: flow.overlap: "linus" is unknown (did you mean "linux"?)`},
 		{"overlap unlike any", "[flow]\noverlap = \"\"\n", `weir.toml:2:11: flow.overlap: "" is unknown (known are linux, bsd, bsd_right, windows, solaris, first, last)`},
 		{"duration", "[pcap]\npost = \"5\"\n", `weir.toml:2:8: pcap.post: "5" is no duration (a number with a unit, as "5s", "10m" or "1h30m")`},

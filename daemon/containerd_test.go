@@ -202,7 +202,7 @@ func TestContainerd(t *testing.T) {
 		}
 		return strings.Contains(strings.Join(status.Warnings, "\n"), "names of containers are missing: Docker: no answer")
 	})
-	if i := status.Interfaces; len(i) != 1 || i[0].Workload != "shop/cart-0" || i[0].Who.Image != boxImage || i[0].Who.ID != cart.id {
+	if i := status.Interfaces; len(i) != 2 || i[1].Name != i[0].Name+"/lo" || i[0].Workload != "shop/cart-0" || i[0].Who.Image != boxImage || i[0].Who.ID != cart.id {
 		t.Errorf("status: got %+v", i)
 	}
 	cart.remove()

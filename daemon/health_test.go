@@ -22,10 +22,11 @@ func TestPatience(t *testing.T) {
 // TestHealthy makes each part stand still in turn. The third tap's interface is gone, and its only ring read to its end: its flows end.
 func TestHealthy(t *testing.T) {
 	var log strings.Builder
-	d := &Daemon{patience: mostPatience, taps: map[int]*tap{}, log: slog.New(newJournalHandler(&log))}
+	d := &Daemon{patience: mostPatience, taps: map[tapID]*tap{}, log: slog.New(newJournalHandler(&log))}
 	end := &tap{iface: workload.Interface{Name: "veth3"}, member: member{folded: true}}
 	d.ending = map[*tap]bool{end: true}
-	d.taps[1], d.taps[2] = &tap{iface: workload.Interface{Name: "veth1"}}, &tap{iface: workload.Interface{Name: "veth2"}}
+	one, two := tapID{1, hostEnd}, tapID{2, hostEnd}
+	d.taps[one], d.taps[two] = &tap{iface: workload.Interface{Name: "veth1"}}, &tap{iface: workload.Interface{Name: "veth2"}}
 	now, old := time.Now().UnixNano(), time.Now().Add(-time.Minute).UnixNano()
 	for _, c := range []struct {
 		turn, one, two, three int64
@@ -40,8 +41,8 @@ func TestHealthy(t *testing.T) {
 		{now, now, now, now, true, ""},
 	} {
 		d.turn.Store(c.turn)
-		d.taps[1].seen.Store(c.one)
-		d.taps[2].seen.Store(c.two)
+		d.taps[one].seen.Store(c.one)
+		d.taps[two].seen.Store(c.two)
 		end.seen.Store(c.three)
 		end.over = c.over
 		got := ""

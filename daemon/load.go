@@ -17,6 +17,7 @@ func (d *Daemon) pace(now time.Time) {
 		}
 	}
 	d.measure(now, d.idle.step())
+	d.lookSides()
 	d.rush /= 2
 	d.arrange(now)
 }

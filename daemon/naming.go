@@ -40,9 +40,11 @@ type naming struct {
 	moved   bool         // they have changed
 	news    map[int]bool // by namespace id: addresses have changed
 	answers []answer
-	named   map[int]known // by interface index, as published
-	limits  []string      // that are reached now
-	waiting []chan<- bool // for the end of a pass
+	named   map[int]known     // by interface index, as published
+	limits  []string          // that are reached now
+	waiting []chan<- bool     // for the end of a pass
+	ways    func(map[int]way) // gets the ways into namespaces; nil: nobody goes there
+	again   bool              // it has not got them yet
 
 	places map[int]*place   // by namespace id; the goroutine's own, as all that follows
 	past   []workload.Entry // of places that are gone, in order of their going: flows of theirs are yet to be told
@@ -216,8 +218,10 @@ func (n *naming) pass(now time.Time) (next time.Time) {
 	if moved {
 		ifaces = maps.Clone(ifaces)
 	}
+	entered, changed := n.ways != nil, n.again
+	n.again = false
 	n.mu.Unlock()
-	changed := moved && n.sync(now, ifaces)
+	changed = moved && n.sync(now, ifaces) || changed
 	changed = n.outlive(now) || changed
 	for id := range news {
 		n.hear(now, id)
@@ -225,8 +229,14 @@ func (n *naming) pass(now time.Time) (next time.Time) {
 	for _, a := range answers {
 		n.take(now, a)
 	}
+	if entered {
+		n.leave(now)
+	}
 	changed = n.look(now) || changed
 	next = now.Add(nameEvery)
+	if entered && len(n.places) > 0 {
+		next = now.Add(leaveEvery)
+	}
 	for _, p := range n.places {
 		if p.read.due(now) {
 			n.read(now, p)
@@ -341,7 +351,11 @@ func (n *naming) tell() {
 		}
 	}
 	n.limits = limits
+	lead, ways := n.ways, n.leads()
 	n.mu.Unlock()
+	if lead != nil {
+		lead(ways)
+	}
 	for _, what := range limits {
 		if !n.told[what] {
 			n.told[what] = true

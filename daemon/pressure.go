@@ -16,7 +16,6 @@ import (
 	"weir/budget"
 	"weir/dlp"
 	"weir/engine"
-	"weir/workload"
 )
 
 // shedStep is something that is given up when memory runs short. Steps are taken in this order, each only if the ones before did not help,
@@ -282,18 +281,21 @@ func anonymous() int64 {
 var errShort = errors.New("memory is short (raise [budget] memory); it is watched once there is some")
 
 // refuse does not watch an interface for now. d.mu is held.
-func (d *Daemon) refuse(i workload.Interface) {
-	d.refused[i.Index] = i
-	d.notWatched(i.Name, errShort)
+func (d *Daemon) refuse(t *tap) {
+	if d.refused[t.id()] == nil {
+		d.notWatched(t.iface.Name, errShort)
+	}
+	d.refused[t.id()] = t
 }
 
 // admit watches the interfaces that were refused, now that there is memory.
 func (d *Daemon) admit() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	list := slices.Collect(maps.Values(d.refused))
 	clear(d.refused)
-	d.mu.Unlock()
-	for _, i := range list {
-		d.arrive(i)
+	for _, t := range list {
+		d.attach(t)
 	}
+	d.arrange(time.Now())
 }

@@ -54,7 +54,7 @@ type Daemon struct {
 	latency latency
 	naming  *naming
 	learn   *learning
-	spaces  *broker.Client // the way into workloads' network namespaces; nil: there is none
+	outside string // why workloads' network namespaces cannot be entered; "": they can, or nobody wants to
 	told    *tally
 	reading chan struct{} // one pull of recent packets at a time
 	slow    chan struct{} // sockets that are ending
@@ -62,26 +62,30 @@ type Daemon struct {
 	hangup    chan struct{} // a SIGHUP that waits for its reload
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex     // guards what follows
+	spaces   *broker.Client // the way into workloads' network namespaces; nil: there is none
 	db       *dlp.Database
 	rules    int
 	loaded   time.Time
-	law      *policy.Set   // in force
-	stale    string        // why the last reload failed, "" if it did not: then the rules on disk are not in force
-	taps     map[int]*tap  // by interface index
-	waiting  []*tap        // for a ring, in order of their coming
-	ending   map[*tap]bool // whose interface is gone: their rings are read to the end
-	listed   bool          // all interfaces that were there at the start are known
-	settled  chan struct{} // closed once they are watched, or cannot be; nil from then on
-	closing  bool          // no interface is watched any more
-	moved    time.Time     // when an interface came or went last
-	rush     int           // interfaces that came just now
-	measured time.Time     // when loads were measured last
+	law      *policy.Set // in force
+	stale    string      // why the last reload failed, "" if it did not: then the rules on disk are not in force
+	taps     map[tapID]*tap
+	ifaces   map[int]workload.Interface // the host's ends, by index
+	ways     map[int]way                // into the namespaces behind them, as far as they are known
+	sided    map[int]bool               // which of them do not show both directions
+	waiting  []*tap                     // for a ring, in order of their coming
+	ending   map[*tap]bool              // whose interface is gone: their rings are read to the end
+	listed   bool                       // all interfaces that were there at the start are known
+	settled  chan struct{}              // closed once they are watched, or cannot be; nil from then on
+	closing  bool                       // no interface is watched any more
+	moved    time.Time                  // when an interface came or went last
+	rush     int                        // interfaces that came just now
+	measured time.Time                  // when loads were measured last
 	idle     processors
-	gone     engine.Counters            // of taps that have ended
-	blind    map[string]string          // interface or "" → why it is not looked at
-	refused  map[int]workload.Interface // not watched for want of memory, until there is some
-	failures map[string]uint64          // attempts to watch an interface, by reason
+	gone     engine.Counters   // of taps that have ended
+	blind    map[string]string // interface or "" → why it is not looked at
+	refused  map[tapID]*tap    // not watched for want of memory, until there is some
+	failures map[string]uint64 // attempts to watch an interface, by reason
 	lost     window[losses]
 	twice    *twice
 	wg       sync.WaitGroup
@@ -129,8 +133,8 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 
 func newDaemon(conf *Config, log *slog.Logger) *Daemon {
 	d := &Daemon{
-		conf: conf, log: log, started: time.Now(), taps: map[int]*tap{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
-		blind: map[string]string{}, refused: map[int]workload.Interface{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
+		conf: conf, log: log, started: time.Now(), taps: map[tapID]*tap{}, ifaces: map[int]workload.Interface{}, sided: map[int]bool{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
+		blind: map[string]string{}, refused: map[tapID]*tap{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
 		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
 	}
 	d.patience = patience(d.notify.Interval())
@@ -278,6 +282,7 @@ func (d *Daemon) link(ev workload.Event) {
 	case workload.Listed:
 		d.mu.Lock()
 		d.listed = true
+		d.reconcile()
 		d.arrange(time.Now())
 		d.mu.Unlock()
 	}
@@ -310,7 +315,7 @@ func (d *Daemon) ready() (err error) {
 func (d *Daemon) line() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := fmt.Sprintf("watching %d interfaces, %d rules", len(d.taps), d.rules)
+	s := fmt.Sprintf("watching %d interfaces, %d rules", d.watched(), d.rules)
 	if n := len(d.blind); n > 0 {
 		s += fmt.Sprintf("; %d interfaces are not watched (weir status)", n)
 	}

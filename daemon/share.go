@@ -62,16 +62,18 @@ func (d *Daemon) arrange(now time.Time) {
 	if d.closing || !d.listed { // of those that are there at the start the number is about to be known
 		return
 	}
-	n := len(d.taps) + len(d.waiting)
-	size := ringSize(d.budgetOfRings(), n)
-	left := d.letIn(now, size, ringSize(d.budgetOfRings(), n+rushMore*d.rush))
-	busy := d.shrink(now, size, left)
+	inside := d.loopbacks()
+	n := len(d.taps) + len(d.waiting) - inside
+	budget := d.budgetOfRings() - inside*loopbackRing
+	size := ringSize(budget, n)
+	left, within := d.letIn(now, size, ringSize(budget, n+rushMore*d.rush))
+	busy := d.shrink(now, size, left+within)
 	if left > 0 && !busy {
-		busy = d.foldOne()
+		busy = d.foldOne() || d.giveUpLoopbacks(left)
 	}
 	switch {
 	case busy:
-	case left > 0:
+	case left+within > 0:
 		d.noRoom(now)
 	default:
 		d.grow(now)
@@ -80,6 +82,16 @@ func (d *Daemon) arrange(now time.Time) {
 }
 
 func (d *Daemon) budgetOfRings() int { return int(d.conf.Capture.Ring) }
+
+// watched returns the number of interfaces that are watched, without those that never leave their namespace. d.mu is held.
+func (d *Daemon) watched() (n int) {
+	for id := range d.taps {
+		if id.end != loopback {
+			n++
+		}
+	}
+	return n
+}
 
 // freeOfRings returns what is left of the budget. d.mu is held.
 func (d *Daemon) freeOfRings() int {
@@ -96,9 +108,10 @@ func (d *Daemon) freeOfRings() int {
 	return free
 }
 
-// letIn opens rings of a size, or of less, for interfaces that wait, first come, first served, and returns for how many there is no room. Where
-// rings have to shrink to another size, some room is left to them: they make more of it. d.mu is held.
-func (d *Daemon) letIn(now time.Time, shrunk, size int) (left int) {
+// letIn opens rings of a size, or of less, for interfaces that wait, first come, first served, and returns for how many there is no room, and
+// for how many loopback interfaces, which come last. Where rings have to shrink to another size, some room is left to them: they make more of
+// it. d.mu is held.
+func (d *Daemon) letIn(now time.Time, shrunk, size int) (left, within int) {
 	room := d.freeOfRings()
 	opening := 0
 	for _, t := range d.waiting {
@@ -107,8 +120,21 @@ func (d *Daemon) letIn(now time.Time, shrunk, size int) (left int) {
 		}
 	}
 	room -= min(len(d.candidates(shrunk)), max(1, len(d.waiting)-opening), changesMost/2) * ringLeast
-	for _, t := range d.waiting {
+	list := slices.Clone(d.waiting)
+	slices.SortStableFunc(list, func(a, b *tap) int { return cmp.Compare(a.end/loopback, b.end/loopback) })
+	for _, t := range list {
 		if t.extra > 0 || now.Before(t.next) || opening >= opensMost {
+			continue
+		}
+		if t.end == loopback {
+			if left > 0 || room-loopbackRing < ringReserve(d.budgetOfRings()) {
+				within++
+				continue
+			}
+			t.extra = loopbackRing
+			room -= loopbackRing
+			opening++
+			d.wg.Go(func() { d.openRing(t, loopbackRing) })
 			continue
 		}
 		want := size
@@ -124,13 +150,13 @@ func (d *Daemon) letIn(now time.Time, shrunk, size int) (left int) {
 		opening++
 		d.wg.Go(func() { d.openRing(t, want) })
 	}
-	return left
+	return left, within
 }
 
 // candidates returns the rings larger than they should be, the largest first. d.mu is held.
 func (d *Daemon) candidates(size int) (list []*tap) {
 	for _, t := range d.taps {
-		if !t.fixed && t.reading == 1 && t.bytes > max(size, t.least()) {
+		if !t.fixed && t.end != loopback && t.reading == 1 && t.bytes > max(size, t.least()) {
 			list = append(list, t)
 		}
 	}
@@ -183,11 +209,15 @@ func (d *Daemon) grow(now time.Time) {
 	if len(d.waiting) > 0 || now.Sub(d.moved) < growAfter {
 		return
 	}
-	size := ringSize(d.budgetOfRings(), len(d.taps)+len(d.taps)/4+1)
+	n := d.watched()
+	size := ringSize(d.budgetOfRings()-d.loopbacks()*loopbackRing, n+n/4+1)
 	room := d.freeOfRings() - ringReserve(d.budgetOfRings())
 	changes := 0
 	for _, t := range d.taps {
 		want := max(size, t.least())
+		if t.end == loopback {
+			want = loopbackRing
+		}
 		if before, _ := t.watch.since(now); t.watch.last().drops > before.drops {
 			want = max(want, min(2*t.bytes, ringLossy))
 		}
@@ -242,7 +272,7 @@ func (d *Daemon) settle() {
 		return
 	}
 	for _, t := range d.waiting {
-		if !t.told && t.tries == 0 {
+		if !t.told && t.tries == 0 && t.end == hostEnd {
 			return
 		}
 	}

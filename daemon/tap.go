@@ -22,7 +22,9 @@ const slowMost = 32 // sockets that end at once
 
 // tap is one interface that is watched, or is going to be. Of a hot one there is more than one ring.
 type tap struct {
-	iface workload.Interface
+	iface workload.Interface // the host's end of the veth; its name is the tap's
+	end   end
+	way   way                 // inside: how it gets there
 	list  []capture.Interface // the one interface, as the ring describes it
 	member
 	rings ringSet
@@ -94,25 +96,32 @@ func (s *ringSet) rest() []*engine.Tap {
 func (d *Daemon) arrive(i workload.Interface) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, known := d.taps[i.Index]; known || slices.ContainsFunc(d.waiting, func(t *tap) bool { return t.iface.Index == i.Index && !t.leaving }) {
+	d.ifaces[i.Index] = i
+	id := tapID{i.Index, hostEnd}
+	if _, known := d.taps[id]; known || slices.ContainsFunc(d.waiting, func(t *tap) bool { return t.id() == id && !t.leaving }) {
 		return
 	}
-	if d.memory.refuses() {
-		d.refuse(i)
-		return
-	}
-	d.waiting = append(d.waiting, &tap{iface: i})
-	d.moved = time.Now()
+	d.attach(newTap(i, hostEnd, way{}))
 	if d.listed {
 		d.rush++
 	}
 	d.arrange(d.moved)
 }
 
+// attach has a tap wait for its ring, if there is memory. d.mu is held.
+func (d *Daemon) attach(t *tap) {
+	if d.memory.refuses() {
+		d.refuse(t)
+		return
+	}
+	d.waiting = append(d.waiting, t)
+	d.moved = time.Now()
+}
+
 // openRing opens the ring of an interface that waits, and begins to read it.
 func (d *Daemon) openRing(t *tap, size int) {
 	open := func(size int) (*capture.Ring, error) {
-		return capture.OpenRing(capture.RingConfig{Interface: t.iface.Index, Name: t.iface.Name, Bytes: size})
+		return capture.OpenRing(d.ring(t, size))
 	}
 	ring, err := open(size)
 	if size > ringLeast && errors.Is(err, unix.ENOMEM) { // the kernel has no memory in large pieces
@@ -146,11 +155,14 @@ func (d *Daemon) openRing(t *tap, size int) {
 	t.member.tap = d.engine.NewTap(engine.TapConfig{
 		Interfaces: func() []capture.Interface { return d.interfaces(t) },
 		Drops:      func() uint64 { return t.readStats().Drops },
+		Scope:      t.scope(),
+		Inside:     d.inside(t),
 	})
-	d.taps[t.iface.Index] = t
+	d.taps[t.id()] = t
 	delete(d.blind, t.iface.Name)
 	d.log.Info("watching", "interface", t.iface.Name, "ring", Size(t.bytes).String())
 	d.read(t, &t.member)
+	d.reconcile()
 }
 
 // interfaces describes a tap's interface, with who is behind it for those who open its packets.
@@ -208,24 +220,19 @@ func (d *Daemon) depart(i workload.Interface) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.blind, i.Name)
-	delete(d.refused, i.Index)
+	delete(d.ifaces, i.Index)
+	delete(d.sided, i.Index)
+	delete(d.ways, i.Index)
 	d.moved = time.Now()
-	d.waiting = slices.DeleteFunc(d.waiting, func(t *tap) bool {
-		if t.iface.Index != i.Index {
-			return false
-		}
-		t.leaving = true
-		return t.extra == 0
-	})
-	if t := d.taps[i.Index]; t != nil {
-		d.leave(t)
+	for _, e := range []end{hostEnd, podEnd, loopback} {
+		d.stop(tapID{i.Index, e})
 	}
 	d.arrange(d.moved)
 }
 
 // leave has the rings of a tap read to their ends. d.mu is held.
 func (d *Daemon) leave(t *tap) {
-	delete(d.taps, t.iface.Index)
+	delete(d.taps, t.id())
 	d.ending[t] = true
 	t.leaving = true
 	d.giveUpRings(t)
@@ -379,8 +386,8 @@ func (d *Daemon) finish(t *tap) {
 	d.lanes <- lane
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.taps[t.iface.Index] == t {
-		delete(d.taps, t.iface.Index)
+	if d.taps[t.id()] == t {
+		delete(d.taps, t.id())
 	}
 	delete(d.ending, t)
 	c := t.counters()
@@ -388,8 +395,9 @@ func (d *Daemon) finish(t *tap) {
 	d.gone.Add(c)
 	if t.failed != nil && !t.leaving && !d.closing { // what is still there is not left unwatched
 		d.notWatched(t.iface.Name, t.failed)
-		d.waiting = append(d.waiting, &tap{iface: t.iface, told: true, holding: holding{next: time.Now().Add(retryAfter)}})
+		d.waiting = append(d.waiting, &tap{iface: t.iface, end: t.end, way: t.way, told: true, holding: holding{next: time.Now().Add(retryAfter)}})
 	}
 	d.log.Info("not watching any more", "interface", t.iface.Name)
+	d.reconcile()
 	d.arrange(time.Now())
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 
 	"weir/alert"
@@ -32,7 +33,7 @@ func newTwice() *twice {
 // seen reports whether another interface has told the same of the same conversation.
 func (t *twice) seen(ev *alert.Event) bool {
 	bare := ev.Type == "flow" && ev.AppProto == "" && ev.Weir.Src != nil && ev.Weir.Dst != nil
-	if ev.Type != "alert" && ev.Type != "info" && !bare || ev.CommunityID == "" {
+	if ev.Type != "alert" && ev.Type != "info" && !bare || ev.CommunityID == "" || strings.HasSuffix(ev.Iface, loopbackName) {
 		return false
 	}
 	var h maphash.Hash

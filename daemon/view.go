@@ -37,6 +37,9 @@ func (d *Daemon) Status() Status {
 	}
 	slices.SortFunc(s.NotWatched, func(a, b NotWatched) int { return strings.Compare(a.Interface, b.Interface) })
 	s.Warnings = append(s.Warnings, d.naming.problems()...)
+	if d.outside != "" {
+		s.Warnings = append(s.Warnings, "what workloads say inside their network namespaces is not seen: "+d.outside)
+	}
 	if d.stale != "" {
 		s.Warnings = append(s.Warnings, "the last reload failed, the old rules are in force: "+d.stale)
 	}
@@ -153,7 +156,7 @@ func (d *Daemon) Snapshot() Snapshot {
 	return Snapshot{
 		Packets: map[string]uint64{"veth": c.Frames},
 		Drops:   drops,
-		Freezes: c.Freezes, Interfaces: len(d.taps),
+		Freezes: c.Freezes, Interfaces: d.watched(),
 		AttachFailures: failures,
 		Flows:          c.Flow.Active, Held: int64(c.Flow.Held), Gaps: c.Flow.Gaps,
 		Uninspected: map[string]uint64{"gap": c.Flow.GapBytes, "shed": c.Shed, "budget": c.GivenUpBytes},

@@ -16,6 +16,7 @@ type tapCounters struct {
 	panics, givenUp, givenUpBytes     uint64
 	twinBytes, twinsApart             uint64
 	shedFlows                         uint64
+	oneSided, bothSided               uint64
 }
 
 // Counters is a copy of what a tap counted; all of it, or the sum of several taps'.
@@ -34,6 +35,7 @@ type Counters struct {
 	ShedFlows                         uint64 // times that a flow was left out because its tap could not keep up
 	TwinBytes                         uint64 // of local conversations, that the other end's tap had inspected already
 	TwinsApart                        uint64 // local conversations of which both ends' taps did not show the same
+	OneSided, BothSided               uint64 // TCP connections of which one direction alone was seen, and those of which both were
 	GivenUp                           uint64 // flows whose inspection was given up for want of memory
 	GivenUpBytes                      uint64 // that came after it and were not understood
 	Undecodable                       uint64 // values with a coding that could not be undone
@@ -68,7 +70,7 @@ func (t *Tap) read() *Counters {
 		Frames: c.frames, Bytes: c.bytes, NoIP: c.noIP, Undecoded: c.undecoded,
 		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
 		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics, GivenUp: c.givenUp, GivenUpBytes: c.givenUpBytes,
-		Unsure: c.unsure, Allowed: c.allowed, Given: c.given, Elsewhere: c.elsewhere, ShedFlows: c.shedFlows, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
+		Unsure: c.unsure, Allowed: c.allowed, Given: c.given, Elsewhere: c.elsewhere, ShedFlows: c.shedFlows, OneSided: c.oneSided, BothSided: c.bothSided, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
 		Undecodable: t.env.Count.Undecodable + t.undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.fragments(), Last: t.now,
 		Oldest: t.recent.Oldest(),
 	}
@@ -120,6 +122,8 @@ func (c *Counters) Add(d *Counters) {
 	c.ShedFlows += d.ShedFlows
 	c.TwinBytes += d.TwinBytes
 	c.TwinsApart += d.TwinsApart
+	c.OneSided += d.OneSided
+	c.BothSided += d.BothSided
 	c.GivenUp += d.GivenUp
 	c.GivenUpBytes += d.GivenUpBytes
 	c.Undecodable += d.Undecodable

@@ -18,9 +18,8 @@ type party struct {
 // ends returns who sends and who gets what goes in a direction of the present flow.
 func (l *Lane) ends(dir wire.Dir) (from, to party) {
 	k := &l.fl.Key
-	where := l.e.where.Load()
-	a := party{k.AddrA(), where.Lookup(k.A, l.fl.Start)}
-	b := party{k.AddrB(), where.Lookup(k.B, l.fl.Start)}
+	a := party{k.AddrA(), l.who(k.A, l.fl.Start)}
+	b := party{k.AddrB(), l.who(k.B, l.fl.Start)}
 	if l.fl.AInitiates == (dir == wire.ToServer) {
 		return a, b
 	}

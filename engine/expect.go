@@ -28,6 +28,7 @@ type end struct {
 	addr  [16]byte
 	port  uint16
 	proto uint8
+	scope uint32 // the tap's: of addresses that others use, too
 }
 
 type expected struct {
@@ -58,13 +59,13 @@ func (x *expectations) add(e end, from [16]byte, w *dissect.Expectation, now int
 }
 
 // of returns what was announced of a flow that a, or b, has begun; its Protocol is nil if nothing was.
-func (x *expectations) of(k *wire.Key, aInitiates bool, now int64) (w dissect.Expectation) {
+func (x *expectations) of(k *wire.Key, scope uint32, aInitiates bool, now int64) (w dissect.Expectation) {
 	if x.n.Load() == 0 {
 		return w
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	ends := [...]end{{k.A, k.APort, k.Proto}, {k.B, k.BPort, k.Proto}}
+	ends := [...]end{{k.A, k.APort, k.Proto, scope}, {k.B, k.BPort, k.Proto, scope}}
 	for i, e := range ends {
 		found, ok := x.at[e]
 		if !ok || now >= found.until {
@@ -84,7 +85,7 @@ func (l *Lane) expect(m *dissect.Message) {
 	k := &l.fl.Key
 	for i := range m.Expect {
 		w := &m.Expect[i]
-		e, from := end{addr: k.A, port: k.APort, proto: wire.ProtoUDP}, k.B
+		e, from := end{addr: k.A, port: k.APort, proto: wire.ProtoUDP, scope: l.t.cfg.Scope}, k.B
 		if l.fl.AInitiates != (w.Side == wire.ToServer) {
 			e.addr, e.port, from = k.B, k.BPort, k.A
 		}
@@ -107,7 +108,7 @@ func (l *Lane) expect(m *dissect.Message) {
 // announced returns the protocol that another flow has announced for the present one, if head does not speak against it. The name
 // that it goes by is in the Env then, for the dissector that is made next.
 func (l *Lane) announced(a *app, c dissect.Carrier, dir wire.Dir, head []byte) *dissect.Protocol {
-	w := l.e.expected.of(&l.fl.Key, l.fl.AInitiates, l.t.now)
+	w := l.e.expected.of(&l.fl.Key, l.t.cfg.Scope, l.fl.AInitiates, l.t.now)
 	p := w.Protocol
 	if p == nil || p.Expected == nil || p.Carrier&c == 0 || a.tried.has(index(p)) {
 		return nil

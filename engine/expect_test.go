@@ -70,12 +70,12 @@ func TestExpectations(t *testing.T) {
 	for port := range uint16(maxExpected + 1) {
 		x.add(end{port: port, proto: wire.ProtoUDP}, [16]byte{}, &dissect.Expectation{Protocol: &dissect.TFTP}, int64(port))
 	}
-	if len(x.at) > maxExpected || x.of(key(0), true, 1).Protocol != nil {
-		t.Errorf("%d ends are kept, the oldest among them: %v", len(x.at), x.of(key(0), true, 1).Protocol)
+	if len(x.at) > maxExpected || x.of(key(0), 0, true, 1).Protocol != nil {
+		t.Errorf("%d ends are kept, the oldest among them: %v", len(x.at), x.of(key(0), 0, true, 1).Protocol)
 	}
 	// A stream that is not begun by whom it was announced to, or by the end that it was announced at, is another one.
 	to, from, other := [16]byte{15: 1}, [16]byte{15: 2}, [16]byte{15: 3}
-	x.add(end{to, 20, wire.ProtoTCP}, from, &dissect.Expectation{Protocol: &dissect.FTPData}, 0)
+	x.add(end{to, 20, wire.ProtoTCP, 0}, from, &dissect.Expectation{Protocol: &dissect.FTPData}, 0)
 	for _, c := range []struct {
 		a, b       [16]byte
 		aInitiates bool
@@ -87,14 +87,17 @@ func TestExpectations(t *testing.T) {
 		} else {
 			k.BPort = 20
 		}
-		if p := x.of(&k, c.aInitiates, 1).Protocol; p != c.want {
+		if p := x.of(&k, 0, c.aInitiates, 1).Protocol; p != c.want {
 			t.Errorf("%v, %v, begun by the first: %v: %v", c.a[15], c.b[15], c.aInitiates, p)
 		}
 	}
-	if p := x.of(key(maxExpected), true, expectedLife).Protocol; p != &dissect.TFTP {
+	if p := x.of(key(maxExpected), 0, true, expectedLife).Protocol; p != &dissect.TFTP {
 		t.Errorf("the newest is gone: %v", p)
 	}
-	if p := x.of(key(1), true, 2+expectedLife).Protocol; p != nil {
+	if p := x.of(key(maxExpected), 7, true, expectedLife).Protocol; p != nil {
+		t.Errorf("expected at the same address of another namespace: %v", p)
+	}
+	if p := x.of(key(1), 0, true, 2+expectedLife).Protocol; p != nil {
 		t.Errorf("expected for too long: %v", p)
 	}
 }

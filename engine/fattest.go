@@ -62,7 +62,7 @@ func (l *Lane) Shed(t *Tap, n, of int) (keys []wire.Key) {
 	l.idle = true
 	defer l.detach(t)
 	for _, key := range t.fat.fatter(n, of) {
-		if key.Scope != 0 || key.Proto != wire.ProtoTCP && key.Proto != wire.ProtoUDP { // not to be told from others by its addresses
+		if key.Scope != t.cfg.Scope || key.Proto != wire.ProtoTCP && key.Proto != wire.ProtoUDP { // not to be told from others by its addresses
 			continue
 		}
 		if l.leaveOut(t, &key) {

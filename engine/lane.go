@@ -82,6 +82,7 @@ func (l *Lane) Free() {
 // attach makes l serve t, with the rules in force now.
 func (l *Lane) attach(t *Tap) {
 	l.t, t.lane = t, l
+	l.dec.Scope = t.cfg.Scope
 	r := l.e.rules.Load()
 	if r != l.rules {
 		l.useRules(r)
@@ -259,6 +260,9 @@ func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
 	}
 	if t.kin != nil && fl.Dirs[0].Packets+fl.Dirs[1].Packets <= 2 { // it may be another one than Find found
 		t.kin.claim(&fl.Key, t)
+	}
+	if fl.Dirs[0].Packets+fl.Dirs[1].Packets == sidesAfter {
+		t.sides(&l.p, fl)
 	}
 	if fl.Fresh != 0 {
 		l.flowOddities(fl)

@@ -9,6 +9,7 @@ import (
 	"weir/pcapstore"
 	"weir/tunnel"
 	"weir/wire"
+	"weir/workload"
 )
 
 // TapConfig says what a Tap watches.
@@ -20,6 +21,11 @@ type TapConfig struct {
 	Cut func(*Cut)
 	// Closed says that packets which nobody can judge do not pass.
 	Closed bool
+	// Scope is wire.Decoder's: of a source whose addresses others use, too.
+	Scope uint32
+	// Inside returns the workload whose loopback interface the source is: what is said there it says to itself, whatever the addresses. nil: it
+	// is none. It may be called from any goroutine.
+	Inside func() *workload.Workload
 	// Number says that frames are numbered from 1, as events of a file are.
 	Number bool
 }

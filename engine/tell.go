@@ -33,7 +33,7 @@ func (l *Lane) event(typ string) *alert.Event {
 func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	k := &fl.Key
 	a, b := netip.AddrPortFrom(k.AddrA(), k.APort), netip.AddrPortFrom(k.AddrB(), k.BPort)
-	wa, wb := l.e.lookup(k.A, fl.Start), l.e.lookup(k.B, fl.Start)
+	wa, wb := told(l.who(k.A, fl.Start)), told(l.who(k.B, fl.Start))
 	if !fl.AInitiates {
 		a, b, wa, wb = b, a, wb, wa
 	}
@@ -60,17 +60,11 @@ func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	}
 }
 
-// lookup names the workload that had an address at a time; nil if it is not known.
-func (e *Engine) lookup(addr [16]byte, at int64) *alert.Workload {
-	w := e.where.Load().Lookup(addr, at)
+// told returns a workload as events name it; nil for nil.
+func told(w *workload.Workload) *alert.Workload {
 	if w == nil {
 		return nil
 	}
-	return told(w)
-}
-
-// told returns a workload as events name it.
-func told(w *workload.Workload) *alert.Workload {
 	return &alert.Workload{ID: w.ID, Name: w.Name, Pod: w.Pod, Namespace: w.Namespace, Image: w.Image, Labels: w.Labels}
 }
 

@@ -370,7 +370,7 @@ func (tw *twin) rest() {
 // begin gives a flow that carries its first bytes what layer 7 needs: its own, or what it has in common with the other
 // tap that sees the same conversation.
 func (l *Lane) begin(fl *flow.Flow[conn]) {
-	if l.t.inline() || !l.e.local(&fl.Key, fl.Start) {
+	if l.t.inline() || l.t.cfg.Inside != nil || !l.e.local(&fl.Key, fl.Start) {
 		fl.S.app = l.beginApp()
 		return
 	}

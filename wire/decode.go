@@ -64,6 +64,9 @@ const (
 
 // Decoder turns frames into packets. The zero value is ready. It keeps counters, nothing else.
 type Decoder struct {
+	// Scope is the scope of what no encapsulation was taken off; 0, but for interfaces on which others' addresses are used again: see
+	// NamespaceScope.
+	Scope uint32
 	// Opaque counts packets on a tunnel's port or protocol whose inside did not decode, or was too
 	// deep: they are taken as the plain packets they are, so that nothing hides behind a port number.
 	Opaque uint64
@@ -73,6 +76,7 @@ type Decoder struct {
 // f and slices of f.Data in p. A tunnel whose inside is no whole IP packet is not entered.
 func (d *Decoder) Decode(f *Frame, p *Packet) Result {
 	p.reset(f)
+	p.Key.Scope = d.Scope
 	if f.Flag&FlagVLAN != 0 {
 		p.tag(uint16(f.VLAN))
 	}
@@ -154,6 +158,12 @@ func mix(scope uint32, e Encap, id uint32) uint32 {
 		return 1
 	}
 	return h
+}
+
+// NamespaceScope returns the scope of what is said inside a network namespace and never leaves it: 127.0.0.1 is everywhere, and everywhere
+// somebody else. inode is the namespace's; 0, which is none's, is not asked for.
+func NamespaceScope(inode uint64) uint32 {
+	return mix(0, encapNamespace, uint32(inode)^uint32(inode>>32))
 }
 
 // link decodes the rarer link layers.

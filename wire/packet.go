@@ -117,6 +117,8 @@ const (
 	EncapGTP
 	EncapTeredo
 	EncapAYIYA
+
+	encapNamespace Encap = 1 << 15 // none: only sets scopes apart
 )
 
 var encapNames = [...]string{"vlan", "vxlan", "geneve", "gre", "ipip", "pppoe", "mpls", "gtp", "teredo", "ayiya"}

@@ -102,7 +102,7 @@ func (s *netSpace) lives() bool {
 }
 
 func (s *netSpace) workload() Workload {
-	w := Workload{NetNS: s.path, ID: s.proc.id, Mark: s.proc.mark}
+	w := Workload{NetNS: s.path, Space: s.inode, ID: s.proc.id, Mark: s.proc.mark}
 	if !madeUp(s.name) {
 		w.Name = s.name
 	}

@@ -87,3 +87,9 @@ func inode(path string) (uint64, error) {
 	}
 	return st.Ino, nil
 }
+
+// Lives reports whether the way into the workload's network namespace leads there still.
+func (w *Workload) Lives() bool {
+	ino, err := inode(w.NetNS)
+	return err == nil && ino == w.Space
+}

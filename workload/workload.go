@@ -13,6 +13,7 @@ type Workload struct {
 	Image     string            // image of the container that Name names, as the runtime calls it
 	Labels    map[string]string // a Kubernetes pod's, else the container's; a pod's unique id is in LabelPodUID
 	NetNS     string            // a path that opens the network namespace, valid as long as the workload lives
+	Space     uint64            // inode of the network namespace that NetNS opens; 0: not known
 	Mark      string            // what the container's runtime calls itself in the names of cgroups; "": nothing
 }
 
