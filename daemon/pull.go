@@ -175,7 +175,9 @@ func watchedWorkloads(s *Status) (out []string) {
 // interfaceNames returns what is watched, by the workload's name where it is known.
 func interfaceNames(s *Status) (out []string) {
 	for _, i := range s.Interfaces {
-		out = append(out, cmp.Or(i.Workload, i.Name))
+		if name := cmp.Or(i.Workload, i.Name); !slices.Contains(out, name) { // one has two with its loopback
+			out = append(out, name)
+		}
 	}
 	return out
 }
