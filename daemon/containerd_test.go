@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -227,6 +228,57 @@ func TestContainerd(t *testing.T) {
 	for _, typ := range []string{"alert", "http", "flow"} {
 		if seen[typ+"true"] == 0 || seen[typ+"false"] == 0 {
 			t.Errorf("no %s over IPv4 and over IPv6: %v", typ, seen)
+		}
+	}
+}
+
+// TestPodInside: what the containers of one pod say to each other is found, and the first word of a container that has just been started.
+func TestPodInside(t *testing.T) {
+	if !box(t, "containerd", "ctr", "runc", "busybox", "nsenter") {
+		return
+	}
+	startContainerd(t)
+	command(t, "ctr", "-n", "k8s.io", "images", "import", image(t))
+	c := dialCRI(t)
+	d := startDaemon(t)
+	began := time.Now()
+	pod := c.pod("shop", "cart-0", "11111111-2222-3333-4444-555555555555")
+	var heard time.Time
+	until(t, "both ends to be listened on", func() bool {
+		s, err := d.client.Status()
+		heard = time.Now()
+		return err == nil && len(s.Interfaces) == 2
+	})
+	t.Logf("a pod's veth and loopback are listened on %s after it was asked for, sandbox and network included", heard.Sub(began).Round(time.Millisecond))
+	pod.run("web", "/bin/busybox", "httpd", "-f", "-h", "/", "-p", "8080")
+	// It speaks with its first breath, and until it is answered: the other container may still be starting.
+	started := time.Now()
+	pod.run("client", "/bin/busybox", "sh", "-c", "until /bin/busybox wget -q -O /dev/null -U WEIRTOKEN-7f3a91 http://127.0.0.1:8080/bin/sh; do :; done; exec /bin/busybox sleep 100000")
+	until(t, "the alert", func() bool {
+		eve, _ := os.ReadFile("/var/log/weir/eve.json")
+		return bytes.Contains(eve, []byte("\"event_type\":\"alert\""))
+	})
+	w := d.workload(func(w *InterfaceWorkload) bool { return w.Pod == "cart-0" && w.Name != "" })
+	if strings.Join(w.Attached, " ") != "host loopback" || len(w.NotSeen) > 0 {
+		t.Errorf("attached %v, not seen %v", w.Attached, w.NotSeen)
+	}
+	pod.remove()
+	until(t, "the pod to be forgotten", func() bool { return len(d.workloads()) == 0 })
+	eve := d.stop()
+	alerts := parse(t, eve, "alert")
+	if len(alerts) == 0 {
+		t.Fatal("no alert")
+	}
+	for _, ev := range alerts {
+		if src, dst := ev.Weir.Src, ev.Weir.Dst; src == nil || dst == nil || src.Pod != "cart-0" || dst.Pod != "cart-0" || !strings.HasSuffix(ev.Iface, loopbackName) {
+			t.Errorf("on %s from %+v to %+v", ev.Iface, src, dst)
+		}
+	}
+	first := time.Unix(0, alerts[0].Time)
+	t.Logf("the first word of a container was seen %s after its start was asked for", first.Sub(started).Round(time.Millisecond))
+	for _, ev := range parse(t, eve, "flow") { // none began before it was seen
+		if strings.HasSuffix(ev.Iface, loopbackName) && ev.Src.Port() == 8080 {
+			t.Errorf("a flow was met in its middle: %+v", ev.Flow)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"weir/workload"
 )
@@ -33,19 +35,53 @@ type InterfaceWorkload struct {
 	WorkloadStatus
 	Labels    map[string]string `json:"labels,omitempty"`
 	Addresses []netip.Addr      `json:"addresses"`
+	Attached  []string          `json:"attached"` // where it is listened to: "host" or "netns", and "loopback"
+	NotSeen   []string          `json:"not_seen"` // what of its traffic is not seen, and why
 }
 
 // Workloads says what is behind the watched interfaces, in order of their names. It may be called from any goroutine.
 func (d *Daemon) Workloads() []InterfaceWorkload {
 	list := []InterfaceWorkload{}
-	for _, k := range d.naming.all() {
+	all := d.naming.all() // it has a lock of its own
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, k := range all {
 		w := InterfaceWorkload{Interface: k.iface.Name, WorkloadStatus: newWorkloadStatus(k.who), Labels: k.who.Labels, Addresses: k.addresses}
+		w.Attached, w.NotSeen = d.attached(k.iface)
 		if w.Addresses == nil {
 			w.Addresses = []netip.Addr{}
 		}
 		list = append(list, w)
 	}
 	return list
+}
+
+// attached says where what is behind an interface is listened to, and what of it is not seen. d.mu is held.
+func (d *Daemon) attached(i workload.Interface) (at, not []string) {
+	at, not = []string{}, []string{}
+	for _, e := range []end{hostEnd, podEnd, loopback} {
+		if d.taps[tapID{i.Index, e}] != nil {
+			at = append(at, e.String())
+		}
+	}
+	if !slices.Contains(at, hostEnd.String()) && !slices.Contains(at, podEnd.String()) {
+		not = append(not, "what it says to others: "+cmp.Or(d.blind[i.Name], "not listened on yet"))
+	}
+	w, known := d.ways[i.Index]
+	why := ""
+	switch {
+	case slices.Contains(at, loopback.String()) || known && !w.first: // of several interfaces the first shows it
+		return at, not
+	case d.conf.Capture.Attach == AttachHost || !d.conf.Capture.Loopback:
+		why = "switched off ([capture] attach, loopback)"
+	case d.spaces == nil:
+		why = d.outside
+	case !known:
+		why = "no way into its network namespace is known (it has no name, and no process in it)"
+	default:
+		why = cmp.Or(d.blind[i.Name+loopbackName], "not listened on yet")
+	}
+	return at, append(not, "what is said inside, on lo: "+why)
 }
 
 func (c *Control) workloads(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +98,7 @@ func (c *Client) Workloads() (list []InterfaceWorkload, err error) {
 func WriteWorkloads(w io.Writer, list []InterfaceWorkload) error {
 	var b bytes.Buffer
 	t := table(&b)
-	fmt.Fprintln(t, "INTERFACE\tNAME\tPOD\tNAMESPACE\tIMAGE\tCONTAINER\tADDRESSES")
+	fmt.Fprintln(t, "INTERFACE\tNAME\tPOD\tNAMESPACE\tIMAGE\tCONTAINER\tATTACHED\tADDRESSES")
 	for _, x := range list {
 		addresses := ""
 		for i, a := range x.Addresses {
@@ -72,10 +108,15 @@ func WriteWorkloads(w io.Writer, list []InterfaceWorkload) error {
 			}
 			addresses += " " + a.String()
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(x.Interface), shown(x.Name), shown(x.Pod), shown(x.Namespace), shown(x.Image),
-			shown(shortID(x.ID)), cmp.Or(addresses, " -")[1:])
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(x.Interface), shown(x.Name), shown(x.Pod), shown(x.Namespace), shown(x.Image),
+			shown(shortID(x.ID)), shown(strings.Join(x.Attached, "+")), cmp.Or(addresses, " -")[1:])
 	}
 	t.Flush()
+	for _, x := range list {
+		for _, what := range x.NotSeen {
+			fmt.Fprintf(&b, "%s: not seen: %s\n", clean(x.Interface), clean(what))
+		}
+	}
 	_, err := w.Write(b.Bytes())
 	return err
 }

@@ -11,9 +11,12 @@ func testWorkloads() []InterfaceWorkload {
 	addr := netip.MustParseAddr
 	return []InterfaceWorkload{
 		{Interface: "veth1", WorkloadStatus: WorkloadStatus{ID: testID, Name: "cart", Pod: "cart-0", Namespace: "shop", Image: "example.org/cart:1"},
-			Labels: map[string]string{"app": "cart"}, Addresses: []netip.Addr{addr("10.0.0.2"), addr("fd00::2")}},
-		{Interface: "veth2", WorkloadStatus: WorkloadStatus{Name: "red\x1b[2J"}, Addresses: []netip.Addr{}},
-		{Interface: "veth3", Addresses: []netip.Addr{addr("10.1.0.1"), addr("10.1.0.2"), addr("10.1.0.3"), addr("10.1.0.4"), addr("10.1.0.5"), addr("10.1.0.6")}},
+			Labels: map[string]string{"app": "cart"}, Addresses: []netip.Addr{addr("10.0.0.2"), addr("fd00::2")},
+			Attached: []string{"host", "loopback"}, NotSeen: []string{}},
+		{Interface: "veth2", WorkloadStatus: WorkloadStatus{Name: "red\x1b[2J"}, Addresses: []netip.Addr{},
+			Attached: []string{}, NotSeen: []string{"what it says to others: no room\x1b"}},
+		{Interface: "veth3", Addresses: []netip.Addr{addr("10.1.0.1"), addr("10.1.0.2"), addr("10.1.0.3"), addr("10.1.0.4"), addr("10.1.0.5"), addr("10.1.0.6")},
+			Attached: []string{"netns"}, NotSeen: []string{}},
 	}
 }
 
@@ -28,10 +31,11 @@ func TestWorkloads(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.TrimPrefix(`
-INTERFACE  NAME     POD     NAMESPACE  IMAGE               CONTAINER     ADDRESSES
-veth1      cart     cart-0  shop       example.org/cart:1  0123456789ab  10.0.0.2 fd00::2
-veth2      red?[2J  -       -          -                   -             -
-veth3      -        -       -          -                   -             10.1.0.1 10.1.0.2 10.1.0.3 10.1.0.4 and 2 more
+INTERFACE  NAME     POD     NAMESPACE  IMAGE               CONTAINER     ATTACHED       ADDRESSES
+veth1      cart     cart-0  shop       example.org/cart:1  0123456789ab  host+loopback  10.0.0.2 fd00::2
+veth2      red?[2J  -       -          -                   -             -              -
+veth3      -        -       -          -                   -             netns          10.1.0.1 10.1.0.2 10.1.0.3 10.1.0.4 and 2 more
+veth2: not seen: what it says to others: no room?
 `, "\n")
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)
