@@ -413,6 +413,7 @@ func (o *object) workload(name string, w *Workload) {
 	o.filled("pod", w.Pod)
 	o.filled("namespace", w.Namespace)
 	o.filled("image", w.Image)
+	o.filled("address", w.Address)
 	if len(w.Labels) > 0 {
 		var room [16]string
 		o.open("labels")

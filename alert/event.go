@@ -185,6 +185,7 @@ type Weir struct {
 type Workload struct {
 	ID, Name, Pod, Namespace, Image string
 	Labels                          map[string]string
+	Address                         string // its own address and port, where the event's is one that the host translates: a service's; "": the event's
 }
 
 // Names returns what a workload is called: NAMESPACE/POD if it is a pod, and its own name; the first is the one to show. A nil Workload has

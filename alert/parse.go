@@ -121,6 +121,7 @@ type eveWorkload struct {
 	Namespace string            `json:"namespace"`
 	Image     string            `json:"image"`
 	Labels    map[string]string `json:"labels"`
+	Address   string            `json:"address"`
 }
 
 type eveMatch struct {

@@ -117,6 +117,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	d.enter()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	d.translated(ctx)
 	links, err := workload.Watch(ctx, conf.Capture.Include, conf.Capture.Exclude)
 	if err != nil {
 		return errors.Join(err, d.close())

@@ -18,8 +18,9 @@ type party struct {
 // ends returns who sends and who gets what goes in a direction of the present flow.
 func (l *Lane) ends(dir wire.Dir) (from, to party) {
 	k := &l.fl.Key
-	a := party{k.AddrA(), l.who(k.A, l.fl.Start)}
-	b := party{k.AddrB(), l.who(k.B, l.fl.Start)}
+	a, b := party{at: k.AddrA()}, party{at: k.AddrB()}
+	a.who, _ = l.who(l.fl, k.A, l.fl.AInitiates)
+	b.who, _ = l.who(l.fl, k.B, !l.fl.AInitiates)
 	if l.fl.AInitiates == (dir == wire.ToServer) {
 		return a, b
 	}

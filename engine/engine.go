@@ -48,13 +48,14 @@ type Config struct {
 // Engine is what taps and lanes share. What may change while packets flow is immutable and swapped
 // whole: a lane loads it once per block.
 type Engine struct {
-	cfg      Config
-	budgets  Budgets
-	rules    atomic.Pointer[ruleset]
-	host     atomic.Pointer[[]netip.Addr]
-	where    atomic.Pointer[workload.Table]
-	twins    *twins
-	expected expectations
+	cfg          Config
+	budgets      Budgets
+	rules        atomic.Pointer[ruleset]
+	host         atomic.Pointer[[]netip.Addr]
+	where        atomic.Pointer[workload.Table]
+	twins        *twins
+	translations atomic.Pointer[workload.Translations]
+	expected     expectations
 
 	setting sync.Mutex    // guards what follows
 	db      *dlp.Database // in force

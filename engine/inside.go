@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"net/netip"
+
 	"weir/flow"
 	"weir/wire"
 	"weir/workload"
@@ -10,14 +12,40 @@ import (
 // that nobody answers; ours.
 const sidesAfter = 8
 
-// who returns the workload that had an address at a time; nil if it is not known. On a loopback interface it is the one whose interface it
-// is.
-func (l *Lane) who(addr [16]byte, at int64) *workload.Workload {
+// who returns the workload at an end of a flow; nil if it is not known. On a loopback interface it is the one whose interface it is. Where the
+// address is none of a workload's, and the host translates the flow's addresses, it is the one behind it, and real is where that is.
+func (l *Lane) who(fl *flow.Flow[conn], addr [16]byte, initiator bool) (w *workload.Workload, real netip.AddrPort) {
 	if l.t.cfg.Inside != nil {
-		return l.t.cfg.Inside()
+		return l.t.cfg.Inside(), real
 	}
-	return l.e.where.Load().Lookup(addr, at)
+	where := l.e.where.Load()
+	if w = where.Lookup(addr, fl.Start); w != nil {
+		return w, real
+	}
+	x := l.e.translations.Load()
+	if x == nil || fl.Key.Scope != 0 {
+		return nil, real
+	}
+	k := &fl.Key
+	seen := workload.Tuple{Proto: k.Proto, From: netip.AddrPortFrom(k.AddrA(), k.APort), To: netip.AddrPortFrom(k.AddrB(), k.BPort)}
+	if !fl.AInitiates {
+		seen.From, seen.To = seen.To, seen.From
+	}
+	other, ok := x.Other(seen)
+	if !ok {
+		return nil, real
+	}
+	if real = other.To; initiator {
+		real = other.From
+	}
+	if w = where.Lookup(real.Addr().As16(), fl.Start); w == nil {
+		return nil, netip.AddrPort{}
+	}
+	return w, real
 }
+
+// SetTranslations has flows named by what the host translates their addresses to.
+func (e *Engine) SetTranslations(t *workload.Translations) { e.translations.Store(t) }
 
 // sides counts whether both directions of a TCP connection are seen. Where one alone is although its sender confirms what it gets, the rest
 // goes another way than by this interface.

@@ -33,7 +33,7 @@ func (l *Lane) event(typ string) *alert.Event {
 func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	k := &fl.Key
 	a, b := netip.AddrPortFrom(k.AddrA(), k.APort), netip.AddrPortFrom(k.AddrB(), k.BPort)
-	wa, wb := told(l.who(k.A, fl.Start)), told(l.who(k.B, fl.Start))
+	wa, wb := l.toldAt(fl, k.A, fl.AInitiates), l.toldAt(fl, k.B, !fl.AInitiates)
 	if !fl.AInitiates {
 		a, b, wa, wb = b, a, wb, wa
 	}
@@ -58,6 +58,16 @@ func (l *Lane) name(ev *alert.Event, fl *flow.Flow[conn]) {
 	if app := fl.S.app; app != nil && app.proto != nil && !app.unsure {
 		ev.AppProto = app.proto.Name
 	}
+}
+
+// toldAt returns the workload at an end of a flow as events name it; nil if it is not known.
+func (l *Lane) toldAt(fl *flow.Flow[conn], addr [16]byte, initiator bool) *alert.Workload {
+	who, real := l.who(fl, addr, initiator)
+	w := told(who)
+	if real.IsValid() && w != nil {
+		w.Address = real.String()
+	}
+	return w
 }
 
 // told returns a workload as events name it; nil for nil.
