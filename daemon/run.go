@@ -179,13 +179,14 @@ func (d *Daemon) open() error {
 	d.queue.Limit(div.events)
 	limiter := alert.NewLimiter()
 	limiter.Burst, limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
+	d.learn = startLearning(d.conf.Paths.LearnedFile(), d.log)
 	d.engine = engine.New(engine.Config{
+		Learn: &engine.Learn{Terms: Terms, Party: d.learn.learner.Party, Exchange: d.learn.Exchange},
 		Flow: div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit, Full: d.queue.Full,
 		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter, Budgets: d.memory.budgets,
 		Validation: d.conf.Protocols.validation(),
 	})
 	d.engine.SetRules(d.db)
-	d.learn = startLearning(d.conf.Paths.LearnedFile(), d.log)
 	d.enact(law, compiled)
 	n := runtime.GOMAXPROCS(0)
 	d.lanes = make(chan *engine.Lane, n)
@@ -412,7 +413,6 @@ func (d *Daemon) close() error {
 	if d.naming != nil {
 		d.naming.close()
 	}
-	d.learn.close()
 	d.tellStats(time.Now())
 	err := errors.Join(d.queue.Close(), d.store.Close())
 	if d.spaces != nil {
@@ -428,6 +428,7 @@ func (d *Daemon) close() error {
 	for range cap(d.lanes) {
 		(<-d.lanes).Free()
 	}
+	d.learn.close() // lanes gave away what they had noted
 	d.db.Close()
 	return err
 }

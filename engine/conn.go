@@ -6,6 +6,7 @@ import (
 	"weir/content"
 	"weir/dissect"
 	"weir/dlp"
+	"weir/policy"
 	"weir/tunnel"
 	"weir/wire"
 )
@@ -46,8 +47,11 @@ type app struct {
 	rare        *rare  // nil for most flows
 	lastID      uint64
 	lastTx      uint64
-	rest        uint64    // what the dissector remembers between messages: dissect.Rest.State
-	raw         [2]uint64 // bytes of each direction that nobody understood; of what is no stream, datagrams
+	noted       uint64      // ID of the last message that was noted
+	mark        policy.Mark // and where; 0: nowhere, or it was refused
+	markTx      uint64      // its exchange
+	rest        uint64      // what the dissector remembers between messages: dissect.Rest.State
+	raw         [2]uint64   // bytes of each direction that nobody understood; of what is no stream, datagrams
 	txs         uint64
 	skipped     uint64 // bytes that were not looked at
 	debt        int32  // what detection has overspent on the flow

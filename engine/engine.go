@@ -41,6 +41,8 @@ type Config struct {
 	Validation Validation
 	// Held reports whether the packets of a workload are held until they are judged; nil: nobody's are.
 	Held func(*workload.Workload) bool
+	// Learn is where what is said is noted; nil: nowhere.
+	Learn *Learn
 	// Limiter holds back floods of equal alerts; nil: none is held back.
 	Limiter *alert.Limiter
 }
@@ -64,7 +66,8 @@ type Engine struct {
 	denials    *denials
 	thresholds *thresholds
 	trims      atomic.Uint64
-	files      bool // somebody listens to what is told of files
+	files      bool          // somebody listens to what is told of files
+	learned    dissect.Wants // fields that are learned; nil: none
 }
 
 // ruleset is one compiled set of rules, and the fields that it and the event writers ask for.
@@ -82,6 +85,7 @@ func New(cfg Config) *Engine {
 		e.budgets = DefaultBudgets(cfg.Flow)
 	}
 	e.files = e.listens("fileinfo")
+	e.learned = cfg.Learn.wants()
 	e.twins = newTwins(cfg.Dissect, e.budgets.Inspect)
 	e.SetRules(nil)
 	return e
@@ -121,6 +125,9 @@ func (e *Engine) arm() {
 				wants[p.Base+i] = wants[p.Base+i] || db != nil
 			}
 		}
+	}
+	for i, is := range e.learned {
+		wants[i] = wants[i] || is || refusals[i]
 	}
 	if e.law != nil {
 		for i, is := range e.law.asks {

@@ -49,6 +49,7 @@ type Lane struct {
 
 	asked   policy.Context // scratch
 	groups  groups
+	learn   notes
 	rulings []Ruling // of the block that is judged, by frame; nil: nobody waits for one
 
 	others []elsewhere // frames of the block that belong to other taps of the interface
@@ -71,8 +72,9 @@ func (e *Engine) NewLane() *Lane {
 	return l
 }
 
-// Free gives the C memory back.
+// Free gives the C memory back, and away what was noted.
 func (l *Lane) Free() {
+	l.handOver(0, true)
 	if l.scan != nil {
 		l.scan.Free()
 		l.scan, l.told = nil, dlp.Counters{}
@@ -87,6 +89,7 @@ func (l *Lane) attach(t *Tap) {
 	if r != l.rules {
 		l.useRules(r)
 	}
+	l.handOver(t.now, false)
 	t.env.Want, t.env.Scratch = r.wants, &l.scratch
 	if n := l.e.trims.Load(); n != l.trims || n != t.trims {
 		l.trim(t, n)

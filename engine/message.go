@@ -24,6 +24,7 @@ func (l *Lane) onMessage(m *dissect.Message) {
 	l.inspect(m)
 	l.seekTunnels(m)
 	l.judgeMessage(m)
+	l.noteMessage(m)
 	if len(m.Notes) > 0 {
 		l.notes(m)
 	}

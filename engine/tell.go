@@ -354,6 +354,7 @@ func (l *Lane) endFlow(fl *flow.Flow[conn], why flow.Reason) {
 	if a := fl.S.app; a != nil && a.work != nil { // else nothing is open
 		l.finishApp(a)
 	}
+	l.noteFlow(fl)
 	l.tellFlow(fl, why)
 }
 

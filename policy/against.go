@@ -14,6 +14,7 @@ type Case struct {
 func (l *Learner) Against(p *Policy, since int64, fieldOf, protocolOf func(string) (int, bool), fn func(*Case)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.meet()
 	ids := make([]Identity, len(l.parties.list))
 	for i := range ids {
 		ids[i] = p.identifyParty(&l.parties.list[i])

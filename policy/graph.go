@@ -33,6 +33,7 @@ type Link struct {
 func (l *Learner) Graph(since int64) *Graph {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.meet()
 	g := &Graph{}
 	at := map[edgeKey]int{}
 	used := map[Party]bool{}

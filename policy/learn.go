@@ -33,7 +33,10 @@ type Learner struct {
 
 // NewLearner returns a Learner that knows nothing.
 func NewLearner(t *Terms) *Learner {
-	return &Learner{terms: t, parties: newParties(), edges: map[edgeKey]*edge{}, left: learnBytes}
+	l := &Learner{terms: t, edges: map[edgeKey]*edge{}, left: learnBytes}
+	l.parties.begin()
+	l.meet()
+	return l
 }
 
 // edgeKey is what two parties say to each other in one protocol at one port.
@@ -83,6 +86,7 @@ type beside struct {
 func (l *Learner) Merge(s *Seen) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.meet()
 	l.lost += s.lost
 	for i := range s.list {
 		e := &s.list[i]
@@ -315,5 +319,6 @@ type Extent struct {
 func (l *Learner) Extent() Extent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.meet()
 	return Extent{len(l.parties.list), len(l.edges), l.first, l.last, l.lost}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 
 	"weir/rules"
 )
@@ -16,12 +17,23 @@ const (
 	partyCost     = 1024 // bytes that a party takes by itself
 )
 
-// parties are those who take part. Number 0 is `unknown`.
+// parties are those who take part. Number 0 is `unknown`. Numbers are given under a lock of their own, which is never held for long: who asks for one is on the packet path.
 type parties struct {
-	list      []party
+	list []party // guarded by Learner.mu
+
+	mu        sync.Mutex // guards what follows
 	byName    map[string]Party
 	addresses int
 	full      uint64 // subjects that became `external` or `unknown` for want of room
+	news      []news // not in list yet
+}
+
+// news is a party that is new, or a member of one that may be.
+type news struct {
+	party  Party
+	made   *party // nil: there is one
+	member Subject
+	named  bool // member is one
 }
 
 // party is a group that there is, or one that would be proposed.
@@ -38,17 +50,40 @@ type party struct {
 	dropped uint64 // observations for which it had no room
 }
 
-func newParties() parties {
-	p := parties{byName: map[string]Party{}}
-	p.put(party{name: Unknown})
-	return p
+func (ps *parties) begin() {
+	ps.byName = map[string]Party{}
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.put(party{name: Unknown})
 }
 
+// put gives a party a number. ps.mu is held.
 func (ps *parties) put(p party) Party {
+	n := Party(len(ps.byName))
+	ps.byName[p.name] = n
 	p.left = partyBytes
-	ps.list = append(ps.list, p)
-	ps.byName[p.name] = Party(len(ps.list) - 1)
-	return Party(len(ps.list) - 1)
+	ps.news = append(ps.news, news{party: n, made: &p})
+	return n
+}
+
+// number returns the number of a party, of what it belongs to where there is no room. ps.mu is held.
+func (ps *parties) number(p party) Party {
+	if n, ok := ps.byName[p.name]; ok {
+		return n
+	}
+	address := p.builtin != ""
+	if len(ps.byName) >= partiesMost || address && ps.addresses >= addressesMost {
+		ps.full++
+		name := cmp.Or(p.builtin, nameOfNobody)
+		if n, ok := ps.byName[name]; ok {
+			return n
+		}
+		return ps.put(party{name: name})
+	}
+	if address {
+		ps.addresses++
+	}
+	return ps.put(p)
 }
 
 // known returns p if there is such a party, else 0.
@@ -60,36 +95,36 @@ func (ps *parties) known(p Party) Party {
 }
 
 // Party returns who a subject is to the learner: the first of the groups that the policy has it in, else the one that would be
-// proposed for it. It may allocate: ask it where an end of a conversation is identified, and keep the answer with the Identity.
+// proposed for it. It may allocate, but waits for nobody: ask it where an end of a conversation is identified, and keep the answer with the Identity.
 func (l *Learner) Party(s *Subject, in []string) Party {
 	p := propose(s, in)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n, ok := l.parties.byName[p.name]
-	if !ok {
-		n = l.newParty(p)
+	ps := &l.parties
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	n := ps.number(p)
+	if len(ps.news) < partiesMost { // else it is a member that is not counted
+		ps.news = append(ps.news, news{party: n, member: *s, named: true})
 	}
-	l.parties.list[n].join(s)
 	return n
 }
 
-// newParty gives a party a number; the one of what it belongs to where there is no room. l.mu is held.
-func (l *Learner) newParty(p party) Party {
+// meet takes in parties and members that are new. l.mu is held.
+func (l *Learner) meet() {
 	ps := &l.parties
-	address := p.builtin != ""
-	if len(ps.list) >= partiesMost || address && ps.addresses >= addressesMost || l.left < partyCost {
-		ps.full++
-		name := cmp.Or(p.builtin, nameOfNobody)
-		if n, ok := ps.byName[name]; ok {
-			return n
+	ps.mu.Lock()
+	list := ps.news
+	ps.news = nil
+	ps.mu.Unlock()
+	for i := range list {
+		n := &list[i]
+		if n.made != nil {
+			ps.list = append(ps.list, *n.made)
+			l.left -= partyCost
 		}
-		return ps.put(party{name: name})
+		if n.named {
+			ps.list[n.party].join(&n.member)
+		}
 	}
-	if address {
-		ps.addresses++
-	}
-	l.left -= partyCost
-	return ps.put(p)
 }
 
 // join notes that a subject is a member.
@@ -241,4 +276,12 @@ func (p *party) lines() (out []rules.Ends) {
 		}
 	}
 	return out
+}
+
+// refused adds to the number of subjects for which there was no room, and returns it.
+func (ps *parties) refused(n uint64) uint64 {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.full += n
+	return ps.full
 }

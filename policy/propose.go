@@ -50,6 +50,7 @@ func (l *Learner) Propose(present *Set, since int64) *Proposal {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.meet()
 	p.list = l.parties.list
 	p.out.First, p.out.Last = max(l.first, since), l.last
 	blocks := p.blocks(l, since)
@@ -163,10 +164,11 @@ func (p *proposer) standIns(l *Learner, since int64) map[standIn]Party {
 
 // builtin returns the party of a built-in group. l.mu is held.
 func (l *Learner) builtin(name string) Party {
-	if n, ok := l.parties.byName[name]; ok {
-		return n
-	}
-	return l.parties.put(party{name: name})
+	l.parties.mu.Lock()
+	n := l.parties.number(party{name: name})
+	l.parties.mu.Unlock()
+	l.meet()
+	return n
 }
 
 // take adds what was said since a time of another edge.
@@ -528,7 +530,7 @@ func (p *proposer) lacks(l *Learner) {
 		}
 	}
 	note(l.lost, "%d things that were said came too fast to be noted: they may be missing here")
-	note(l.parties.full, "%d ends found no room and count as external or unknown")
+	note(l.parties.refused(0), "%d ends found no room and count as external or unknown")
 	for i := range l.parties.list {
 		if x := &l.parties.list[i]; x.dropped > 0 {
 			p.out.Notes = append(p.out.Notes, fmt.Sprintf("%s began more than is kept of one: %d messages and connections are missing here (does it scan?)", x.name, x.dropped))

@@ -77,7 +77,8 @@ type (
 func (l *Learner) Marshal() ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	doc := stateDoc{Version: stateVersion, First: l.first, Last: l.last, Lost: l.lost, Full: l.parties.full}
+	l.meet()
+	doc := stateDoc{Version: stateVersion, First: l.first, Last: l.last, Lost: l.lost, Full: l.parties.refused(0)}
 	for i := range l.parties.list {
 		p := &l.parties.list[i]
 		s := stateParty{Name: p.name, Match: p.match, Builtin: p.builtin, Members: p.members, More: p.more, Dropped: p.dropped}
@@ -134,7 +135,7 @@ func (l *Learner) Restore(data []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lost += doc.Lost
-	l.parties.full += doc.Full
+	l.parties.refused(doc.Full)
 	if doc.First > 0 && (l.first == 0 || doc.First < l.first) {
 		l.first = doc.First
 	}
@@ -153,10 +154,10 @@ func (l *Learner) restoreParty(s *stateParty) Party {
 	if s.Name == "" || len(s.Name) > maxName {
 		return 0
 	}
-	n, ok := l.parties.byName[s.Name]
-	if !ok {
-		n = l.newParty(party{name: s.Name, match: s.Match, builtin: s.Builtin})
-	}
+	l.parties.mu.Lock()
+	n := l.parties.number(party{name: s.Name, match: s.Match, builtin: s.Builtin})
+	l.parties.mu.Unlock()
+	l.meet()
 	p := &l.parties.list[n]
 	p.dropped += s.Dropped
 	p.more = p.more || s.More
