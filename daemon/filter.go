@@ -11,6 +11,7 @@ import (
 
 	"weir/alert"
 	"weir/dissect"
+	"weir/policy"
 	"weir/rules"
 )
 
@@ -21,14 +22,15 @@ type Filter struct {
 	ToPod    string    // at the other
 	Workload string    // a name, at either end
 	Protocol string    // as app_proto or proto have it, in lower case
-	Verdict  string    // allowed or blocked
+	Verdict  string    // one of Verdicts
 	Severity string    // of alerts: that one or above
 	Rule     string    // of alerts
 	Since    time.Time // of the event
 }
 
-// verdicts are what may become of what an event tells of.
-var verdicts = []string{"allowed", "blocked"}
+// Verdicts are what may become of what an event tells of: blocked is what was stopped, denied what the policy denies, stopped or not, undecided what it cannot
+// say yet, allowed all else.
+var Verdicts = []string{"allowed", "blocked", "denied", "undecided"}
 
 // filterValues are a Filter's conditions by the names that they have in a request.
 func (f *Filter) conditions() []struct {
@@ -61,7 +63,7 @@ func (f *Filter) Check() error {
 	for _, w := range []struct {
 		flag, word string
 		known      []string
-	}{{"severity", f.Severity, rules.Severities}, {"verdict", f.Verdict, verdicts}, {"protocol", f.Protocol, protocolWords()}} {
+	}{{"severity", f.Severity, rules.Severities}, {"verdict", f.Verdict, Verdicts}, {"protocol", f.Protocol, protocolWords()}} {
 		if w.word == "" || slices.Contains(w.known, w.word) {
 			continue
 		}
@@ -99,7 +101,7 @@ func (f *Filter) Match(ev *alert.Event) bool {
 	case f == nil:
 		return true
 	case !f.Since.IsZero() && ev.Time < f.Since.UnixNano(),
-		f.Verdict != "" && f.Verdict != verdictOf(ev),
+		f.Verdict != "" && !judged(ev, f.Verdict),
 		f.Rule != "" && ev.Weir.Rule != f.Rule,
 		f.Severity != "" && rank(ev.Weir.Severity) < rank(f.Severity),
 		f.Protocol != "" && !f.speaks(ev):
@@ -123,12 +125,22 @@ func (f *Filter) speaks(ev *alert.Event) bool {
 	}
 }
 
-// verdictOf says whether what an event tells of was let through.
-func verdictOf(ev *alert.Event) string {
-	if ev.Type == "drop" || ev.Alert != nil && ev.Alert.Action == "blocked" {
-		return "blocked"
+// judged reports whether a verdict is that on what an event tells of.
+func judged(ev *alert.Event, verdict string) bool {
+	blocked := ev.Type == "drop" || ev.Alert != nil && ev.Alert.Action == "blocked"
+	action := policy.Allow.String()
+	if v := ev.Weir.Verdict; v != nil {
+		action = v.Action
 	}
-	return "allowed"
+	switch verdict {
+	case "blocked":
+		return blocked
+	case "denied":
+		return action == policy.Deny.String()
+	case "undecided":
+		return action == policy.Undecided.String()
+	}
+	return !blocked && action == policy.Allow.String()
 }
 
 // rank orders severities; what is none is below all.

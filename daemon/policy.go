@@ -27,9 +27,6 @@ var protocolNames = func() (out []string) {
 	return out
 }()
 
-// Terms are what is learned of the fields that there are.
-var Terms = policy.NewTerms(dissect.FieldNames, protocolNames)
-
 // CompilePolicy makes a policy of what applies of a set now.
 func CompilePolicy(set *policy.Set) (*policy.Policy, rules.Problems) {
 	return policy.Compile(set, time.Now(), engine.FieldNumber, engine.ProtocolNumber)

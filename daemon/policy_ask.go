@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"weir/engine"
 	"weir/policy"
 )
 
@@ -150,7 +151,7 @@ func (c *Client) Learned() (*policy.Learner, error) {
 	if err := c.ask(http.MethodGet, "/policy/learned", nil, (*rawAnswer)(&data)); err != nil {
 		return nil, err
 	}
-	l := policy.NewLearner(Terms)
+	l := policy.NewLearner(engine.Terms)
 	if err := l.Restore(data); err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", c.socket, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weir/engine"
 	"weir/policy"
 )
 
@@ -40,7 +41,7 @@ type learning struct {
 // startLearning takes up what was learned before. What cannot be read is set aside and told, and learning begins anew.
 func startLearning(file string, log *slog.Logger) *learning {
 	l := &learning{
-		learner: policy.NewLearner(Terms), log: log, file: file,
+		learner: policy.NewLearner(engine.Terms), log: log, file: file,
 		full: make(chan *policy.Seen, learnQueue), empty: make(chan *policy.Seen, learnQueue), ends: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := restore(l.learner, file); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +90,7 @@ func (l *learning) Exchange(s *policy.Seen) *policy.Seen {
 	case s = <-l.empty:
 		return s
 	default:
-		return policy.NewSeen(Terms)
+		return policy.NewSeen(engine.Terms)
 	}
 }
 
@@ -175,7 +176,7 @@ func replaceFile(path string, data []byte) error {
 
 // LearnedBefore reads what a daemon had learned when it wrote it down last. That there is nothing is no error.
 func LearnedBefore(conf *Config) (*policy.Learner, error) {
-	l := policy.NewLearner(Terms)
+	l := policy.NewLearner(engine.Terms)
 	if err := restore(l, conf.Paths.LearnedFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -89,6 +89,8 @@ type Simulated struct {
 	Stopped []SimulatedCase `json:"stopped"`
 	Unsure  []SimulatedCase `json:"undecided"` // what is known of them is too little to tell
 	Notes   []string        `json:"notes,omitempty"`
+
+	captured bool // of captures: kinds are conversations
 }
 
 // SimulatedCase is one sort of them.
@@ -157,11 +159,15 @@ func (s *Simulated) WriteTable(w io.Writer) error {
 
 // Summary says it in a line.
 func (s *Simulated) Summary() string {
+	what := "sorts of conversations and messages"
+	if s.captured {
+		what = "conversations"
+	}
 	stopped := uint64(0)
 	for i := range s.Stopped {
 		stopped += s.Stopped[i].Count
 	}
-	return fmt.Sprintf("%d sorts of conversations and messages, %d in all; protect would have stopped %d sorts, %d in all", s.Kinds, s.Total, len(s.Stopped), stopped)
+	return fmt.Sprintf("%d %s, %d in all; protect would have stopped %d sorts, %d in all", s.Kinds, what, s.Total, len(s.Stopped), stopped)
 }
 
 // WouldStop says in words how much of what was learned would be stopped if a group were protected; nothing if nothing would.

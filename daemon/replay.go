@@ -89,6 +89,15 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 	}
 	e := engine.New(cfg)
 	e.SetRules(db)
+	if r.Config != nil {
+		set, p, problems := loadPolicy(r.Config)
+		if err := problems.Err(); err != nil {
+			return 0, err
+		}
+		if len(set.Rules)+len(set.Modes) > 0 {
+			e.SetPolicy(p)
+		}
+	}
 	lane := e.NewLane()
 	lane.OnPanic = func(stack string) { fmt.Fprintf(r.Stderr, "weir: internal error, survived: %s\n", stack) }
 	defer lane.Free()

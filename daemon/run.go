@@ -181,8 +181,8 @@ func (d *Daemon) open() error {
 	limiter.Burst, limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
 	d.learn = startLearning(d.conf.Paths.LearnedFile(), d.log)
 	d.engine = engine.New(engine.Config{
-		Learn: &engine.Learn{Terms: Terms, Party: d.learn.learner.Party, Exchange: d.learn.Exchange},
-		Flow: div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit, Full: d.queue.Full,
+		Learn: &engine.Learn{Party: d.learn.learner.Party, Exchange: d.learn.Exchange},
+		Flow:  div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit, Full: d.queue.Full,
 		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter, Budgets: d.memory.budgets,
 		Validation: d.conf.Protocols.validation(),
 	})

@@ -45,7 +45,26 @@ func (l *Lane) denied(m *dissect.Message, w *law, c *policy.Context, v *policy.V
 	}
 	ev.Weir.Verdict = w.told(v)
 	ev.Weir.Why = detail
+	if v.Rule < 0 {
+		ev.Weir.Why = l.drift(m, w, c)
+	}
 	l.raise(ev, rule)
+}
+
+// drift says in what the present conversation, or a message in it, differs from what the nearest rule allows.
+func (l *Lane) drift(m *dissect.Message, w *law, c *policy.Context) string {
+	o := policy.Observation{Proto: c.Proto, Port: c.Port, App: c.App}
+	if c.Fields != nil {
+		o.Words = c.Fields.AppendWords(nil)
+	}
+	words := Terms.Words(w.policy.Groups(c.From), w.policy.Groups(c.To), &o)
+	near := w.policy.Set().Nearest(&words)
+	if m != nil && near.Rule >= 0 && l.a != nil && l.a.work != nil {
+		if r := l.a.find(m.Tx); r != nil && len(r.found) > 0 { // what was found in a message is not shown here either
+			return "what is new is its " + near.Differs + "; the nearest rule is " + w.policy.Set().Rules[near.Rule].ID
+		}
+	}
+	return near.Text
 }
 
 // denials remembers which conversations of two local workloads were denied as they began, for both their taps see that.

@@ -184,11 +184,11 @@ func (l *Lane) judgeMessage(m *dissect.Message) {
 			j.context.App = grpcNumber
 		}
 		v := j.law.policy.Decide(&j.context)
-		j.context.App, j.context.Fields = app, nil
 		changed := v.Action != w.verdict.Action || v.Rule != w.verdict.Rule
 		if w.verdict = v; changed && v.Action != policy.Undecided {
 			l.decided(m, j, &v)
 		}
+		j.context.App, j.context.Fields = app, nil
 	}
 	if w.fields.Complete {
 		j.over(w)

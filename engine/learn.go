@@ -12,12 +12,19 @@ import (
 
 // Learn is where what workloads say to each other is noted, for a policy to be made of it.
 type Learn struct {
-	Terms *policy.Terms // numbers as FieldNumber and ProtocolNumber give them
 	// Party says who an end is; groups are those that the policy has it in. It may be called by many at once.
 	Party func(s *policy.Subject, groups []string) policy.Party
 	// Exchange takes a table that is to be learned from, and gives an empty one. It does not wait.
 	Exchange func(*policy.Seen) *policy.Seen
 }
+
+// Terms are what is learned of the fields that there are.
+var Terms = policy.NewTerms(dissect.FieldNames, func() (names []string) {
+	for _, p := range dissect.Protocols {
+		names = append(names, p.Name)
+	}
+	return names
+}())
 
 // noteAge is how long a lane keeps what it noted to itself, in ns.
 const noteAge = 1_000_000_000
@@ -38,7 +45,7 @@ func (n *Learn) wants() dissect.Wants {
 	}
 	out := make(dissect.Wants, len(dissect.FieldNames))
 	for i, first := range firstOf {
-		out[i] = n.Terms.Learned(first)
+		out[i] = Terms.Learned(first)
 	}
 	return out
 }
@@ -122,7 +129,7 @@ func (l *Lane) noteFlow(fl *flow.Flow[conn]) {
 func (l *Lane) note(app int, words []policy.Word) policy.Mark {
 	n := &l.learn
 	if n.seen == nil {
-		n.seen = policy.NewSeen(l.e.cfg.Learn.Terms)
+		n.seen = policy.NewSeen(Terms)
 	}
 	from, to := l.ends(wire.ToServer)
 	n.said = policy.Observation{Time: l.t.now, From: l.partyOf(from), To: l.partyOf(to), Proto: l.fl.Key.Proto, Port: l.port(), App: app, Words: words}

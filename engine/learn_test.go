@@ -11,13 +11,8 @@ import (
 )
 
 func testLearn() (*Learn, *policy.Learner) {
-	var protocols []string
-	for _, p := range dissect.Protocols {
-		protocols = append(protocols, p.Name)
-	}
-	terms := policy.NewTerms(dissect.FieldNames, protocols)
-	l := policy.NewLearner(terms)
-	return &Learn{Terms: terms, Party: l.Party, Exchange: func(s *policy.Seen) *policy.Seen { l.Merge(s); s.Reset(); return s }}, l
+	l := policy.NewLearner(Terms)
+	return &Learn{Party: l.Party, Exchange: func(s *policy.Seen) *policy.Seen { l.Merge(s); s.Reset(); return s }}, l
 }
 
 // What is said is learned: in patterns, with what was refused, and not what nobody answered.

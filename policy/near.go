@@ -30,6 +30,9 @@ const (
 // Words says what an observation is in the terms of rules, its values as patterns: what identifies somebody is not in it. from and to are the groups of its ends.
 func (t *Terms) Words(from, to []string, o *Observation) Words {
 	w := Words{From: from, To: to, Ports: Port{o.Proto, o.Port, o.Port}, Protocol: AppUnknownName}
+	if o.App == AppNone {
+		w.Protocol = ""
+	}
 	if o.App >= 0 && o.App < len(t.protocols) {
 		w.Protocol = t.protocols[o.App]
 	}
@@ -167,4 +170,13 @@ func few(list []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(list[:nearShown], ", "), len(list)-nearShown)
 	}
 	return strings.Join(list, ", ")
+}
+
+// AppendWords appends the values that are known of a message to dst; they are borrowed until f is changed.
+func (f *Fields) AppendWords(dst []Word) []Word {
+	for i := range f.values {
+		v := &f.values[i]
+		dst = append(dst, Word{int(v.field), f.text[v.at.from:v.at.to]})
+	}
+	return dst
 }

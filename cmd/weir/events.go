@@ -137,7 +137,8 @@ has no longer.`,
 	f.StringVar(&ask.Filter.ToPod, "to-pod", "", "to this pod")
 	f.StringVar(&ask.Filter.Workload, "workload", "", "with this workload at either end")
 	f.StringVar(&ask.Filter.Protocol, "protocol", "", "of this protocol: http, dns, tls ... or tcp, udp, icmp")
-	f.StringVar(&ask.Filter.Verdict, "verdict", "", "allowed or blocked")
+	f.StringVar(&ask.Filter.Verdict, "verdict", "", "allowed, blocked (stopped), denied (by the policy, stopped or not) or undecided")
+	_ = cmd.RegisterFlagCompletionFunc("verdict", cobra.FixedCompletions(daemon.Verdicts, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
