@@ -202,7 +202,7 @@ func TestFilter(t *testing.T) {
 		want string
 	}{
 		{Filter{Severity: "hihg"}, `--severity: "hihg" is unknown (did you mean high?)`},
-		{Filter{Verdict: "drop"}, `--verdict: "drop" is unknown (known: allowed, blocked)`},
+		{Filter{Verdict: "drop"}, `--verdict: "drop" is unknown (known: allowed, blocked, denied, undecided)`},
 		{Filter{Protocol: "htp"}, `--protocol: "htp" is unknown (did you mean http?)`},
 		{Filter{FromPod: "cart-0"}, `--from-pod: "cart-0" is no pod (write NAMESPACE/NAME; --workload takes any name)`},
 	} {
