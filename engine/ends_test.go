@@ -23,6 +23,8 @@ func TestEnds(t *testing.T) {
 	}
 	for _, c := range []struct{ line, want string }{
 		{"name=web*", "web"},
+		{"name~^web-[0-9]$", "web"},
+		{"name!~^web-[0-9]$", ""},
 		{"name=web", ""},
 		{"name=*1", "web"},
 		{"pod=shop/web-*", "web"},

@@ -31,6 +31,7 @@ type judge struct {
 type words struct {
 	id      uint64
 	acts    bool // it does something, or has what a rule asks for
+	likely  bool // it is allowed, unless more is to come that is not
 	quiet   bool // it has none of that, and its protocol has messages that only keep the conversation going
 	inner   bool // it is a call of gRPC: HTTP/2's message says the same, and both are looked at as one
 	verdict policy.Verdict
@@ -134,7 +135,7 @@ func (l *Lane) judgeBytes(a *app, dir wire.Dir, n int) {
 // waits reports whether something of the conversation has come of which the policy cannot say yet what is to become of it, and for which rule.
 func (j *judge) waits(a *app) (rule int32, waits bool) {
 	for _, w := range j.open {
-		if w.verdict.Action == policy.Undecided && !w.quiet {
+		if w.verdict.Action == policy.Undecided && !w.quiet && !w.likely {
 			return w.verdict.Rule, true
 		}
 	}
@@ -187,6 +188,11 @@ func (l *Lane) judgeMessage(m *dissect.Message) {
 		changed := v.Action != w.verdict.Action || v.Rule != w.verdict.Rule
 		if w.verdict = v; changed && v.Action != policy.Undecided {
 			l.decided(m, j, &v)
+		}
+		if w.likely = false; v.Action == policy.Undecided {
+			w.fields.Complete = true
+			w.likely = j.law.policy.Decide(&j.context).Action == policy.Allow
+			w.fields.Complete = false
 		}
 		j.context.App, j.context.Fields = app, nil
 	}

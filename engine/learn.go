@@ -109,7 +109,7 @@ func refuses(m *dissect.Message) bool {
 // noteFlow notes a conversation that is over, if its end took part in it: a scan teaches nothing.
 func (l *Lane) noteFlow(fl *flow.Flow[conn]) {
 	s, c := &fl.Dirs[wire.ToServer], &fl.Dirs[wire.ToClient]
-	if l.e.cfg.Learn == nil || s.Packets == 0 || c.Packets == 0 {
+	if l.e.cfg.Learn == nil || s.Packets == 0 {
 		return
 	}
 	if fl.Key.Proto == wire.ProtoTCP && (fl.State == flow.StateNew || c.Flags&wire.SYN == 0 && fl.S.app == nil) {
@@ -122,8 +122,17 @@ func (l *Lane) noteFlow(fl *flow.Flow[conn]) {
 			app = numberOf[index(a.proto)]
 		}
 	}
+	if c.Packets == 0 && app < 0 && s.Packets < unanswered {
+		return
+	}
+	if a := fl.S.app; a != nil && a.rare != nil && a.rare.orig != nil {
+		l.note(numberOf[index(a.rare.orig)], nil)
+	}
 	l.note(app, nil)
 }
+
+// unanswered is how many packets nobody answers, in no protocol that is known, make a conversation: some only send. Ours.
+const unanswered = 8
 
 // note notes what was said in the present flow.
 func (l *Lane) note(app int, words []policy.Word) policy.Mark {

@@ -78,12 +78,12 @@ var numberOf = func() []int {
 	return out
 }()
 
-// acts are policy.Acts by number, and has the protocols of which some are.
+// acts are the fields that say what a message does, by number; hasActs the protocols that have some.
 var acts, hasActs = func() (of dissect.Wants, has protocols) {
 	of = make(dissect.Wants, len(dissect.FieldNames))
 	for i, p := range dissect.Protocols {
 		for k, f := range p.Fields {
-			if slices.Contains(policy.Acts, f.Name) {
+			if policy.Acts(f.Name) {
 				of[p.Base+k] = true
 				has.add(uint8(i))
 			}
@@ -132,15 +132,19 @@ func (l *Lane) identify(p *policy.Policy, end party) policy.Identity {
 
 // subject describes one end of a conversation to the policy.
 func (e *Engine) subject(end party) *policy.Subject {
-	s := &policy.Subject{Addr: end.at.Unmap()}
-	if w := end.who; w != nil {
-		s.Name, s.Pod, s.Namespace, s.Image, s.Labels, s.Workload = w.Name, w.Pod, w.Namespace, w.Image, w.Labels, true
-		return s
-	}
-	if h := e.host.Load(); h != nil {
+	s := SubjectOf(end.who, end.at.Unmap())
+	if h := e.host.Load(); h != nil && end.who == nil {
 		s.Host = slices.Contains(*h, s.Addr)
 	}
 	return s
+}
+
+// SubjectOf describes a workload at one of its addresses to the policy; nil: it is not known who is there.
+func SubjectOf(w *workload.Workload, at netip.Addr) *policy.Subject {
+	if w == nil {
+		return &policy.Subject{Addr: at}
+	}
+	return &policy.Subject{Name: w.Name, Pod: w.Pod, Namespace: w.Namespace, Image: w.Image, Labels: w.Labels, Addr: at, Workload: true}
 }
 
 // SetHost tells the addresses of the host itself.
