@@ -139,8 +139,14 @@ func (j *judge) waits(a *app) (rule int32, waits bool) {
 			return w.verdict.Rule, true
 		}
 	}
+	if j.base.Action != policy.Undecided {
+		return 0, false
+	}
+	if j.context.Proto != wire.ProtoTCP { // each datagram is whole
+		return j.base.Rule, j.context.App == policy.AppNone
+	}
 	at := a.at[wire.ToServer]
-	return j.base.Rule, j.base.Action == policy.Undecided && (at == fresh || at == parsed && a.work != nil && a.need[wire.ToServer] > 0)
+	return j.base.Rule, at == fresh || at == parsed && a.work != nil && a.need[wire.ToServer] > 0
 }
 
 // overdue applies what a rule says of conversations that stay undecided, if it is time.
