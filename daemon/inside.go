@@ -57,6 +57,9 @@ func (d *Daemon) led(ways map[int]way) {
 	defer d.mu.Unlock()
 	d.ways = ways
 	d.reconcile()
+	if g := d.gates.Load(); g != nil {
+		g.stir()
+	}
 }
 
 // reconcile has interfaces inside namespaces listened on, as they should be and can be now. d.mu is held.

@@ -131,6 +131,13 @@ func (n *naming) settle() {
 	}
 }
 
+// known returns what is known of the other end of an interface; the zero value if nothing is.
+func (n *naming) known(index int) known {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.named[index]
+}
+
 // of returns the workload behind an interface, an empty one if it is not known.
 func (n *naming) of(index int) *workload.Workload {
 	n.mu.Lock()

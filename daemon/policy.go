@@ -59,6 +59,10 @@ func (d *Daemon) enact(set *policy.Set, p *policy.Policy) {
 		p = nil
 	}
 	d.engine.SetPolicy(p)
+	d.compiled.Store(p)
+	if g := d.gates.Load(); g != nil {
+		g.enact(p)
+	}
 }
 
 // hits returns how often each rule of a set decided; nil if another one is in force.

@@ -49,15 +49,20 @@ type Daemon struct {
 	program int64 // bytes that Weir took before there was a packet, without rules
 	notify  *Notifier
 
-	control *Control       // nil until ready
-	metrics *MetricsServer // nil: none
-	latency latency
-	naming  *naming
-	learn   *learning
-	outside string // why workloads' network namespaces cannot be entered; "": they can, or nobody wants to
-	told    *tally
-	reading chan struct{} // one pull of recent packets at a time
-	slow    chan struct{} // sockets that are ending
+	control  *Control       // nil until ready
+	metrics  *MetricsServer // nil: none
+	latency  latency
+	naming   *naming
+	learn    *learning
+	gates    atomic.Pointer[gates]         // nil until there are some
+	compiled atomic.Pointer[policy.Policy] // the policy in force; nil: none
+	limiter  *alert.Limiter
+	blocks   *rules.Set                     // the rules that block, as of the start
+	where    atomic.Pointer[workload.Table] // addresses in force
+	outside  string                         // why workloads' network namespaces cannot be entered; "": they can, or nobody wants to
+	told     *tally
+	reading  chan struct{} // one pull of recent packets at a time
+	slow     chan struct{} // sockets that are ending
 
 	hangup    chan struct{} // a SIGHUP that waits for its reload
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
@@ -111,10 +116,13 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 		return err
 	}
 	var err error
-	if d.naming, err = startNaming(log, workload.Runtimes(), d.engine.SetWorkloads, d.unnamed); err != nil {
+	if d.naming, err = startNaming(log, workload.Runtimes(), d.setWorkloads, d.unnamed); err != nil {
 		return errors.Join(err, d.close())
 	}
 	d.enter()
+	if err := d.startGates(); err != nil {
+		return errors.Join(err, d.close())
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d.translated(ctx)
@@ -161,7 +169,7 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.memory = d.newKeeper(div)
-	d.rules, d.loaded = len(set.Rules), time.Now()
+	d.rules, d.loaded, d.blocks = len(set.Rules), time.Now(), blocking(set)
 	for _, f := range []struct{ key, dir string }{{"log", d.conf.Paths.Log}, {"run", d.conf.Paths.Run}} {
 		if err := os.MkdirAll(f.dir, 0o750); err != nil {
 			return fmt.Errorf("[paths] %s: %w", f.key, err)
@@ -177,13 +185,13 @@ func (d *Daemon) open() error {
 	}
 	d.queue = alert.NewQueue(&sink{eve: d.eve, events: d.events, alerts: d.alerts}, false)
 	d.queue.Limit(div.events)
-	limiter := alert.NewLimiter()
-	limiter.Burst, limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
+	d.limiter = alert.NewLimiter()
+	d.limiter.Burst, d.limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
 	d.learn = startLearning(d.conf.Paths.LearnedFile(), d.log)
 	d.engine = engine.New(engine.Config{
 		Learn: &engine.Learn{Party: d.learn.learner.Party, Exchange: d.learn.Exchange},
 		Flow:  div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit, Full: d.queue.Full,
-		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: limiter, Budgets: d.memory.budgets,
+		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: d.limiter, Budgets: d.memory.budgets, Held: d.held,
 		Validation: d.conf.Protocols.validation(),
 	})
 	d.engine.SetRules(d.db)
@@ -375,6 +383,9 @@ func (d *Daemon) reload() rules.Problems {
 	d.db, d.rules, d.loaded = db, len(set.Rules), time.Now()
 	d.mu.Unlock()
 	d.engine.SetRules(db)
+	if err := d.gates.Load().block(blocking(set)); err != nil {
+		problems = append(problems, rules.Problem{What: "rules that block: " + err.Error()})
+	}
 	d.enact(law, compiled)
 	d.passLanes()
 	d.log.Info("reloaded", "rules", len(set.Rules), "policy", len(law.Rules))
@@ -410,6 +421,9 @@ func (d *Daemon) close() error {
 	}
 	d.mu.Unlock()
 	d.wg.Wait()
+	if g := d.gates.Load(); g != nil {
+		g.close()
+	}
 	if d.naming != nil {
 		d.naming.close()
 	}

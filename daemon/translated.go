@@ -21,4 +21,7 @@ func (d *Daemon) translated(ctx context.Context) {
 		return
 	}
 	d.engine.SetTranslations(t)
+	if g := d.gates.Load(); g != nil {
+		g.engine.SetTranslations(t)
+	}
 }

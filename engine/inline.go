@@ -49,9 +49,12 @@ func (l *Lane) Judge(t *Tap, frames []wire.Frame, rulings []Ruling) {
 	l.rulings = nil
 }
 
+// SetClosed says whether packets which nobody can judge do not pass, from now on. It may be called from any goroutine.
+func (t *Tap) SetClosed(closed bool) { t.closed.Store(closed) }
+
 // unjudged is what becomes of packets that nobody can judge.
 func (l *Lane) unjudged(t *Tap) Ruling {
-	if t.cfg.Closed {
+	if t.closed.Load() {
 		return Drop
 	}
 	return Pass

@@ -18,6 +18,11 @@ func (l *Lane) who(fl *flow.Flow[conn], addr [16]byte, initiator bool) (w *workl
 	if l.t.cfg.Inside != nil {
 		return l.t.cfg.Inside(), real
 	}
+	if l.t.cfg.Own != nil {
+		if w = l.t.cfg.Own(addr); w != nil {
+			return w, real
+		}
+	}
 	where := l.e.where.Load()
 	if w = where.Lookup(addr, fl.Start); w != nil {
 		return w, real

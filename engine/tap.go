@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"weir/capture"
 	"weir/dissect"
@@ -19,7 +20,10 @@ type TapConfig struct {
 	Drops      func() uint64 // frames that the source lost so far; nil: it cannot tell
 	// Cut is told of conversations that are denied, where packets are held until they are judged (Judge); nil: they are only looked at.
 	Cut func(*Cut)
-	// Closed says that packets which nobody can judge do not pass.
+	// Own returns the workload that has an address in the namespace of the source, nil if none has; a nil Own: the table of workloads alone
+	// knows. It may be called from any goroutine.
+	Own func(addr [16]byte) *workload.Workload
+	// Closed says that packets which nobody can judge do not pass; see SetClosed.
 	Closed bool
 	// Scope is wire.Decoder's: of a source whose addresses others use, too.
 	Scope uint32
@@ -43,7 +47,8 @@ type Tap struct {
 	slices  []*slice           // open
 	due     int64              // ns: no open slice ends before; a slice may have been prolonged since
 	waiting []*flow.Flow[conn] // whose deadlines are watched
-	lane    *Lane              // that serves it now; for what flows say when they end
+	closed  atomic.Bool
+	lane    *Lane // that serves it now; for what flows say when they end
 
 	shares shares
 	opens  opens
@@ -81,6 +86,7 @@ func (e *Engine) NewTap(cfg TapConfig) *Tap {
 		defrag: flow.NewDefrag(limits.Fragments, e.cfg.Overlap),
 		told:   make(map[string]uint64),
 	}
+	t.closed.Store(cfg.Closed)
 	t.table.OnEnd(t.ended)
 	e.budgets.take(t)
 	return t

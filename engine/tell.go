@@ -99,6 +99,13 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	} else {
 		l.a.alerted = true
 	}
+	blocks := typ == "alert" && r.Action == rules.Block
+	switch {
+	case blocks && l.t.inline():
+		l.fl.S.more().ruled.blocked = true
+	case blocks && l.stopped(): // who stops it tells it
+		return
+	}
 	if !l.e.asked(typ) {
 		if typ == "alert" {
 			l.t.count.alerts++
@@ -112,6 +119,9 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	ev.Alert = &alert.Alert{
 		Action: "allowed", GID: 1, SignatureID: r.SID, Rev: r.Rev,
 		Signature: r.Description, Category: r.Category, Severity: eveSeverity[r.Severity], Metadata: metadata(r),
+	}
+	if blocks && l.t.inline() {
+		ev.Alert.Action = "blocked"
 	}
 	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = r.ID, r.Engine.String(), r.Severity.String()
 	if h.Test {

@@ -1,0 +1,434 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/alert"
+	"weir/broker"
+	"weir/budget"
+	"weir/capture"
+	"weir/dissect"
+	"weir/dlp"
+	"weir/enforce"
+	"weir/engine"
+	"weir/flow"
+	"weir/policy"
+	"weir/rules"
+	"weir/wire"
+	"weir/workload"
+)
+
+// gates hold the packets of the workloads that are protected until they are judged.
+type gates struct {
+	d      *Daemon
+	engine *engine.Engine
+	pool   *enforce.Pool
+	wake   chan struct{}
+	stop   chan struct{}
+	wg     sync.WaitGroup
+	policy atomic.Pointer[policy.Policy]
+	who    atomic.Pointer[map[string]bool] // the namespaces that have a gate, by path
+	db     *dlp.Database                   // the rules that block; nil: none. d.reloading guards it
+
+	mu    sync.Mutex        // guards what follows
+	at    map[uint64]*gate  // by the inode of the network namespace
+	clean map[uint64]bool   // namespaces in which nothing of an earlier daemon is left
+	fails map[uint64]string // why a namespace has no gate that should have one
+}
+
+// gate is that of one workload.
+type gate struct {
+	way       way
+	guard     *enforce.Guard
+	tap       *engine.Tap
+	name      string // as events call it
+	failure   policy.Failure
+	who       atomic.Pointer[workload.Workload]
+	addresses atomic.Pointer[[]netip.Addr]
+}
+
+// ours
+const (
+	gateRetry = 500 * time.Millisecond // what could not be put up is tried again so often
+
+	gateFlows  = 1 << 18 // conversations under judgement, of all gates
+	gateHeld   = 32 << 20
+	gateOpen   = 32 << 20
+	gateFrags  = 4 << 20
+	gateRecent = 16 << 20 // bytes of packets that are kept for the alerts of gates
+)
+
+// startGates begins to protect whom the policy says.
+func (d *Daemon) startGates() error {
+	n := max(1, runtime.GOMAXPROCS(0))
+	limits := flow.DefaultLimits
+	limits.Flows, limits.HeldPerTable, limits.Fragments = gateFlows, gateHeld, gateFrags
+	g := &gates{d: d, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		at: map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}}
+	g.who.Store(&map[string]bool{})
+	events := map[string]bool{"alert": true, "anomaly": true}
+	g.engine = engine.New(engine.Config{
+		Flow: limits, Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: events, Emit: g.emit, Full: d.queue.Full,
+		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: d.limiter,
+		Budgets: engine.Budgets{Flows: budget.New(gateFlows), Held: budget.New(gateHeld), Fragments: budget.New(gateFrags), Inspect: budget.New(gateOpen), Recent: budget.New(gateRecent)},
+	})
+	lanes := make([]*engine.Lane, n)
+	for i := range lanes {
+		lanes[i] = g.engine.NewLane()
+		lanes[i].OnPanic = func(stack string) { d.log.Error("internal error, survived: please report it", "stack", stack) }
+	}
+	g.pool = enforce.NewPool(lanes)
+	if err := g.block(d.blocks); err != nil {
+		return err
+	}
+	g.wg.Go(g.run)
+	d.gates.Store(g)
+	if t := d.where.Load(); t != nil {
+		d.setWorkloads(t)
+	}
+	g.enact(d.compiled.Load())
+	return nil
+}
+
+// held reports whether the packets of a workload are held until they are judged.
+func (d *Daemon) held(w *workload.Workload) bool {
+	g := d.gates.Load()
+	return g != nil && g.held(w)
+}
+
+// setWorkloads puts a new table of addresses in force.
+func (d *Daemon) setWorkloads(t *workload.Table) {
+	var host []netip.Addr
+	if list, err := net.InterfaceAddrs(); err == nil {
+		for _, a := range list {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				host = append(host, p.Addr())
+			}
+		}
+	}
+	d.where.Store(t)
+	d.engine.SetHost(host)
+	d.engine.SetWorkloads(t)
+	if g := d.gates.Load(); g != nil {
+		g.engine.SetHost(host)
+		g.engine.SetWorkloads(t)
+		g.stir()
+	}
+}
+
+// emit passes on what a gate tells: alerts. What is odd about a conversation is told by whoever looks at all of it; that something was not looked
+// at, by the gate too.
+func (g *gates) emit(ev *alert.Event) {
+	if ev.Type == "alert" && ev.Alert.Action == "blocked" || ev.Type == "anomaly" && ev.Anomaly.Type == "engine" {
+		g.d.emit(ev)
+	}
+}
+
+// enact puts a policy in force at the gates; nil: there is none.
+func (g *gates) enact(p *policy.Policy) {
+	g.policy.Store(p)
+	g.engine.SetPolicy(p)
+	g.mu.Lock()
+	list := g.list()
+	g.mu.Unlock()
+	for _, x := range list {
+		if err := x.guard.Rejudge(); err != nil {
+			g.d.log.Error("connections that were cleared are not judged by the new policy", "workload", x.name, "problem", err)
+		}
+	}
+	g.stir()
+}
+
+// blocking returns the rules of a set that block.
+func blocking(set *rules.Set) *rules.Set {
+	some := *set
+	some.Rules = nil
+	for _, r := range set.Rules {
+		if r.Action == rules.Block {
+			some.Rules = append(some.Rules, r)
+		}
+	}
+	return &some
+}
+
+// block makes rules those of the gates. d.reloading is held, or there are no gates yet.
+func (g *gates) block(set *rules.Set) error {
+	var db *dlp.Database
+	if len(set.Rules) > 0 {
+		var err error
+		if db, err = g.d.compile(set); err != nil {
+			return err
+		}
+	}
+	old := g.db
+	g.db = db
+	g.engine.SetRules(db)
+	if old != nil {
+		g.pool.Each(func(*engine.Lane) {}) // none is about to take up the old rules then
+		old.Close()
+	}
+	return nil
+}
+
+// list lists the gates. g.mu is held.
+func (g *gates) list() (out []*gate) {
+	for _, x := range g.at {
+		out = append(out, x)
+	}
+	return out
+}
+
+// stir has gates put up and taken away, as they should be now. It does not wait.
+func (g *gates) stir() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (g *gates) run() {
+	tick := time.NewTicker(gateRetry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.stop:
+			return
+		case <-g.wake:
+			g.reconcile()
+		case <-tick.C:
+			g.retry()
+		}
+	}
+}
+
+// retry puts up the gates that could not be put up before.
+func (g *gates) retry() {
+	g.mu.Lock()
+	failed := len(g.fails) > 0
+	g.mu.Unlock()
+	if failed {
+		g.reconcile()
+	}
+}
+
+// wanted is a workload that should have a gate, or should have none.
+type wanted struct {
+	way       way
+	who       *workload.Workload
+	addresses []netip.Addr
+}
+
+// wants returns what is known of the network namespaces of workloads.
+func (g *gates) wants() map[uint64]*wanted {
+	out := map[uint64]*wanted{}
+	d := g.d
+	d.mu.Lock()
+	ways := d.ways
+	d.mu.Unlock()
+	for index, w := range ways {
+		k := d.naming.known(index)
+		if k.who == nil {
+			k.who = &workload.Workload{}
+		}
+		x := out[w.inode]
+		if x == nil {
+			x = &wanted{way: w, who: k.who}
+			out[w.inode] = x
+		}
+		for _, a := range k.addresses {
+			if !slices.Contains(x.addresses, a) {
+				x.addresses = append(x.addresses, a)
+			}
+		}
+	}
+	return out
+}
+
+// protected reports whether a workload's packets are to be held, and what becomes of them if nobody judges.
+func (g *gates) protected(w *wanted) (yes bool, failure policy.Failure) {
+	p := g.policy.Load()
+	if p == nil {
+		return false, policy.Open
+	}
+	for _, a := range append(w.addresses, netip.Addr{}) {
+		id := p.Identify(engine.SubjectOf(w.who, a))
+		yes = yes || p.Mode(id, id) == policy.Protect
+		failure = max(failure, p.Failure(id))
+	}
+	return yes, failure
+}
+
+// reconcile puts up gates that are wanted and takes away those that are not.
+func (g *gates) reconcile() {
+	wants := g.wants()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.fails)
+	for inode, x := range g.at {
+		if wants[inode] == nil { // its namespace is gone, and the rules with it
+			delete(g.at, inode)
+			g.end(x)
+		}
+	}
+	for inode, w := range wants {
+		x := g.at[inode]
+		yes, failure := g.protected(w)
+		switch {
+		case yes && x == nil:
+			if err := g.put(inode, w, failure); err != nil {
+				g.failed(inode, w, err)
+			}
+		case yes:
+			x.know(w)
+			if failure != x.failure {
+				x.failure = failure
+				x.tap.SetClosed(failure == policy.Closed)
+				if err := x.guard.SetFailure(enforce.Failure(failure)); err != nil {
+					g.d.log.Error("what becomes of packets that nobody judges is as before", "workload", x.name, "problem", err)
+				}
+			}
+		case x != nil:
+			delete(g.at, inode)
+			g.end(x)
+			g.d.log.Info("protected no more", "workload", x.name)
+		case !g.clean[inode] && g.d.spaces != nil:
+			if err := enforce.Remove(g.opener(w.way)); err != nil && !errors.Is(err, errMoved) {
+				g.d.log.Warn("whether an earlier daemon left rules in a workload's network namespace is not known", "namespace", w.way.path, "problem", err)
+			}
+			g.clean[inode] = true
+		}
+	}
+	for inode := range g.clean {
+		if wants[inode] == nil {
+			delete(g.clean, inode)
+		}
+	}
+	who := map[string]bool{}
+	for _, x := range g.at {
+		who[x.who.Load().NetNS] = true
+		who[x.way.path] = true
+	}
+	g.who.Store(&who)
+}
+
+func (g *gates) failed(inode uint64, w *wanted, err error) {
+	why := err.Error()
+	g.fails[inode] = why
+	g.d.mu.Lock()
+	before := g.d.blind["protect:"+w.way.path]
+	g.d.blind["protect:"+w.way.path] = why
+	g.d.mu.Unlock()
+	if before != why {
+		g.d.log.Error("a workload is not protected", "workload", w.who.String(), "problem", why)
+		g.d.tell(w.who.String(), "enforce.not_protected", why)
+	}
+}
+
+func (g *gates) opener(w way) enforce.Opener {
+	return func(kind broker.Kind) (*os.File, error) {
+		f, err := g.d.openIn(w, kind)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	}
+}
+
+var errNoWay = errors.New("workloads' network namespaces cannot be entered (start weir-broker.service, or run Weir with CAP_SYS_ADMIN)")
+
+// put puts up the gate of a workload. g.mu is held.
+func (g *gates) put(inode uint64, w *wanted, failure policy.Failure) error {
+	if g.d.spaces == nil {
+		return errNoWay
+	}
+	x := &gate{way: w.way, failure: failure, name: w.who.String()}
+	if x.name == "" {
+		x.name = w.way.path
+	}
+	x.know(w)
+	list := []capture.Interface{{Name: x.name + "/gate", Link: wire.LinkRaw}}
+	conf := enforce.Config{
+		Open: g.opener(w.way), Failure: enforce.Failure(failure), Unreachable: true,
+		Tell: func(ev enforce.Event) { g.tell(x, ev) },
+	}
+	x.tap = enforce.Inline(g.engine, engine.TapConfig{Interfaces: func() []capture.Interface { return list }, Own: x.own}, &conf)
+	var err error
+	x.guard, err = enforce.Start(conf, g.pool)
+	if err != nil {
+		return fmt.Errorf("%s: %w", x.name, err)
+	}
+	g.at[inode] = x
+	g.clean[inode] = true
+	g.d.mu.Lock()
+	delete(g.d.blind, "protect:"+w.way.path)
+	g.d.mu.Unlock()
+	g.d.log.Info("protected", "workload", x.name, "failure", failure.String())
+	return nil
+}
+
+// know takes note of who is behind a gate.
+func (x *gate) know(w *wanted) {
+	x.who.Store(w.who)
+	x.addresses.Store(&w.addresses)
+}
+
+// own returns the workload for the addresses that are its own.
+func (x *gate) own(addr [16]byte) *workload.Workload {
+	a := netip.AddrFrom16(addr).Unmap()
+	if a.IsLoopback() || slices.Contains(*x.addresses.Load(), a) {
+		return x.who.Load()
+	}
+	return nil
+}
+
+// tell tells of what a gate did not judge.
+func (g *gates) tell(x *gate, ev enforce.Event) {
+	detail := ""
+	switch {
+	case ev.Err != nil:
+		detail = ev.Err.Error()
+	case ev.N > 0:
+		detail = fmt.Sprintf("%d packets", ev.N)
+	}
+	g.d.log.Warn("enforcement", "workload", x.name, "event", ev.Code, "problem", detail)
+	g.d.tell(x.name, ev.Code, detail)
+}
+
+// end takes a gate away: traffic passes, and nothing is left.
+func (g *gates) end(x *gate) {
+	if err := x.guard.Close(); err != nil && !errors.Is(err, os.ErrNotExist) {
+		g.d.log.Warn("the rules of a workload that is protected no more", "workload", x.name, "problem", err)
+	}
+	x.guard.Wait()
+}
+
+// held reports whether a workload has a gate.
+func (g *gates) held(w *workload.Workload) bool {
+	return w.NetNS != "" && (*g.who.Load())[w.NetNS]
+}
+
+// close takes all gates away.
+func (g *gates) close() {
+	close(g.stop)
+	g.wg.Wait()
+	g.mu.Lock()
+	for inode, x := range g.at {
+		delete(g.at, inode)
+		g.end(x)
+	}
+	g.mu.Unlock()
+	g.pool.Each((*engine.Lane).Free)
+	g.pool.Close()
+	if g.db != nil {
+		g.db.Close()
+	}
+}
