@@ -50,7 +50,7 @@ type testCase struct {
 	want     []expectation
 	policy   *policy.Policy // nil: none
 	reaches  *string        // bytes that the server may have, where packets are held until they are judged; nil: not asked
-	rules    string // path of a file with the rules; "" for the built-in ones
+	rules    string         // path of a file with the rules; "" for the built-in ones
 }
 
 func loadCases(t testing.TB) (out []*testCase) {
