@@ -161,6 +161,7 @@ func (t *text) rule(r *Rule) {
 		t.line("where = { " + strings.Join(inline, ", ") + " }")
 	}
 	t.value("action", r.Action.String())
+	t.rest(r)
 	if n > wideArray {
 		t.line("[policy.where]")
 		for _, line := range inline {

@@ -15,7 +15,7 @@ import (
 )
 
 // PolicyFormats are the names of what a policy can be written as.
-var PolicyFormats = []string{"networkpolicy", "cilium"}
+var PolicyFormats = []string{"networkpolicy", "cilium", "neuvector", "toml"}
 
 // exporter writes a policy as objects of Kubernetes. What they cannot say is left out whole, and said in comments: an object that allows more than its
 // rule would be a hole, one that denies more an outage.
@@ -26,10 +26,15 @@ type exporter struct {
 	names  map[string]bool // of objects, with their namespaces
 	docs   []any
 	left   []Left
+	nv     neuvectorObjects
 }
 
 // WritePolicy writes the rules of a policy that apply at a time in a format: YAML, with what was left out in comments before it.
+// As "toml" it is the policy itself, in one file.
 func WritePolicy(set *policy.Set, format string, now time.Time) (text []byte, left []Left, err error) {
+	if format == "toml" {
+		return set.AppendTOML(nil), nil, nil
+	}
 	x := exporter{groups: map[string]*policy.Group{}, denied: map[string]bool{}, over: map[string]bool{}, names: map[string]bool{}}
 	for i := range set.Groups {
 		x.groups[set.Groups[i].Name] = &set.Groups[i]
@@ -42,9 +47,13 @@ func WritePolicy(set *policy.Set, format string, now time.Time) (text []byte, le
 			continue
 		}
 		why := x.unordered(set.Rules[:i], r, format)
-		if why == "" && format == "cilium" {
+		switch {
+		case why != "":
+		case format == "cilium":
 			why = x.cilium(r)
-		} else if why == "" {
+		case format == "neuvector":
+			why = x.neuvector(r)
+		default:
 			why = x.networkPolicy(r)
 		}
 		if why != "" {
@@ -54,7 +63,7 @@ func WritePolicy(set *policy.Set, format string, now time.Time) (text []byte, le
 		x.denied[r.ID] = r.Action == policy.Deny
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# %s, made of a policy of Weir.\n", map[string]string{"networkpolicy": "NetworkPolicy", "cilium": "CiliumNetworkPolicy"}[format])
+	fmt.Fprintf(&b, "# %s, made of a policy of Weir.\n", map[string]string{"networkpolicy": "NetworkPolicy", "cilium": "CiliumNetworkPolicy", "neuvector": "NvSecurityRule and NvClusterSecurityRule"}[format])
 	b.WriteString("# They allow: what they are about and do not allow is denied. Modes, failure, owners and days of expiry are not in them.\n")
 	for _, l := range x.left {
 		fmt.Fprintf(&b, "# left out: %s: %s\n", oneLine(l.Rule), oneLine(l.Why))
@@ -80,8 +89,11 @@ func (x *exporter) unordered(before []policy.Rule, r *policy.Rule, format string
 	}
 	for i := range before {
 		if b := &before[i]; !x.over[b.ID] && b.Action != r.Action && sharePort(b.Ports, r.Ports) {
-			if x.denied[b.ID] { // it goes before whatever allows
+			if x.denied[b.ID] || format == "neuvector" && r.Action == policy.Deny { // denials go before whatever allows; NeuVector has an order
 				continue
+			}
+			if format == "neuvector" {
+				return fmt.Sprintf("rule %q before it may be about the same, and was left out", b.ID)
 			}
 			return fmt.Sprintf("rule %q before it may be about the same, and the format has no order", b.ID)
 		}
@@ -193,7 +205,7 @@ type object struct {
 
 type metadata struct {
 	Name        string            `yaml:"name"`
-	Namespace   string            `yaml:"namespace"`
+	Namespace   string            `yaml:"namespace,omitempty"`
 	Annotations map[string]string `yaml:"annotations,omitempty"`
 }
 

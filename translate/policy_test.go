@@ -112,7 +112,7 @@ func parsePolicy(t *testing.T, text string) *policy.Set {
 
 // TestWritePolicy compares with what is expected in testdata; -update writes it.
 func TestWritePolicy(t *testing.T) {
-	for _, format := range PolicyFormats {
+	for _, format := range PolicySources {
 		got, _, err := WritePolicy(parsePolicy(t, exported), format, day)
 		if err != nil {
 			t.Fatal(err)
@@ -144,6 +144,10 @@ func TestWritePolicyAllowsNoMore(t *testing.T) {
 		{"networkpolicy", strings.Replace(allow, "ports=", "protocol='http'\nports=", 1), ""},
 		{"networkpolicy", strings.Replace(deny, "ports=", "expires='2026-01-01'\nports=", 1) + allow, "y"},
 		{"networkpolicy", strings.Replace(allow, "ports=", "expires='2026-01-01'\nports=", 1), ""},
+		{"neuvector", deny + allow, "d y"},
+		{"neuvector", allow + deny, "y d"},
+		{"neuvector", strings.Replace(deny, "ports=", "protocol='http'\nports=", 1) + allow, ""}, // HTTP/2 would pass it
+		{"neuvector", strings.Replace(allow, "ports=", "where={'http.method'=['GET']}\nports=", 1), ""},
 		{"cilium", deny + allow, "d y"},
 		{"cilium", allow + deny, "y"}, // a denial would go before it
 		{"cilium", strings.Replace(deny, "ports=", "protocol='http'\nports=", 1), ""},
@@ -174,7 +178,7 @@ func TestWritePolicyNames(t *testing.T) {
 	for _, id := range []string{"a b", "a-b", "A_b", "a b 1", "***", strings.Repeat("x", 100), strings.Repeat("x", 101)} {
 		text += strings.Replace(rule, "%", id, 1)
 	}
-	for _, format := range PolicyFormats {
+	for _, format := range PolicySources {
 		out, left, err := WritePolicy(parsePolicy(t, text), format, day)
 		if err != nil || len(left) > 0 {
 			t.Fatal(left, err)

@@ -23,7 +23,7 @@ a policy of it, diff shows what that would change, simulate what would have been
 mode says what is done with verdicts: discover, monitor or protect.`,
 		Example: "  weir policy show\n  weir policy learn --since 24h\n  weir policy simulate --since 24h\n  weir policy approve --since 24h\n  weir policy mode web protect",
 	}
-	cmd.AddCommand(policyShowCommand(), policyLearnCommand(), policyDiffCommand(), policyApproveCommand(), policyModeCommand(), policySimulateCommand(), policyGraphCommand(), policyExportCommand())
+	cmd.AddCommand(policyShowCommand(), policyLearnCommand(), policyDiffCommand(), policyApproveCommand(), policyModeCommand(), policySimulateCommand(), policyGraphCommand(), policyExportCommand(), policyImportCommand())
 	return cmd
 }
 

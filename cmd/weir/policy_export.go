@@ -18,9 +18,10 @@ func policyExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Write the policy on disk for another program",
-		Long: `Writes the rules of the policy on disk as NetworkPolicy of Kubernetes or as CiliumNetworkPolicy. What the format cannot say exactly is left out whole, and
-said on stderr and in a comment: nothing is allowed there that the policy does not allow. Exit status: 1 if nothing could be written.`,
-		Example: "  weir policy export -f networkpolicy -w np.yaml\n  weir policy export -f cilium -w cnp.yaml",
+		Long: `Writes the rules of the policy on disk as NetworkPolicy of Kubernetes, as CiliumNetworkPolicy, as NvSecurityRule of NeuVector, or all of it as one file of
+its own. What the format cannot say exactly is left out whole, and said on stderr and in a comment: nothing is allowed there that the policy does not
+allow. Exit status: 1 if nothing could be written.`,
+		Example: "  weir policy export -f networkpolicy -w np.yaml\n  weir policy export -f cilium -w cnp.yaml\n  weir policy export -f neuvector -w nv.yaml\n  weir policy export -f toml -w policy.toml",
 		Args:    cobra.NoArgs,
 	}
 	format := choiceFlag(cmd, "format", "f", "", strings.Join(translate.PolicyFormats, " or "), translate.PolicyFormats...)
@@ -43,7 +44,7 @@ said on stderr and in a comment: nothing is allowed there that the policy does n
 		for _, l := range left {
 			note(fmt.Sprintf("left out: %s: %s", l.Rule, l.Why))
 		}
-		if !bytes.Contains(text, []byte("\nkind: ")) {
+		if format.word != "toml" && !bytes.Contains(text, []byte("\nkind: ")) {
 			return failed(fmt.Errorf("nothing of %d rules can be said as %s", len(set.Rules), format.word))
 		}
 		if out == "-" {
