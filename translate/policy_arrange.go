@@ -78,7 +78,7 @@ func (im *importer) arrange() {
 			continue
 		}
 		word := [2]string{"to", "from"}[side]
-		any, addressed := party{anybody: true}, false
+		everybody, addressed := party{anybody: true}, false
 		for _, addresses := range []bool{false, true} {
 			for i := range im.objects {
 				o := &im.objects[i]
@@ -95,7 +95,7 @@ func (im *importer) arrange() {
 				}
 			}
 		}
-		im.between("denied/"+word, side, r, &any, word+" those that are restricted, no more")
+		im.between("denied/"+word, side, r, &everybody, word+" those that are restricted, no more")
 	}
 	for _, r := range restricted {
 		for _, line := range r.pods {

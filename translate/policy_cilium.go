@@ -79,6 +79,9 @@ func (x *exporter) cilium(r *policy.Rule) (why string) {
 	if why != "" {
 		return why
 	}
+	if r.Action == policy.Deny && slices.ContainsFunc(peers, func(e end) bool { return e.prefix != "" || e.dns != "" }) {
+		return "an address is no pod's there, and would not be denied to one"
+	}
 	rule, why := ciliumPeers(peers, ingress)
 	if why == "" {
 		why = rule.toPorts(r, ingress)

@@ -219,7 +219,9 @@ func TestRoundTripOfAny(t *testing.T) {
 		set := parseMade(t, []byte(randomPolicy(r)))
 		for _, format := range PolicySources {
 			back, _ := backAgain(t, set, format)
-			what := func() string { return fmt.Sprintf("seed %d, %s\n%s\n%s", seed, format, set.AppendTOML(nil), back.AppendTOML(nil)) }
+			what := func() string {
+				return fmt.Sprintf("seed %d, %s\n%s\n%s", seed, format, set.AppendTOML(nil), back.AppendTOML(nil))
+			}
 			_, n, _ := compared(t, what, made(t, set), made(t, back))
 			allowed[format] += n
 		}
@@ -274,3 +276,9 @@ func TestTOMLIsTheSame(t *testing.T) {
 		t.Errorf("got %v, %v", set.Modes, set.Failure)
 	}
 }
+
+func workload(namespace string) *policy.Subject {
+	return &policy.Subject{Workload: true, Name: "w", Namespace: namespace, Labels: map[string]string{}, Addr: addr("10.3.0.1")}
+}
+
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }

@@ -205,7 +205,7 @@ func nvParty(t *tree, n *yaml.Node, deny bool) (p party, why string) {
 	}
 	var keys []string
 	said := map[string][][]string{}
-	negative := map[string]bool{}
+	negative, negated := map[string]bool{}, false
 	for _, c := range criteria {
 		f := t.mapping(c)
 		key, op, value := t.text(f["key"]), t.text(f["op"]), t.text(f["value"])
@@ -217,6 +217,10 @@ func nvParty(t *tree, n *yaml.Node, deny bool) (p party, why string) {
 			return p, why
 		}
 		before, twice := said[class]
+		if twice && deny && class == "label" && (not || negated) {
+			return p, "who lacks one of several labels may be meant there"
+		}
+		negated = negated || not && class == "label"
 		switch {
 		case !twice:
 			keys = append(keys, class)

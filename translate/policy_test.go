@@ -135,7 +135,7 @@ func TestWritePolicy(t *testing.T) {
 
 // TestWritePolicyAllowsNoMore: a denial is never lost without what it was to keep out, and words are not either.
 func TestWritePolicyAllowsNoMore(t *testing.T) {
-	const groups = "[[groups]]\nname='a'\nmatch=['namespace=a']\n"
+	const groups = "[[groups]]\nname='a'\nmatch=['namespace=a']\n[[groups]]\nname='net'\nmatch=['address=10.0.0.0/8']\n"
 	const deny, allow = "[[policy]]\nid='d'\nto=['a']\nports=['tcp/1-9']\naction='deny'\n", "[[policy]]\nid='y'\nto=['a']\nports=['tcp/5']\naction='allow'\n"
 	for _, c := range []struct{ format, text, want string }{
 		{"networkpolicy", deny + allow, ""},
@@ -149,7 +149,8 @@ func TestWritePolicyAllowsNoMore(t *testing.T) {
 		{"neuvector", strings.Replace(deny, "ports=", "protocol='http'\nports=", 1) + allow, ""}, // HTTP/2 would pass it
 		{"neuvector", strings.Replace(allow, "ports=", "where={'http.method'=['GET']}\nports=", 1), ""},
 		{"cilium", deny + allow, "d y"},
-		{"cilium", allow + deny, "y"}, // a denial would go before it
+		{"cilium", strings.Replace(deny, "to=", "from=['net']\nto=", 1) + allow, ""}, // a pod with such an address would pass it
+		{"cilium", allow + deny, "y"},                                                // a denial would go before it
 		{"cilium", strings.Replace(deny, "ports=", "protocol='http'\nports=", 1), ""},
 		{"cilium", strings.Replace(deny, "ports=", "protocol='http'\nports=", 1) + allow, ""},
 	} {

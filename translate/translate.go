@@ -1,5 +1,6 @@
 // Package translate makes rules of Weir of other programs' rule files. What cannot be said in a rule of Weir is left out whole, and named with its line
-// and the reason: a rule that finds something else than it did would be worse than none. Likewise it writes a policy as other programs have it.
+// and the reason: a rule that finds something else than it did would be worse than none. Likewise it writes a policy as other programs have it,
+// and reads theirs.
 package translate
 
 import (
