@@ -36,7 +36,7 @@ func TestReadPolicyWrong(t *testing.T) {
 		{"action", "neuvector", nvHead + "spec: {target: {selector: {name: g, criteria: [{key: domain, op: =, value: shop}]}}, ingress: [{action: maybe}]}\n", `x.yaml:4:96: action "maybe" is none`},
 		{"priority", "neuvector", nvHead + "spec: {target: {selector: {name: g, criteria: [{key: domain, op: =, value: shop}]}}, ingress: [{action: deny, priority: 101}]}\n", `priority "101" is none`},
 		{"mode", "neuvector", nvHead + "spec: {target: {policymode: Loose, selector: {name: g, criteria: [{key: domain, op: =, value: shop}]}}}\n", `x.yaml:4:29: this is no mode: "Loose"`},
-		{"large", "cilium", strings.Repeat("#", MaxPolicySource+1), "more than 8388608 (split it)"},
+		{"large", "cilium", strings.Repeat("#", MaxPolicySource+1), "more than 4194304 (split it)"},
 	} {
 		toml, made, problems := ReadPolicy(c.format, []Source{{"x.yaml", []byte(c.text)}})
 		if err := problems.Err(); toml != nil || made != 0 || err == nil || !strings.Contains(err.Error(), c.want) {
@@ -54,6 +54,14 @@ func TestReadPolicyMany(t *testing.T) {
 	_, _, problems := ReadPolicy("networkpolicy", []Source{{"x.yaml", []byte(b.String())}})
 	if err := problems.Err(); err == nil || !strings.Contains(err.Error(), "more than 50000 rules (give fewer objects at once)") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestReadPolicyTellsNotAll: of very many problems the first are told, and that there are more.
+func TestReadPolicyTellsNotAll(t *testing.T) {
+	toml, _, problems := ReadPolicy("networkpolicy", []Source{{"x.yaml", []byte(npHead + "spec: {podSelector: {}, ingress: [" + strings.Repeat("{x: 1},", 5000) + "]}\n")}})
+	if len(problems) != maxTold+1 || !strings.Contains(problems[maxTold].What, "not listed") || toml == nil {
+		t.Errorf("got %d problems", len(problems))
 	}
 }
 

@@ -23,8 +23,8 @@ type Source struct {
 	Text []byte
 }
 
-// MaxPolicySource is how many bytes of a file are read, ours: a few hundred MB of memory at worst.
-const MaxPolicySource = 8 << 20
+// MaxPolicySource is how many bytes of a file are read, ours: half a GB of memory at worst.
+const MaxPolicySource = 4 << 20
 
 // ReadPolicy makes a policy file of other programs' objects, which must be all that there are: what they allow depends on each other. What cannot be said is
 // told (as a warning, and in a comment) and is not allowed; where it denies, more is denied than it says. If one of the problems is an error, there is no text.

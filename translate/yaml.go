@@ -26,10 +26,13 @@ const maxTold = 1000
 
 func (t *tree) told(n *yaml.Node, level rules.Level, what, hint string) {
 	p := rules.Problem{Pos: t.pos(n), Level: level, What: oneLine(what), Hint: oneLine(hint)}
-	if len(*t.problems) < maxTold {
+	switch have := len(*t.problems); {
+	case have < maxTold:
 		*t.problems = append(*t.problems, p)
-	} else if level == rules.Error && !t.problems.Failed() {
-		(*t.problems)[maxTold-1] = p
+	case have == maxTold && level != rules.Error:
+		*t.problems = append(*t.problems, rules.Problem{Pos: rules.Pos{File: t.file}, Level: level, What: "further problems are not listed"})
+	case level == rules.Error && !t.problems.Failed(): // it says that nothing is made
+		*t.problems = append(*t.problems, p)
 	}
 }
 
