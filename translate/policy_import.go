@@ -117,8 +117,11 @@ func (im *importer) group(line string) string {
 		for strings.Contains(name, "--") {
 			name = strings.ReplaceAll(name, "--", "-")
 		}
-		if name = strings.Trim(name, "-."); name == "" {
-			name = "everything"
+		switch name = strings.Trim(name, "-."); {
+		case line == "name=*":
+			name = "workloads"
+		case line == "namespace=*" || name == "":
+			name = "pods"
 		}
 		name = unique(name, im.names)
 		im.groups[line] = name

@@ -200,6 +200,8 @@ func nvParty(t *tree, n *yaml.Node, deny bool) (p party, why string) {
 		return party{builtin: []string{policy.External}}, narrowed + "of the group external what is beyond private networks"
 	case name == "nodes" && !deny && len(criteria) == 0:
 		return party{builtin: []string{policy.Host}}, narrowed + "of the nodes this host is known"
+	case (name == "external" || name == "nodes") && len(criteria) == 0:
+		return p, fmt.Sprintf("the group %s is more there than what has a name here", name)
 	case len(criteria) == 0:
 		return p, fmt.Sprintf("the group %q has no members that are known here", short(name))
 	}
