@@ -294,6 +294,35 @@ func TestProtect(t *testing.T) {
 			}
 		})
 	}
+	t.Run("quarantine", func(t *testing.T) {
+		if _, text, code := d.weir("quarantine", web, "--allow", "10.77.0.3/tcp/80"); code != 0 {
+			t.Fatal(text)
+		}
+		began := time.Now()
+		if c, err := w.dial(shop, "[fd77::2]:80"); err == nil {
+			c.Close()
+			t.Error("connected")
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("the client is told after %s", took)
+		}
+		if c, err := w.dial(shop, "10.77.0.2:80"); err != nil {
+			t.Errorf("who is allowed: %v", err)
+		} else {
+			c.Close()
+		}
+		if out, _, _ := d.weir("quarantine"); !strings.Contains(out, web) || !strings.Contains(out, "cut off") || !strings.Contains(out, "10.77.0.3") {
+			t.Errorf("listed: %s", out)
+		}
+		if _, text, code := d.weir("quarantine", web, "--lift"); code != 0 {
+			t.Fatal(text)
+		}
+		c, err := w.dial(shop, "[fd77::2]:80")
+		if err != nil {
+			t.Fatalf("let in again: %v", err)
+		}
+		c.Close()
+	})
 	events := d.stop()
 	if n := w.tables(web); n > 0 {
 		t.Errorf("%d tables are left in the namespace", n)

@@ -123,6 +123,9 @@ func (c *Client) refused(r *http.Response) error {
 	if json.NewDecoder(io.LimitReader(r.Body, maxAnswer)).Decode(&a) != nil || a.Error == "" {
 		a.Error = r.Status
 	}
+	if r.StatusCode == http.StatusConflict {
+		return errors.New(clean(a.Error))
+	}
 	if r.StatusCode == http.StatusForbidden {
 		return c.failed(clean(a.Error), "run as root")
 	}

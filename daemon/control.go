@@ -40,6 +40,9 @@ type ControlHandlers struct {
 	Policy  func() PolicyStatus    // in force
 	Learned func() ([]byte, error) // as policy.Learner.Restore reads it
 
+	Quarantines func() []Quarantine
+	Quarantine  func(Quarantine) error
+
 	Packets func(context.Context, io.Writer, *pcapstore.Query) (RecentAnswer, error) // writes those that are in memory
 	Audit   func(PullRecord)                                                         // writes down who was given packets
 }
@@ -53,6 +56,8 @@ type ControlHandlers struct {
 //	GET  /alerts             the same for alerts alone
 //	GET  /policy             a PolicyStatus
 //	GET  /policy/learned     what was learned, as policy.Learner has it
+//	GET  /quarantine         a list of Quarantine
+//	POST /quarantine         a Quarantine: cuts a workload off, or lets it in again; 409 if that cannot be
 //	GET  /packets            ?query=QUERY: recent packets as pcapng; the trailer Weir-Recent holds a RecentAnswer
 //	POST /pulled             a client tells what it read of slices: for the log
 //	POST /reload             {"problems": [...]}; 422 if the old configuration stays in force
@@ -82,6 +87,8 @@ func ServeControl(path string, h ControlHandlers) (*Control, error) {
 	mux.HandleFunc("GET /alerts", c.stream(h.Alerts))
 	mux.HandleFunc("GET /policy", c.policy)
 	mux.HandleFunc("GET /policy/learned", c.learned)
+	mux.HandleFunc("GET /quarantine", c.quarantines)
+	mux.HandleFunc("POST /quarantine", c.quarantine)
 	mux.HandleFunc("GET /packets", c.packets)
 	mux.HandleFunc("POST /pulled", c.pulled)
 	mux.HandleFunc("POST /reload", c.reload)

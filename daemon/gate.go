@@ -43,6 +43,9 @@ type gates struct {
 	at    map[uint64]*gate  // by the inode of the network namespace
 	clean map[uint64]bool   // namespaces in which nothing of an earlier daemon is left
 	fails map[uint64]string // why a namespace has no gate that should have one
+
+	quarantines []*Quarantine
+	cut         map[uint64]bool // by namespace: whether it is in quarantine, where that is known
 }
 
 // gate is that of one workload.
@@ -73,7 +76,7 @@ func (d *Daemon) startGates() error {
 	limits := flow.DefaultLimits
 	limits.Flows, limits.HeldPerTable, limits.Fragments = gateFlows, gateHeld, gateFrags
 	g := &gates{d: d, wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		at: map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}}
+		at: map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, cut: map[uint64]bool{}}
 	g.who.Store(&map[string]bool{})
 	events := map[string]bool{"alert": true, "anomaly": true}
 	g.engine = engine.New(engine.Config{
@@ -88,6 +91,10 @@ func (d *Daemon) startGates() error {
 	}
 	g.pool = enforce.NewPool(lanes)
 	if err := g.block(d.blocks); err != nil {
+		return err
+	}
+	var err error
+	if g.quarantines, err = loadQuarantines(d.conf.Paths.quarantineFile()); err != nil {
 		return err
 	}
 	g.wg.Go(g.run)
@@ -312,6 +319,7 @@ func (g *gates) reconcile() {
 			delete(g.clean, inode)
 		}
 	}
+	g.quarantine(wants)
 	who := map[string]bool{}
 	for _, x := range g.at {
 		who[x.who.Load().NetNS] = true

@@ -305,7 +305,7 @@ func (d *Daemon) ready() (err error) {
 	d.up.Store(true)
 	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{
 		Status: d.Status, Reload: d.Reload, Events: d.events, Alerts: d.alerts, Workloads: d.Workloads, Packets: d.Packets, Audit: d.audit,
-		Policy: d.Policy, Learned: d.learn.learner.Marshal,
+		Policy: d.Policy, Learned: d.learn.learner.Marshal, Quarantines: d.gates.Load().Quarantines, Quarantine: d.gates.Load().Quarantine,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,273 @@
+package daemon
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/enforce"
+)
+
+// Quarantine is a workload that is cut off from everybody but those whom it may still speak with.
+type Quarantine struct {
+	Name  string    `json:"name"`            // of the workload: NAMESPACE/POD, or its own
+	Allow []string  `json:"allow,omitempty"` // see ParseAllow
+	Since time.Time `json:"since,omitzero"`
+	By    uint32    `json:"by"`             // user
+	Now   bool      `json:"now"`            // a workload of that name is there, and is cut off
+	Why   string    `json:"why,omitempty"`  // what went wrong with one
+	Lift  bool      `json:"lift,omitempty"` // of a request: end it
+}
+
+// ours
+const (
+	maxQuarantines = 1024
+	maxAllowed     = 256 // whom one workload in quarantine may speak with
+)
+
+// ParseAllow reads whom a workload in quarantine may still speak with: an address or network, then perhaps /tcp/PORT, as in 10.0.0.7, 10.0.0.0/8,
+// 10.0.0.7/tcp/22 or fd00::/8/udp/53.
+func ParseAllow(text string) (a enforce.Allow, err error) {
+	const form = "10.0.0.7, 10.0.0.0/8, 10.0.0.7/tcp/22"
+	parts := strings.Split(text, "/")
+	if n := len(parts); n >= 3 && slices.Contains([]string{"tcp", "udp", "sctp"}, parts[n-2]) {
+		port, err := strconv.ParseUint(parts[n-1], 10, 16)
+		if err != nil || port == 0 {
+			return a, fmt.Errorf("%q: this is no port: %q (%s)", text, parts[n-1], form)
+		}
+		a.Port, a.Proto = uint16(port), map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}[parts[n-2]]
+		parts = parts[:n-2]
+	}
+	peer := strings.Join(parts, "/")
+	if at, err := netip.ParseAddr(peer); err == nil {
+		a.Peer = netip.PrefixFrom(at, at.BitLen())
+		return a, nil
+	}
+	if a.Peer, err = netip.ParsePrefix(peer); err != nil {
+		return a, fmt.Errorf("%q: this is no address: %q (%s)", text, peer, form)
+	}
+	return a, nil
+}
+
+func (q *Quarantine) allowed() (out []enforce.Allow, err error) {
+	if len(q.Allow) > maxAllowed {
+		return nil, fmt.Errorf("more than %d allowed (use networks)", maxAllowed)
+	}
+	for _, text := range q.Allow {
+		a, err := ParseAllow(text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// quarantineFile is where quarantines are kept: they outlast the daemon, and hold for a workload that comes again under the same name.
+func (p *PathsConfig) quarantineFile() string {
+	return filepath.Join(p.State, "state", "quarantine.json")
+}
+
+func loadQuarantines(file string) (list []*Quarantine, err error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return list, nil
+}
+
+func (g *gates) saveQuarantines() error {
+	data, err := json.MarshalIndent(g.quarantines, "", "  ")
+	if err != nil {
+		return err
+	}
+	file := g.d.conf.Paths.quarantineFile()
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file+".new", append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}
+
+// named reports whether a workload goes by a name.
+func (w *wanted) named(name string) bool {
+	return name != "" && (w.who.String() == name || w.who.Name == name || w.who.Pod != "" && w.who.Pod == name || w.who.ID != "" && len(name) >= 12 && strings.HasPrefix(w.who.ID, name))
+}
+
+// Quarantines lists the workloads that are cut off.
+func (g *gates) Quarantines() (out []Quarantine) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, q := range g.quarantines {
+		out = append(out, *q)
+	}
+	return out
+}
+
+// Quarantine cuts a workload off, or lets it in again. It returns once that is so where a workload of the name is there.
+func (g *gates) Quarantine(q Quarantine) error {
+	if _, err := q.allowed(); err != nil {
+		return err
+	}
+	wants := g.wants()
+	there := false
+	for _, w := range wants {
+		there = there || w.named(q.Name)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.IndexFunc(g.quarantines, func(x *Quarantine) bool { return x.Name == q.Name })
+	switch {
+	case q.Lift && i < 0:
+		return fmt.Errorf("%s is not in quarantine (weir quarantine lists who is)", q.Name)
+	case !q.Lift && !there && i < 0:
+		return fmt.Errorf("there is no workload %s (weir workloads has their names)", q.Name)
+	case !q.Lift && g.d.spaces == nil:
+		return errNoWay
+	case !q.Lift && i < 0 && len(g.quarantines) == maxQuarantines:
+		return fmt.Errorf("%d workloads are in quarantine: no room for more", maxQuarantines)
+	}
+	if i >= 0 {
+		g.quarantines = slices.Delete(g.quarantines, i, i+1)
+	}
+	if !q.Lift {
+		q.Since, q.Now = time.Now().UTC(), false
+		g.quarantines = append(g.quarantines, &q)
+	}
+	if err := g.saveQuarantines(); err != nil {
+		return err
+	}
+	clear(g.cut)
+	g.quarantine(wants)
+	g.d.log.Warn("quarantine", "workload", q.Name, "lifted", q.Lift, "by", q.By)
+	what := fmt.Sprintf("%s: cut off from everybody but %s, by user %d", q.Name, cmp.Or(strings.Join(q.Allow, ", "), "nobody"), q.By)
+	if q.Lift {
+		what = fmt.Sprintf("%s: let in again, by user %d", q.Name, q.By)
+	}
+	g.d.tell(q.Name, "enforce.quarantine", what)
+	for _, x := range g.quarantines {
+		if x.Name == q.Name && x.Why != "" {
+			return errors.New(x.Why)
+		}
+	}
+	return nil
+}
+
+// quarantine cuts off who is to be, and lets in who is not any more. g.mu is held.
+func (g *gates) quarantine(wants map[uint64]*wanted) {
+	for _, q := range g.quarantines {
+		q.Now, q.Why = false, ""
+	}
+	for inode, w := range wants {
+		var q *Quarantine
+		if i := slices.IndexFunc(g.quarantines, func(q *Quarantine) bool { return w.named(q.Name) }); i >= 0 {
+			q = g.quarantines[i]
+		}
+		was, known := g.cut[inode]
+		switch {
+		case g.d.spaces == nil:
+			if q != nil {
+				q.Why = errNoWay.Error()
+			}
+		case q == nil && (!known || was):
+			if err := enforce.Lift(g.opener(w.way)); err != nil {
+				g.d.log.Warn("whether a workload is in quarantine is not known", "namespace", w.way.path, "problem", err)
+				continue
+			}
+			g.cut[inode] = false
+		case q != nil && !was:
+			allowed, err := q.allowed()
+			if err == nil {
+				err = enforce.Quarantine(g.opener(w.way), allowed)
+			}
+			if err != nil {
+				q.Why = err.Error()
+				g.d.log.Error("a workload is not in quarantine", "workload", q.Name, "problem", err)
+				g.d.tell(q.Name, "enforce.not_protected", "quarantine: "+q.Why)
+				continue
+			}
+			g.cut[inode], q.Now = true, true
+		case q != nil:
+			q.Now = true
+		}
+	}
+	for inode := range g.cut {
+		if wants[inode] == nil {
+			delete(g.cut, inode)
+		}
+	}
+}
+
+func (c *Control) quarantines(w http.ResponseWriter, r *http.Request) {
+	list := c.h.Quarantines()
+	if list == nil {
+		list = []Quarantine{}
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+func (c *Control) quarantine(w http.ResponseWriter, r *http.Request) {
+	var q Quarantine
+	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&q); err != nil || q.Name == "" {
+		writeError(w, http.StatusBadRequest, "this is no request for a quarantine")
+		return
+	}
+	q.By, _ = peer(r.Context())
+	if err := c.h.Quarantine(q); err != nil {
+		writeError(w, http.StatusConflict, err.Error())
+		return
+	}
+	writeJSON(w, http.StatusOK, q)
+}
+
+// Quarantines asks who is in quarantine.
+func (c *Client) Quarantines() (list []Quarantine, err error) {
+	err = c.ask(http.MethodGet, "/quarantine", nil, &list)
+	return list, err
+}
+
+// Quarantine asks for a quarantine, or for its end.
+func (c *Client) Quarantine(q *Quarantine) error {
+	var answer Quarantine
+	return c.ask(http.MethodPost, "/quarantine", q, &answer)
+}
+
+// WriteQuarantines writes quarantines for people.
+func WriteQuarantines(w io.Writer, list []Quarantine) error {
+	var b bytes.Buffer
+	t := table(&b)
+	fmt.Fprintln(t, "WORKLOAD\tSINCE\tBY\tSTATE\tMAY SPEAK WITH")
+	for _, q := range list {
+		state := "no such workload now"
+		switch {
+		case q.Why != "":
+			state = "NOT cut off: " + q.Why
+		case q.Now:
+			state = "cut off"
+		}
+		fmt.Fprintf(t, "%s\t%s\tuser %d\t%s\t%s\n", clean(q.Name), q.Since.Format(time.DateTime), q.By, clean(state), cmp.Or(clean(strings.Join(q.Allow, " ")), "nobody"))
+	}
+	t.Flush()
+	_, err := w.Write(b.Bytes())
+	return err
+}
