@@ -106,8 +106,11 @@ func (l *Lane) stopped() bool {
 // told returns a verdict as events tell it.
 func (w *law) told(v *policy.Verdict) *alert.Verdict {
 	out := &alert.Verdict{Action: v.Action.String(), Rule: RuleDefault, Why: v.Why, Mode: v.Mode.String()}
-	if v.Rule >= 0 {
+	switch {
+	case v.Rule >= 0:
 		out.Rule = w.policy.Set().Rules[v.Rule].ID
+	case v.Mode == policy.Discover && v.Action == policy.Deny:
+		out.Action, out.Why = policy.Allow.String(), "no rule matches: it is learned from"
 	}
 	return out
 }

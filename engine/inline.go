@@ -127,14 +127,14 @@ func (l *Lane) cut(r *ruled, frame int) {
 	l.t.cfg.Cut(&c)
 }
 
-// essential reports whether a packet is what networks do not work without: no policy stops it. Neighbours find each other with it (RFC 4861, RFC 2710), and
-// senders are told of what became of their packets (RFC 792, RFC 4443).
+// essential reports whether a packet tells a sender what became of his packets (RFC 792, RFC 4443): no policy stops it. By what neighbours find each
+// other comes to no queue.
 func essential(p *wire.Packet) bool {
 	switch p.Key.Proto {
 	case wire.ProtoICMP:
 		return p.Type == 3 || p.Type == 11 || p.Type == 12
 	case wire.ProtoICMPv6:
-		return p.Type >= 1 && p.Type <= 4 || p.Type >= 130 && p.Type <= 137 || p.Type == 143
+		return p.Type >= 1 && p.Type <= 4
 	}
 	return false
 }
