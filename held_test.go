@@ -1,6 +1,7 @@
 package weir_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,4 +113,50 @@ func hold(t *testing.T, c *testCase, frames [][]byte) (reached string, blocked, 
 	}
 	lane.Close(tap)
 	return b.String(), blocked, cuts
+}
+
+// TestNames: a group of a DNS name is whoever an answer was seen to name so.
+func TestNames(t *testing.T) {
+	const dialogue = `udp 40000 53
+> \x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02DB\x07example\x03org\x00\x00\x01\x00\x01
+< \x12\x34\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x02DB\x07example\x03org\x00\x00\x01\x00\x01\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x01\x00\x02
+`
+	policy := compilePolicy(t, `
+[modes]
+default = "protect"
+[[groups]]
+name = "db"
+match = ["dns=*.example.org"]
+[[policy]]
+id = "lookups"
+ports = ["udp/53"]
+action = "allow"
+[[policy]]
+id = "to-db"
+to = ["db"]
+ports = ["tcp/80"]
+action = "allow"
+`)
+	parse := func(text string) [][]byte {
+		d, err := parseDialogue(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return play(t, d, ways[0], wrappings()[0])
+	}
+	lookup, request := parse(dialogue), parse("tcp 40001 80\n> GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n\n")
+	for name, c := range map[string]struct {
+		frames [][]byte
+		cuts   int
+	}{
+		"looked up":     {slices.Concat(lookup, request), 0},
+		"not looked up": {request, 1},
+		"query alone":   {slices.Concat(lookup[:1], request), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, cuts := hold(t, &testCase{policy: policy}, c.frames); cuts != c.cuts {
+				t.Errorf("%d cut, want %d", cuts, c.cuts)
+			}
+		})
+	}
 }

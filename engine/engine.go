@@ -63,6 +63,7 @@ type Engine struct {
 	db      *dlp.Database // in force
 	law     *law
 
+	names      names
 	denials    *denials
 	thresholds *thresholds
 	trims      atomic.Uint64

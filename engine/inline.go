@@ -107,11 +107,14 @@ func (l *Lane) ruling(r *ruled, t *Tap) Ruling {
 
 // clear lets go of a flow of which the policy has nothing more to say, unless detection may.
 func (l *Lane) clear(t *Tap) Ruling {
-	if l.rules.db != nil {
+	if l.rules.db != nil || l.rules.law.names && l.port() == resolverPort {
 		return Pass
 	}
 	return Clear
 }
+
+// resolverPort is where names are asked for: answers are looked at where groups ask for names.
+const resolverPort = 53
 
 // cut tells, once, that the present flow is denied.
 func (l *Lane) cut(r *ruled, frame int) {

@@ -24,6 +24,9 @@ func (l *Lane) onMessage(m *dissect.Message) {
 	l.inspect(m)
 	l.seekTunnels(m)
 	l.judgeMessage(m)
+	if w := l.rules.law; w != nil && w.names {
+		l.learnNames(m)
+	}
 	l.noteMessage(m)
 	if len(m.Notes) > 0 {
 		l.notes(m)

@@ -16,6 +16,7 @@ import (
 type law struct {
 	policy *policy.Policy
 	asks   dissect.Wants   // fields that its rules look at
+	names  bool            // its groups ask for DNS names
 	hits   []atomic.Uint64 // by rule: conversations and messages that it decided; the last is for no rule
 }
 
@@ -27,8 +28,9 @@ func (e *Engine) SetPolicy(p *policy.Policy) {
 		e.law = nil
 	} else {
 		w := &law{policy: p, asks: make(dissect.Wants, len(dissect.FieldNames)), hits: make([]atomic.Uint64, len(p.Set().Rules)+1)}
+		w.names = asksNames(p.Set())
 		for i := range w.asks {
-			w.asks[i] = p.Asks(firstOf[i]) || acts[i]
+			w.asks[i] = p.Asks(firstOf[i]) || acts[i] || w.names && nameFields[i]
 		}
 		e.law = w
 	}
@@ -95,6 +97,7 @@ var acts, hasActs = func() (of dissect.Wants, has protocols) {
 // groups remembers which groups the ends of conversations are in.
 type groups struct {
 	of    *policy.Policy
+	names uint32 // changes of names that known knows of
 	known map[someone]policy.Identity
 }
 
@@ -106,9 +109,9 @@ type someone struct {
 // maxSomeones are remembered by a lane; then it begins anew.
 const maxSomeones = 1 << 14
 
-func (g *groups) identify(p *policy.Policy, m someone, subject func() *policy.Subject) policy.Identity {
-	if g.of != p {
-		g.of = p
+func (g *groups) identify(p *policy.Policy, names *names, m someone, subject func() *policy.Subject) policy.Identity {
+	if n := names.changes.Load(); g.of != p || g.names != n {
+		g.of, g.names = p, n
 		clear(g.known)
 	}
 	if id, ok := g.known[m]; ok {
@@ -127,7 +130,13 @@ func (g *groups) identify(p *policy.Policy, m someone, subject func() *policy.Su
 
 // identify returns the groups of one end of the present flow.
 func (l *Lane) identify(p *policy.Policy, end party) policy.Identity {
-	return l.groups.identify(p, someone{end.at, end.who}, func() *policy.Subject { return l.e.subject(end) })
+	return l.groups.identify(p, &l.e.names, someone{end.at, end.who}, func() *policy.Subject {
+		s := l.e.subject(end)
+		if l.rules.law.names {
+			s.Names = l.e.names.lead(s.Addr, l.t.now)
+		}
+		return s
+	})
 }
 
 // subject describes one end of a conversation to the policy.

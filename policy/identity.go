@@ -56,7 +56,7 @@ func key(words []uint64) string {
 // Identify returns the Identity of one end. It goes through all groups: not for each packet. Many may ask at once.
 func (p *Policy) Identify(s *Subject) Identity {
 	var groups []int32
-	if s.external() {
+	if s.External() {
 		groups = append(groups, p.byName[External])
 	}
 	if s.Host {

@@ -182,7 +182,7 @@ func propose(s *Subject, in []string) party {
 		return party{name: Unknown}
 	}
 	builtin := Unknown
-	if s.external() {
+	if s.External() {
 		builtin = External
 	}
 	if len(s.Names) > 0 {

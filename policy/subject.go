@@ -19,7 +19,7 @@ func (s *Subject) IsOne(lines []rules.Ends) bool {
 func (s *Subject) is(c *rules.End) bool {
 	switch c.Key {
 	case "external":
-		return s.external() != c.Not
+		return s.External() != c.Not
 	case "address":
 		return s.Addr.IsValid() && c.Prefix.Contains(s.Addr.Unmap()) != c.Not
 	case "dns":
@@ -47,8 +47,8 @@ func (s *Subject) is(c *rules.End) bool {
 	return holds != c.Not
 }
 
-// external reports whether an end is beyond private networks and no workload of this host.
-func (s *Subject) external() bool {
+// External reports whether an end is beyond private networks and no workload of this host.
+func (s *Subject) External() bool {
 	a := s.Addr.Unmap()
 	return !s.Workload && !s.Host && a.IsGlobalUnicast() && !a.IsPrivate() && !shared.Contains(a)
 }
