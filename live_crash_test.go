@@ -317,7 +317,7 @@ func readWhole(name string) error {
 // checkLeft names what an orderly stop must not leave.
 func checkLeft(t *testing.T, d *daemonProcess) {
 	t.Helper()
-	known := regexp.MustCompile(`^/(weir\.toml|log/eve\.json|state/cache/[0-9a-f]{64}\.hsdb|state/state/fingerprint\.key|state/pcap/[0-9]\S*-[0-9a-f]{16}\.pcapng)$`)
+	known := regexp.MustCompile(`^/(weir\.toml|log/eve\.json|state/cache/[0-9a-f]{64}\.hsdb|state/state/(fingerprint\.key|learned\.json)|state/pcap/[0-9]\S*-[0-9a-f]{16}\.pcapng)$`)
 	err := filepath.WalkDir(d.dir, func(path string, e os.DirEntry, err error) error {
 		if name := strings.TrimPrefix(path, d.dir); err == nil && !e.IsDir() && !known.MatchString(name) {
 			t.Errorf("left behind: %s", name)

@@ -47,11 +47,8 @@ type app struct {
 	rare        *rare  // nil for most flows
 	lastID      uint64
 	lastTx      uint64
-	noted       uint64      // ID of the last message that was noted
-	mark        policy.Mark // and where; 0: nowhere, or it was refused
-	markTx      uint64      // its exchange
-	rest        uint64      // what the dissector remembers between messages: dissect.Rest.State
-	raw         [2]uint64   // bytes of each direction that nobody understood; of what is no stream, datagrams
+	rest        uint64    // what the dissector remembers between messages: dissect.Rest.State
+	raw         [2]uint64 // bytes of each direction that nobody understood; of what is no stream, datagrams
 	txs         uint64
 	skipped     uint64 // bytes that were not looked at
 	debt        int32  // what detection has overspent on the flow
@@ -99,8 +96,11 @@ type work struct {
 	upgrade   bool
 	next      *dissect.Protocol // that it becomes, if the upgrade says which; and what is known of it
 	nextState uint64
-	idBase    uint64 // added to the message IDs of the present dissector
-	txBase    uint64 // and to its exchanges
+	noted     uint64      // ID of the last message that was noted for who learns
+	mark      policy.Mark // and where; 0: nowhere, or it was refused
+	markTx    uint64      // its exchange
+	idBase    uint64      // added to the message IDs of the present dissector
+	txBase    uint64      // and to its exchanges
 	dlp       dlp.State
 	content   content.State
 	records   []*record

@@ -9,7 +9,7 @@ import (
 
 // Ours.
 const (
-	workSize   = 344             // bytes that an open work is counted for, beside what is open in it
+	workSize   = 376             // bytes that an open work is counted for, beside what is open in it
 	recordSize = 96              // bytes of a record, beside the values in it
 	itemSize   = 16              // bytes of an item
 	fileSize   = 64              // bytes of a file in it
