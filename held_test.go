@@ -1,6 +1,7 @@
 package weir_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -158,5 +159,85 @@ action = "allow"
 				t.Errorf("%d cut, want %d", cuts, c.cuts)
 			}
 		})
+	}
+}
+
+// TestManyStreams: as many uploads as HTTP/2 has under way at a time are all let through, and one that is not allowed is not lost among them.
+func TestManyStreams(t *testing.T) {
+	const uploads = `
+[modes]
+default = "protect"
+[[policy]]
+id = "uploads"
+protocol = "http"
+where = { "http.path" = ["/up/*"] }
+action = "allow"
+`
+	field := func(n, v string) string { return "\x00" + string(rune(len(n))) + n + string(rune(len(v))) + v }
+	frame := func(typ, flags byte, stream int, text string) string {
+		return string([]byte{0, byte(len(text) >> 8), byte(len(text)), typ, flags, 0, 0, byte(stream >> 8), byte(stream)}) + text
+	}
+	open := func(stream int, path string) string {
+		return frame(1, 4, stream, field(":method", "POST")+field(":scheme", "http")+field(":path", path)+field(":authority", "a"))
+	}
+	for _, bad := range []int{-1, 150} {
+		d := &dialogue{client: 40000, srv: 80}
+		say := func(text string) { d.actions = append(d.actions, action{kind: "data", client: true, data: text}) }
+		say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, ""))
+		for i := range 200 {
+			path := fmt.Sprintf("/up/%d", i)
+			if i == bad {
+				path = "/admin"
+			}
+			say(open(1+2*i, path) + frame(0, 0, 1+2*i, "some"))
+		}
+		for i := range 200 {
+			say(frame(0, 1, 1+2*i, "the rest"))
+		}
+		want := 0
+		if bad >= 0 {
+			want = 1
+		}
+		if _, _, cuts := hold(t, &testCase{policy: compilePolicy(t, uploads)}, play(t, d, ways[0], wrappings()[0])); cuts != want {
+			t.Errorf("bad stream %d: %d cut, want %d", bad, cuts, want)
+		}
+	}
+}
+
+// TestManyUndecided: thousands of conversations that never say what they are, some of which end and some of which do not, are cut when their time is over: those that
+// are left, each once.
+func TestManyUndecided(t *testing.T) {
+	cuts := map[wire.Key]int{}
+	e := engine.New(engine.Config{Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits})
+	e.SetPolicy(compilePolicy(t, "[modes]\ndefault = \"protect\"\n[[policy]]\nid = \"ok\"\nprotocol = \"http\"\nwhere = { \"http.path\" = [\"/ok\"] }\naction = \"allow\"\n"))
+	lane := e.NewLane()
+	defer lane.Free()
+	lane.OnPanic = func(stack string) { t.Errorf("panic: %s", stack) }
+	tap := e.NewTap(engine.TapConfig{Cut: func(c *engine.Cut) { cuts[wire.Key{APort: c.Client.Port()}]++ }})
+	now := int64(caseStart)
+	const all, ended = 3000, 1000
+	for i := range all {
+		d := &dialogue{client: uint16(20000 + i), srv: 80, actions: []action{{kind: "data", client: true, data: "GET /o"}}}
+		frames := play(t, d, ways[0], wrappings()[0])
+		if i%3 != 0 { // without the end
+			frames = frames[:4]
+		}
+		for _, data := range frames {
+			now += 1000
+			lane.Judge(tap, []wire.Frame{{Data: data, Time: now, Len: uint32(len(data)), Link: wire.LinkEthernet}}, make([]engine.Ruling, 1))
+		}
+	}
+	for range 30 {
+		now += 1e9
+		lane.Tick(tap, now)
+	}
+	lane.Close(tap)
+	for port, n := range cuts {
+		if n != 1 {
+			t.Errorf("%v was cut %d times", port, n)
+		}
+	}
+	if len(cuts) != all-ended {
+		t.Errorf("%d were cut, want %d", len(cuts), all-ended)
 	}
 }

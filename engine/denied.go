@@ -32,8 +32,8 @@ func (l *Lane) denied(m *dissect.Message, w *law, c *policy.Context, v *policy.V
 	if v.Rule >= 0 {
 		r := &w.policy.Set().Rules[v.Rule]
 		rule, detail, severity = r.ID, "a rule of the policy denies this", rules.High
-		if v.Why == whyOverdue {
-			detail = whyOverdue
+		if v.Why == whyOverdue || v.Why == whyTooMany {
+			detail = v.Why
 		}
 	}
 	ev := l.ownAlert(m, rule, "policy", "policy violation", detail, severity)

@@ -31,7 +31,7 @@ type ruled struct {
 	verdict policy.Verdict // by its ends alone
 	blocked bool           // by a rule of detection
 	cut     bool           // it was told
-	waiting bool           // it is among those whose deadline is watched
+	waiting int            // 1 + its place among those whose deadline is watched; 0: it is not
 }
 
 // maxWaiting are the flows of a tap whose deadlines are watched; those of others are looked at when their next packet comes.
@@ -144,20 +144,19 @@ func essential(p *wire.Packet) bool {
 
 // await watches the deadline of a flow.
 func (t *Tap) await(fl *flow.Flow[conn]) {
-	if !t.inline() || len(t.waiting) >= maxWaiting || fl.S.more().ruled.waiting {
+	if !t.inline() || len(t.waiting) >= maxWaiting || fl.S.more().ruled.waiting > 0 {
 		return
 	}
-	fl.S.own.ruled.waiting = true
 	t.waiting = append(t.waiting, fl)
+	fl.S.own.ruled.waiting = len(t.waiting)
 }
 
 // deadlines cuts what has been undecided for too long.
 func (l *Lane) deadlines(t *Tap) {
-	keep := t.waiting[:0]
-	for _, fl := range t.waiting {
+	for i := len(t.waiting) - 1; i >= 0; i-- { // one that goes is replaced by the last, which was looked at
+		fl := t.waiting[i]
 		l.fl, l.a = fl, fl.S.app
-		r := &fl.S.own.ruled
-		j := l.a.judge
+		r, j := &fl.S.own.ruled, l.a.judge
 		if j != nil {
 			if rule, waits := j.waits(l.a); waits {
 				l.overdue(j, rule)
@@ -169,27 +168,22 @@ func (l *Lane) deadlines(t *Tap) {
 				l.cut(r, -1)
 			}
 		case j != nil && j.since != 0:
-			keep = append(keep, fl)
 			continue
 		}
-		r.waiting = false
+		t.unawait(fl)
 	}
-	clear(t.waiting[len(keep):])
-	t.waiting = keep
 	l.fl, l.a = nil, nil
 }
 
-// unawait forgets a flow that is over.
+// unawait watches the deadline of a flow no more.
 func (t *Tap) unawait(fl *flow.Flow[conn]) {
-	if fl.S.own == nil || !fl.S.own.ruled.waiting {
+	if fl.S.own == nil || fl.S.own.ruled.waiting == 0 {
 		return
 	}
-	for i, w := range t.waiting {
-		if w == fl {
-			last := len(t.waiting) - 1
-			t.waiting[i], t.waiting[last] = t.waiting[last], nil
-			t.waiting = t.waiting[:last]
-			return
-		}
-	}
+	at, last := fl.S.own.ruled.waiting-1, len(t.waiting)-1
+	t.waiting[at] = t.waiting[last]
+	t.waiting[at].S.own.ruled.waiting = at + 1
+	fl.S.own.ruled.waiting = 0
+	t.waiting[last] = nil
+	t.waiting = t.waiting[:last]
 }

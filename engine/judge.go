@@ -19,8 +19,10 @@ type judge struct {
 	worst   policy.Verdict // what the conversation's event tells: that it was denied, if it was
 	could   protocols      // what datagrams of which nobody knows the protocol may be
 	open    []*words
-	pending int   // bytes of the initiator that came since it is waited for a verdict
-	since   int64 // ns: when that began; 0: it is not waited for
+	spare   *words // for the next message
+	past    uint64 // messages up to this ID are not judged any more, unless they are open: there were too many at a time
+	pending int    // bytes of the initiator that came since it is waited for a verdict
+	since   int64  // ns: when that began; 0: it is not waited for
 	told    [maxDenials]int32
 	denials int
 	late    bool // its deadline was over: it is what the rule says for that
@@ -42,10 +44,11 @@ var grpcNumber = numberOf[index(&dissect.GRPC)]
 
 // Ours.
 const (
-	maxOpenWords = 128 // messages of a conversation that are under way at a time; then the oldest is judged by what was seen of it
-	maxDenials   = 8   // rules by which a conversation was denied, told each; further ones are counted
-	judgeSize    = 256 // bytes that it is counted for
-	wordsSize    = 512 // likewise
+	maxOpenWords  = 128      // messages of a conversation that are under way at a time; then the oldest is judged by what was seen of it
+	maxDenials    = 8        // rules by which a conversation was denied, told each; further ones are counted
+	maxSpareWords = 16 << 10 // bytes of what is kept for the next message
+	judgeSize     = 256      // bytes that it is counted for
+	wordsSize     = 512      // likewise
 )
 
 // engage begins to judge what is said in the present flow, if that matters to the policy.
@@ -170,7 +173,7 @@ func (l *Lane) judgeMessage(m *dissect.Message) {
 	if j == nil || j.late || m.Dir != wire.ToServer || m.Protocol != l.a.proto && m.With == 0 || l.a.law != l.rules.law {
 		return
 	}
-	w := j.words(cmp.Or(m.With, m.ID), len(m.Parts) > 0)
+	w := l.words(j, cmp.Or(m.With, m.ID), len(m.Parts) > 0)
 	if w == nil { // it only ends something
 		return
 	}
@@ -208,26 +211,46 @@ func (l *Lane) judgeMessage(m *dissect.Message) {
 }
 
 // words returns what is remembered of a message; nil: nothing, and it does not begin.
-func (j *judge) words(id uint64, begins bool) *words {
+func (l *Lane) words(j *judge, id uint64, begins bool) *words {
 	for _, w := range j.open {
 		if w.id == id {
 			return w
 		}
 	}
-	if !begins {
+	if !begins || id <= j.past {
 		return nil
 	}
 	if len(j.open) == maxOpenWords {
-		j.over(j.open[0])
+		l.cutShort(j, j.open[0])
 	}
-	w := &words{id: id}
+	w := j.spare
+	if j.spare = nil; w == nil {
+		w = &words{}
+	}
+	w.id = id
 	j.open = append(j.open, w)
 	return w
 }
 
+// cutShort judges a message by what was seen of it: too many are under way.
+func (l *Lane) cutShort(j *judge, w *words) {
+	if w.verdict.Action == policy.Undecided && !w.likely && !w.quiet {
+		l.decided(nil, j, &policy.Verdict{Action: policy.Deny, Mode: j.base.Mode, Rule: w.verdict.Rule, Why: whyTooMany})
+	}
+	j.past = max(j.past, w.id)
+	j.over(w)
+}
+
+const whyTooMany = "too many messages are under way, and this one is not known yet"
+
 func (j *judge) over(w *words) {
 	i := slices.Index(j.open, w)
 	j.open = slices.Delete(j.open, i, i+1)
+	if w.fields.Size() <= maxSpareWords {
+		w.fields.Reset()
+		*w = words{fields: w.fields}
+		j.spare = w
+	}
 }
 
 // decided takes note of a verdict, and tells a denial.

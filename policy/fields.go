@@ -72,3 +72,11 @@ func (f *Fields) Add(field int, number uint32, text []byte, more, cut bool) {
 func (f *Fields) of(s span) []byte { return f.text[s.from:s.to] }
 
 func (f *Fields) end() span { return span{int32(len(f.text)), int32(len(f.text))} }
+
+// Size returns the bytes that f takes.
+func (f *Fields) Size() int {
+	return cap(f.text) + cap(f.values)*valueSize + cap(f.spans)*spanSize
+}
+
+// Bytes of what Fields are made of.
+const valueSize, spanSize = 64, 8
