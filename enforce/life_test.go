@@ -2,13 +2,11 @@ package enforce
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,9 +17,7 @@ import (
 
 	"weir/engine"
 	"weir/wire"
-)
-
-// holderEnv makes this test binary a process that enforces in the namespace that is its descriptor 3: its value is open or closed.
+) // holderEnv makes this test binary a process that enforces in the namespace that is its descriptor 3: its value is open or closed.
 const holderEnv = "WEIR_TEST_HOLDER"
 
 func TestMain(m *testing.M) {
@@ -404,198 +400,6 @@ func TestRulesCut(t *testing.T) {
 	if err := ask(client.mustDial(t, server.Addr()), "FORBIDDEN"); !isReset(err) {
 		t.Errorf("the client was told: %v", err)
 	}
-}
-
-// TestLargePackets holds that packets come as large as the kernel makes them, whole, and that what is refused in one of them ends both ends, too.
-func TestLargePackets(t *testing.T) {
-	ways(t, func(t *testing.T, client, pod *space, addr string) {
-		c := newCensor("FORBIDDEN")
-		for _, guarded := range []*space{pod, client} {
-			g := guarded.guard(t, Config{Judge: c.judge})
-			server := newSink(t, pod, addr)
-			conn := client.mustDial(t, server.Addr())
-			go io.Copy(io.Discard, conn)
-			block := bytes.Repeat([]byte("harmless"), 8<<10)
-			for range 100 {
-				if _, err := conn.Write(block); err != nil {
-					t.Fatal(err)
-				}
-			}
-			eventually(t, "all of it comes", func() bool { return len(server.received()) == 100*len(block) })
-			if n := c.large.Load(); n < 60000 {
-				t.Errorf("the largest packet had %d bytes", n)
-			}
-			copy(block[30000:], "FORBIDDEN")
-			conn.Write(block)
-			if err := server.wantEnd(t); !isReset(err) {
-				t.Errorf("the server was told: %v", err)
-			}
-			if bytes.Contains([]byte(server.received()), []byte("FORBIDDEN")) {
-				t.Error("it reached the server")
-			}
-			eventually(t, "the client is told", func() bool {
-				_, err := conn.Write(block[:1])
-				return isReset(err)
-			})
-			if s := g.Stats(); s.Missed > 0 || s.TooLong > 0 {
-				t.Errorf("counted %+v", s)
-			}
-			if err := g.Close(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-}
-
-// TestTooLong holds that nothing of packets that are longer than the queue brings passes unjudged: TCP sends what was cut off once more.
-func TestTooLong(t *testing.T) {
-	for _, addr := range []string{"127.0.0.1", "::1"} {
-		pod := newSpace(t)
-		c, ev := newCensor("FORBIDDEN"), make(events, 10)
-		g := pod.guard(t, Config{Judge: c.judge, Tell: ev.tell})
-		if err := restoreSizes(pod.open, g.sizes); err != nil { // as somebody else may do
-			t.Fatal(err)
-		}
-		server := newSink(t, pod, addr)
-		conn := pod.mustDial(t, server.Addr())
-		go io.Copy(io.Discard, conn)
-		block := bytes.Repeat([]byte("harmless"), 16<<10)
-		for range 4 {
-			if _, err := conn.Write(block); err != nil {
-				t.Fatal(err)
-			}
-		}
-		eventually(t, "all of it comes", func() bool { return len(server.received()) == 4*len(block) })
-		ev.wait(t, TooLong)
-		for i := 0; i < len(block); i += 16 { // wherever it was cut
-			copy(block[i:], "FORBIDDEN")
-		}
-		conn.Write(block)
-		if err := server.wantEnd(t); !isReset(err) {
-			t.Errorf("the server was told: %v", err)
-		}
-		if strings.Contains(server.received(), "FORBIDDEN") {
-			t.Error("it reached the server")
-		}
-	}
-}
-
-// TestBigTCP holds that interfaces with longer packets send none while they are enforced, and are as they were afterwards.
-func TestBigTCP(t *testing.T) {
-	client, pod := pair(t)
-	size := func() string {
-		var out []byte
-		pod.do(t, func() (err error) {
-			out, err = exec.Command("ip", "-d", "link", "show", "eth0").Output()
-			return err
-		})
-		_, after, _ := strings.Cut(string(out), "gso_max_size ")
-		return strings.Fields(after)[0]
-	}
-	pod.do(t, func() error {
-		return exec.Command("ip", "link", "set", "eth0", "gso_max_size", "200000", "gro_max_size", "200000").Run()
-	})
-	c := newCensor("")
-	g := pod.guard(t, Config{Judge: c.judge})
-	if got := size(); got != "65536" {
-		t.Errorf("gso_max_size is %s", got)
-	}
-	server := newSink(t, client, "fd00:9::1")
-	conn := pod.mustDial(t, server.Addr())
-	go io.Copy(io.Discard, conn)
-	block := make([]byte, 64<<10)
-	for range 200 {
-		if _, err := conn.Write(block); err != nil {
-			t.Fatal(err)
-		}
-	}
-	eventually(t, "all of it comes", func() bool { return len(server.received()) == 200*len(block) })
-	if s := g.Stats(); s.TooLong > 0 {
-		t.Errorf("counted %+v", s)
-	}
-	if err := g.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := size(); got != "200000" {
-		t.Errorf("gso_max_size is %s afterwards", got)
-	}
-}
-
-// TestClear holds that a cleared connection needs no queue any more, and comes back to it by Rejudge, any number of times. The bits of others in marks stay.
-func TestClear(t *testing.T) {
-	ways(t, func(t *testing.T, client, pod *space, addr string) {
-		c := newCensor("")
-		c.clear.Store(true)
-		g := pod.guard(t, Config{Judge: c.judge})
-		if !g.Clears() {
-			t.Fatal("nothing can be cleared here")
-		}
-		server := newSink(t, pod, addr)
-		conn := client.mustDial(t, server.Addr())
-		const others = 0x8539
-		pod.do(t, func() error { // somebody else uses marks
-			for _, a := range []string{"add table inet other", "add chain inet other in { type filter hook input priority -200 ; }", "add rule inet other in ct mark set 0x8539",
-				"add rule inet other in meta mark set 0x4539"} {
-				if out, err := exec.Command("nft", a).CombinedOutput(); err != nil {
-					return fmt.Errorf("%s: %s", a, out)
-				}
-			}
-			return nil
-		})
-		var before uint64
-		for range 4 {
-			for range 300 {
-				if err := ask(conn, "hello"); err != nil {
-					t.Fatal(err)
-				}
-			}
-			s := g.Stats()
-			if n := s.Packets - before; n == 0 || n > 1500 {
-				t.Errorf("%d packets came to the queue", n)
-			}
-			if s.Cleared == 0 {
-				t.Errorf("counted %+v", s)
-			}
-			before = s.Packets
-			if err := g.Rejudge(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		pod.do(t, func() error { return exec.Command("nft", "delete", "table", "inet", "other").Run() })
-	})
-}
-
-// TestClearedBulk holds that few packets of a bulk transfer come to the queue once it is cleared.
-func TestClearedBulk(t *testing.T) {
-	ways(t, func(t *testing.T, client, pod *space, addr string) {
-		c := newCensor("")
-		c.clear.Store(true)
-		g := pod.guard(t, Config{Judge: c.judge})
-		server := newSink(t, pod, addr)
-		conn := client.mustDial(t, server.Addr())
-		go io.Copy(io.Discard, conn)
-		block := make([]byte, 64<<10)
-		for range 500 {
-			if _, err := conn.Write(block); err != nil {
-				t.Fatal(err)
-			}
-		}
-		eventually(t, "all of it comes", func() bool { return len(server.received()) == 500*len(block) })
-		if s := g.Stats(); s.Packets > 100 {
-			t.Errorf("%d packets came to the queue", s.Packets)
-		}
-		var out []byte
-		pod.do(t, func() (err error) {
-			out, err = exec.Command("conntrack", "-L", "-p", "tcp").CombinedOutput()
-			if addr == "fd00:9::2" || addr == "::1" {
-				out, err = exec.Command("conntrack", "-L", "-p", "tcp", "-f", "ipv6").CombinedOutput()
-			}
-			return err
-		})
-		if !strings.Contains(string(out), "mark="+strconv.Itoa(markEpochA)) {
-			t.Errorf("conntrack: %s", out)
-		}
-	})
 }
 
 // TestOverload says what becomes of packets for which there is no room while the one who judges is slow.
