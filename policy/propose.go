@@ -242,6 +242,10 @@ func (p *proposer) block(b *block) {
 		p.nothing(b)
 		return
 	}
+	if b.proto == 0 { // RFC 8200 has it for its options: no rule can name it, for there it is any
+		p.out.Notes = append(p.out.Notes, fmt.Sprintf("not proposed: IP protocol 0, from %s to %s: no rule can name it", p.list[b.from].name, p.list[b.to].name))
+		return
+	}
 	if anything := b.app == "" || b.app == AppUnknownName; anything && len(b.ports) > portsFold {
 		what := "connections on which nothing was said"
 		if b.app != "" {
