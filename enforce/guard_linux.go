@@ -17,7 +17,7 @@ type Guard struct {
 	ended chan struct{} // closed when the queue is not served any more
 
 	mu     sync.Mutex
-	conn   *socket // for the rules; nil: closed
+	conn   *socket // for the rules; nil: they are not in yet, or closed
 	rules  rules
 	before uint64 // packets that the rules of others had sent to a queue of theirs
 	told   Stats
@@ -31,45 +31,64 @@ func Start(conf Config, pool *Pool) (*Guard, error) {
 		conf.Deadline = deadline
 	}
 	g := &Guard{conf: conf, pool: pool, ended: make(chan struct{})}
-	var err error
-	if g.conn, err = conf.Open.socket(broker.Netfilter); err != nil {
+	conn, err := conf.Open.socket(broker.Netfilter)
+	if err != nil {
 		return nil, err
 	}
 	if g.queue, err = newQueue(&g.conf, pool, queueNumber); err != nil {
-		g.conn.Close()
+		conn.Close()
 		return nil, err
 	}
-	pool.add(g)
+	pool.add(g) // it is watched from now on: conn stays this goroutine's until all is in place
 	go func() {
 		g.queue.run()
 		close(g.ended)
 	}()
-	g.before, _, err = queued(g.conn)
+	var (
+		before uint64
+		in     rules
+		sizes  []linkSize
+	)
+	before, _, err = queued(conn)
 	if err == nil {
-		err = forgetAll(g.conn) // what others cleared
+		err = forgetAll(conn) // what others cleared
 	}
 	if err == nil {
-		err = g.install(markEpochA)
+		in, err = g.install(conn, markEpochA)
 	}
 	if err == nil {
-		g.sizes, err = limitSizes(conf.Open)
+		sizes, err = limitSizes(conf.Open)
 	}
 	if err != nil {
-		drop(g.conn, table)
-		restoreSizes(conf.Open, g.sizes)
+		drop(conn, table)
+		restoreSizes(conf.Open, sizes)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.conn, g.before, g.rules, g.sizes = conn, before, in, sizes
+	if err != nil {
 		g.leave()
 		return nil, err
 	}
 	return g, nil
 }
 
-// install puts the rules in. mu is held, or nobody else has g yet.
-func (g *Guard) install(clear uint32) (err error) {
-	if g.rules, err = install(g.conn, g.conf.Failure, clear); err != nil {
-		return err
+// install puts the rules in.
+func (g *Guard) install(conn *socket, clear uint32) (rules, error) {
+	r, err := install(conn, g.conf.Failure, clear)
+	if err == nil {
+		g.queue.clears.Store(r.clear)
 	}
-	g.queue.clears.Store(g.rules.clear)
-	return nil
+	return r, err
+}
+
+// reinstall puts the rules in anew. mu is held.
+func (g *Guard) reinstall(clear uint32) error {
+	r, err := g.install(g.conn, clear)
+	if err == nil {
+		g.rules = r
+	}
+	return err
 }
 
 // arrived returns how many packets the queue got, or is known not to have got.
@@ -122,7 +141,7 @@ func (g *Guard) drain() {
 	}
 }
 
-// leave stops the queue. mu is held, or nobody else has g yet.
+// leave stops the queue. mu is held.
 func (g *Guard) leave() {
 	g.pool.remove(g)
 	g.queue.close()
@@ -147,7 +166,7 @@ func (g *Guard) Rejudge() error {
 		return nil
 	}
 	old := g.rules.clear
-	if err := g.install(markEpochA ^ markEpochB ^ old); err != nil {
+	if err := g.reinstall(markEpochA ^ markEpochB ^ old); err != nil {
 		return err
 	}
 	if err := forget(g.conn, old); err != nil { // they would count as cleared at the next change
@@ -168,7 +187,7 @@ func (g *Guard) SetFailure(f Failure) error {
 		return err
 	}
 	g.conf.Failure = f
-	return g.install(g.rules.clear)
+	return g.reinstall(g.rules.clear)
 }
 
 // report tells what was missed, and puts rules back that somebody took out.
@@ -186,7 +205,7 @@ func (g *Guard) report() {
 		g.miss(sent)
 	default:
 		g.before = -g.arrived() // the counter begins anew
-		g.queue.tell(Event{Code: RulesCut, Err: g.install(g.rules.clear)})
+		g.queue.tell(Event{Code: RulesCut, Err: g.reinstall(g.rules.clear)})
 	}
 	s := g.Stats()
 	if n := s.Missed - g.told.Missed; n > 0 {

@@ -209,3 +209,42 @@ func TestStop(t *testing.T) {
 		}
 	})
 }
+
+// TestStartWatched: the watch over all guards looks at one that is still starting, too, and keeps its hands off what that is at.
+func TestStartWatched(t *testing.T) {
+	_, pod := pair(t)
+	pool := NewPool(make([]*engine.Lane, 1))
+	defer pool.Close()
+	done, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			for _, g := range pool.list() {
+				g.report()
+			}
+		}
+	}()
+	defer func() { close(done); <-watched }()
+	told := make(events, 8)
+	c := newCensor("")
+	for range 8 {
+		g, err := Start(Config{Open: pod.open, Judge: c.judge, Tell: told.tell}, pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+		g.Wait()
+	}
+	select {
+	case ev := <-told:
+		t.Errorf("event %s: %v", ev.Code, ev.Err)
+	default:
+	}
+}
