@@ -427,6 +427,7 @@ func (l *Lane) raw(a *app, dir wire.Dir, data []byte, more bool) {
 	l.seekInRaw(a, dir, data, false)
 	if a.sure == unrecognised {
 		l.stillUnknown(a)
+		l.noteUnknown(a)
 	}
 }
 

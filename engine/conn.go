@@ -39,34 +39,40 @@ const (
 // app is what is remembered of the layer-7 side of a flow that carried bytes. A million flows that wait for their next message fit, if what
 // is needed only while something is under way is not kept here: see work. Lanes keep a free list of both.
 type app struct {
-	*work       // nil between messages
-	proto       *dissect.Protocol
-	law         *law   // that judge is of
-	judge       *judge // nil: the policy has said all that it will ever say
-	twin        *twin  // whose app it is; nil: one flow's alone
-	rare        *rare  // nil for most flows
-	lastID      uint64
-	lastTx      uint64
-	rest        uint64    // what the dissector remembers between messages: dissect.Rest.State
-	raw         [2]uint64 // bytes of each direction that nobody understood; of what is no stream, datagrams
-	txs         uint64
-	skipped     uint64 // bytes that were not looked at
-	debt        int32  // what detection has overspent on the flow
-	told        [3]code
-	why         code // the first reason for skipped
-	at          [2]place
-	ended       [2]bool
-	reprobes    uint16
-	datagrams   uint8
-	panicked    bool
-	alerted     bool
-	sure        certainty
-	spoke       [2]uint8 // messages of each direction, up to enoughMessages
-	followed    bool     // an upgrade was agreed on, and nothing was recognised since
-	turning     bool     // it seems to have become another protocol without that
-	unknownTold bool
-	unsure      bool // the dissector has taken none of the datagrams yet: proto is a guess that is not told
+	*work     // nil between messages
+	proto     *dissect.Protocol
+	law       *law   // that judge is of
+	judge     *judge // nil: the policy has said all that it will ever say
+	twin      *twin  // whose app it is; nil: one flow's alone
+	rare      *rare  // nil for most flows
+	lastID    uint64
+	lastTx    uint64
+	rest      uint64    // what the dissector remembers between messages: dissect.Rest.State
+	raw       [2]uint64 // bytes of each direction that nobody understood; of what is no stream, datagrams
+	txs       uint64
+	skipped   uint64 // bytes that were not looked at
+	debt      int32  // what detection has overspent on the flow
+	told      [3]code
+	why       code // the first reason for skipped
+	at        [2]place
+	ended     [2]bool
+	reprobes  uint16
+	datagrams uint8
+	panicked  bool
+	alerted   bool
+	sure      certainty
+	spoke     [2]uint8 // messages of each direction, up to enoughMessages
+	followed  bool     // an upgrade was agreed on, and nothing was recognised since
+	turning   bool     // it seems to have become another protocol without that
+	unknown   uint8    // unknownTold, unknownNoted
+	unsure    bool     // the dissector has taken none of the datagrams yet: proto is a guess that is not told
 }
+
+// What was done about a conversation in no known protocol.
+const (
+	unknownTold  = 1 << iota // it was told
+	unknownNoted             // and noted for who learns
+)
 
 // rare is what is remembered of a flow of which there is something to tell.
 type rare struct {

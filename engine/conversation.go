@@ -141,14 +141,14 @@ func (l *Lane) checkPort(p *dissect.Protocol) {
 // stillUnknown tells, once, that nobody knows what the present flow is although enough of it was seen.
 func (l *Lane) stillUnknown(a *app) {
 	v, fl := &l.e.cfg.Validation, l.fl
-	if a.unknownTold || carrierOf(fl.Key.Proto)&(dissect.Stream|dissect.Datagram) == 0 {
+	if a.unknown&unknownTold != 0 || carrierOf(fl.Key.Proto)&(dissect.Stream|dissect.Datagram) == 0 {
 		return
 	}
 	bytes := v.UnknownBytes > 0 && fl.Dirs[0].Bytes+fl.Dirs[1].Bytes >= v.UnknownBytes
 	if !bytes && (v.UnknownTime == 0 || l.t.now-fl.Start < v.UnknownTime) {
 		return
 	}
-	a.unknownTold = true
+	a.unknown |= unknownTold
 	if l.partial() {
 		l.anomaly("applayer", "protocol.unknown_rest", "nobody knows what this conversation is: its beginning, or a part of it, was not seen; inspected as raw bytes")
 		return

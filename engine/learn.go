@@ -106,6 +106,15 @@ func refuses(m *dissect.Message) bool {
 	return false
 }
 
+// noteUnknown notes, once, that the present conversation is in no known protocol, when both ends have spoken: it may go on for days.
+func (l *Lane) noteUnknown(a *app) {
+	if l.e.cfg.Learn == nil || a.unknown&unknownNoted != 0 || a.raw[0] == 0 || a.raw[1] == 0 || l.partial() {
+		return
+	}
+	a.unknown |= unknownNoted
+	l.note(policy.AppUnknown, nil)
+}
+
 // noteFlow notes a conversation that is over, if its end took part in it: a scan teaches nothing.
 func (l *Lane) noteFlow(fl *flow.Flow[conn]) {
 	s, c := &fl.Dirs[wire.ToServer], &fl.Dirs[wire.ToClient]
@@ -122,7 +131,7 @@ func (l *Lane) noteFlow(fl *flow.Flow[conn]) {
 			app = numberOf[index(a.proto)]
 		}
 	}
-	if c.Packets == 0 && app < 0 && s.Packets < unanswered {
+	if c.Packets == 0 && app < 0 && s.Packets < unanswered || app == policy.AppUnknown && fl.S.app.unknown&unknownNoted != 0 {
 		return
 	}
 	if a := fl.S.app; a != nil && a.rare != nil && a.rare.orig != nil {
