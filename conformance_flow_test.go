@@ -86,7 +86,7 @@ func toServer(t *testing.T, file string, policy flow.Overlap) string {
 				continue
 			}
 			at += c.Gap
-			if len(c.Data) == 0 {
+			if len(c.Data) == 0 || c.Refused {
 				continue
 			}
 			if c.Gap > 0 || len(runs) == 0 {

@@ -13,8 +13,8 @@ import (
 var SSH = Protocol{
 	Name: "ssh",
 	About: "SSH 2: RFC 4253; version 1 is told. What both ends say of themselves before encryption begins is one exchange with an event `ssh`: " +
-		"versions, software, the algorithms that they offer, and the fingerprints HASSH and HASSHServer of those. What follows the key exchange is " +
-		"walked over and counted as not looked into (`weir.uninspected`, reason `encrypted`).",
+		"versions, software, the algorithms that they offer, and the fingerprints HASSH and HASSHServer of those. The packets of the key exchange, and " +
+		"whatever else is said in the clear, are looked into as they came. What follows is walked over and counted as not looked into (`weir.uninspected`, reason `encrypted`).",
 	Carrier: Stream,
 	Ports:   []uint16{22, 2222},
 	Probe:   probeSSH,
@@ -33,6 +33,7 @@ var SSH = Protocol{
 		sshKexAlgorithms:        {Name: "ssh.kex_algorithms", Doc: "methods of key exchange that an end offers, with commas"},
 		sshEncryptionAlgorithms: {Name: "ssh.encryption_algorithms", Doc: "ciphers that an end offers for what it sends itself, with commas"},
 		sshText:                 {Name: "ssh.text", Doc: "lines of text before the identification string"},
+		sshPacket:               {Name: "ssh.packet", Doc: "packets in the clear, from their message number on: keys, IGNORE, DEBUG, padding; of an offer what follows its lists"},
 	},
 	New: newSSH,
 	Resume: func(p *Protocol, env *Env, r Rest) Dissector {
@@ -56,6 +57,7 @@ const (
 	sshKexAlgorithms
 	sshEncryptionAlgorithms
 	sshText
+	sshPacket
 )
 
 // from the specification
@@ -76,7 +78,7 @@ const (
 // ours
 const (
 	maxSSHText = 1024 // lines before the identification string
-	sshSize    = 120  // bytes that an ssh is counted for
+	sshSize    = 240  // bytes that an ssh is counted for
 )
 
 var errSSH = errors.New("ssh: not what comes before encryption")
@@ -99,7 +101,9 @@ type sshSide struct {
 	kex    bool // KEXINIT was told
 	closed bool
 	lines  int
-	left   int // bytes of the packet in hand that are passed over
+	unit   unit
+	value  pieces // packet in hand
+	left   int    // bytes of it to come
 }
 
 // ssh parses one flow.
@@ -125,9 +129,7 @@ func (d *ssh) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 		n := len(b)
 		switch {
 		case s.left > 0:
-			n = min(n, s.left)
-			s.left -= n
-			pr.Passed += n // keys, and what nobody reads: IGNORE, DEBUG
+			n = d.clear(dir, s, b, emit)
 		case d.sealed || s.state == sshOpaque:
 			pr.Opaque += n
 		case s.state == sshBanner:
@@ -141,6 +143,29 @@ func (d *ssh) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 		pr.Need = 0 // what is no packet is inspected raw
 	}
 	return pr, err
+}
+
+// clear takes what there is of a packet in the clear: keys, and what nobody reads.
+func (d *ssh) clear(dir wire.Dir, s *sshSide, b []byte, emit func(*Message)) int {
+	n := min(len(b), s.left)
+	s.left -= n
+	t := d.env.teller(d.p, dir, &s.unit, emit)
+	s.value.take(t, b[:n])
+	t.flush(s.left == 0, s.left == 0 && d.finish(d.encrypted()))
+	return n
+}
+
+// encrypted reports whether nothing more is to come in the clear.
+func (d *ssh) encrypted() bool {
+	return d.sealed || d.side[0].state == sshOpaque && d.side[1].state == sshOpaque && d.side[0].left == 0 && d.side[1].left == 0
+}
+
+// opaque takes what follows in a direction for ciphertext.
+func (d *ssh) opaque(dir wire.Dir, s *sshSide, emit func(*Message)) {
+	s.state, s.left = sshOpaque, 0
+	if d.any && d.finish(d.encrypted()) {
+		d.message(dir, emit).flush(true, true)
+	}
 }
 
 // message begins a message of dir.
@@ -205,7 +230,7 @@ func (d *ssh) packet(dir wire.Dir, s *sshSide, b []byte, emit func(*Message)) (u
 	n, padding, typ := int(c.U32()), int(c.U8()), c.U8()
 	switch {
 	case n < 2+padding || n > sshMaxPacket || typ > 50:
-		s.state = sshOpaque
+		d.opaque(dir, s, emit)
 		return 0, 0, nil
 	case typ == sshNewKeys:
 		s.state = sshOpaque // behind what is left of this packet
@@ -213,7 +238,7 @@ func (d *ssh) packet(dir wire.Dir, s *sshSide, b []byte, emit func(*Message)) (u
 		if len(b) < 4+n {
 			return 0, 4 + n - len(b), nil
 		}
-		d.kexInit(dir, s, b[sshHeader+1:4+n-padding], emit)
+		d.kexInit(dir, s, b[sshHeader:4+n], emit)
 		return 4 + n, 0, nil
 	}
 	if dir == wire.ToClient && s.kex && !d.reversed && (typ == sshDHInit || typ == sshGEXInit || typ == sshGEXRequest) {
@@ -222,23 +247,29 @@ func (d *ssh) packet(dir wire.Dir, s *sshSide, b []byte, emit func(*Message)) (u
 		t.note(sshNoteReversed)
 		t.flush(true, false)
 	}
-	s.left = 4 + n - sshHeader - 1
-	return sshHeader + 1, 0, nil
+	s.left = 4 + n - sshHeader
+	d.id++
+	d.any = true
+	s.unit = unit{id: d.id, tx: 1}
+	s.value = d.env.teller(d.p, dir, &s.unit, emit).stream(sshPacket, int64(s.left))
+	return sshHeader, 0, nil
 }
 
 // kexInit tells of the algorithms that an end offers.
 func (d *ssh) kexInit(dir wire.Dir, s *sshSide, b []byte, emit func(*Message)) {
 	c := wire.Cut(b)
-	c.Skip(sshCookie)
+	c.Skip(1 + sshCookie)
 	var lists [sshLists][]byte
 	for i := range lists {
 		lists[i] = c.Bytes(int(c.U32()))
 	}
+	t := d.message(dir, emit)
 	if c.Short() {
+		t.add(sshPacket, b)
+		t.flush(true, false)
 		return
 	}
 	s.kex = true
-	t := d.message(dir, emit)
 	at, own := sshClientHASSH, 0 // the lists for what the client sends come first
 	if dir == wire.ToClient {
 		at, own = sshServerHASSH, 1
@@ -260,17 +291,19 @@ func (d *ssh) kexInit(dir wire.Dir, s *sshSide, b []byte, emit func(*Message)) {
 	t.add(sshKexAlgorithms, lists[0])
 	t.add(sshHostKeyAlgorithms, lists[1])
 	t.add(sshEncryptionAlgorithms, lists[2+own])
-	t.flush(true, d.finish(d.side[dir.Other()].kex))
+	t.add(sshPacket, c.Rest())
+	t.flush(true, false)
 }
 
 // Gap implements Dissector: what was lost may have been the end of what is in the clear.
 func (d *ssh) Gap(dir wire.Dir, n int, emit func(*Message)) bool {
 	s := &d.side[dir]
-	if !d.sealed && s.state != sshOpaque && n < s.left {
+	if !d.sealed && n < s.left {
 		s.left -= n
+		s.value.lost(n)
 		return true
 	}
-	s.state, s.left = sshOpaque, 0
+	d.opaque(dir, s, emit)
 	return true
 }
 

@@ -282,11 +282,18 @@ var Raw = Protocol{
 	About: "Bytes of flows that nobody understands, in order, each direction as one endless value; a datagram is a value of its own. " +
 		"`app_proto` is `failed` in the flow's event.",
 	Carrier: Stream | Datagram,
-	Fields:  []FieldSpec{{Name: "raw", Doc: "the bytes"}},
+	Fields: []FieldSpec{
+		{Name: "raw", Doc: "the bytes"},
+		{Name: "raw.refused", Doc: "bytes of any flow that were sent, but that their receiver did not take as far as is known, or took others in place of: decoys, and what " +
+			"overlaps; each segment by itself"},
+	},
 }
 
-// RawBytes is Raw's only field.
-const RawBytes Field = 0
+// Fields of Raw.
+const (
+	RawBytes Field = iota
+	RefusedBytes
+)
 
 // OnDisk is the protocol of what is no traffic: a file is a message. Like Raw it has no probe and is not in Protocols.
 var OnDisk = Protocol{
@@ -297,7 +304,7 @@ var OnDisk = Protocol{
 		{Name: "file.content", Doc: "the bytes"},
 		{Name: "file.name", Doc: "the name, with the folders that lead there"},
 	},
-	Base: 1, // behind Raw
+	Base: 2, // behind Raw
 }
 
 // The fields of OnDisk.

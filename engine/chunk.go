@@ -49,6 +49,10 @@ func (l *Lane) take(c *flow.Chunk) {
 		return
 	}
 	l.wake(a)
+	if c.Refused {
+		l.refusedBytes(c)
+		return
+	}
 	if l.fl.Key.Proto != wire.ProtoTCP {
 		l.datagram(a, c)
 		l.judgeBytes(a, c.Dir, len(c.Data))
@@ -436,6 +440,14 @@ func (l *Lane) rawEnd(a *app, dir wire.Dir) {
 	if n := a.raw[dir]; n > 0 {
 		l.rawMessage(dir, rawID|uint64(dir), int64(n), nil, true)
 	}
+}
+
+// refusedBytes inspects bytes that their receiver did not take: by themselves, for they are no part of what the flow says.
+func (l *Lane) refusedBytes(c *flow.Chunk) {
+	id := rawID | 2 | uint64(c.Dir) // those of the stream have 0 and 1 in place of 2
+	l.parts[0] = dissect.Part{Field: dissect.RefusedBytes, Bytes: c.Data}
+	l.msg = dissect.Message{Protocol: &dissect.Raw, ID: id, Tx: id, Dir: c.Dir, Parts: l.parts[:], End: true}
+	l.inspect(&l.msg)
 }
 
 func (l *Lane) rawMessage(dir wire.Dir, id uint64, off int64, data []byte, end bool) {

@@ -287,7 +287,7 @@ var oddities = []struct {
 	{flow.UrgentData, "stream.urgent", "urgent data: readers differ in whether they see it in the stream"},
 	{flow.DataAfterClose, "stream.data_after_close", "data after the connection was closed: inspected"},
 	{flow.BadFlags, "stream.bad_flags", "TCP flags that make no sense: the segment was not accepted"},
-	{flow.Unaccepted, "stream.unaccepted", "doubtful bytes that their receiver never acknowledged: not inspected"},
+	{flow.Unaccepted, "stream.unaccepted", "doubtful bytes that their receiver never acknowledged: inspected by themselves"},
 }
 
 // tellOnce tells an oddity that belongs to no flow, the first time; later ones are counted.
@@ -467,12 +467,6 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 				ev.AppProtoTS, ev.AppProtoTC = names[wire.ToServer], names[wire.ToClient]
 			}
 		}
-	}
-	if n := uint64(s.Refused) + uint64(c.Refused); n > 0 {
-		if ev.Weir.Uninspected == nil {
-			ev.Weir.Uninspected = &alert.Uninspected{Reason: "stream.refused"}
-		}
-		ev.Weir.Uninspected.Bytes += n
 	}
 	l.send(ev)
 }

@@ -64,6 +64,7 @@ type twinDir struct {
 	begun   bool
 	next    wire.Seq   // TCP: where the bytes that were inspected end
 	brought [2]brought // by each of the taps, and not by the other yet; of TCP one of them is empty
+	refused [4]uint64  // keyed hashes of the last bytes that the receiver did not take
 }
 
 // brought is a queue of pieces.
@@ -193,6 +194,9 @@ const (
 // stand finds out where a tap stands with a chunk; what is new is written down for the other tap. now is the frame's time.
 func (x *twins) stand(tw *twin, side int8, c *flow.Chunk, now int64) standing {
 	d := &tw.dirs[c.Dir]
+	if c.Refused {
+		return x.standRefused(d, c)
+	}
 	if tw.key.Proto != wire.ProtoTCP {
 		return x.standDatagram(tw, side, c, now)
 	}
@@ -236,6 +240,19 @@ func (x *twins) standDatagram(tw *twin, side int8, c *flow.Chunk, now int64) sta
 		x.pop(own, 1)
 	}
 	x.write(tw, side, c, now)
+	return ahead
+}
+
+// standRefused is stand for bytes that the receiver did not take: both taps bring them, at any time. Of many some are inspected twice.
+func (x *twins) standRefused(d *twinDir, c *flow.Chunk) standing {
+	sum := maphash.Bytes(x.seed, c.Data)
+	for _, s := range d.refused {
+		if s == sum {
+			return behind
+		}
+	}
+	copy(d.refused[1:], d.refused[:])
+	d.refused[0] = sum
 	return ahead
 }
 

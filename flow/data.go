@@ -110,7 +110,7 @@ func (c *core) finish(f *Info, d wire.Dir) {
 	if f.side[d.Other()].has(finished) {
 		f.State = StateClosed
 	}
-	if n := len(c.out); n > 0 && c.out[n-1].Dir == d {
+	if n := len(c.out); n > 0 && c.out[n-1].Dir == d && !c.out[n-1].Refused {
 		c.out[n-1].End = true
 		return
 	}

@@ -94,12 +94,16 @@ const (
 // Chunk is bytes of one direction, in order. Data is borrowed until the next Push, Tick or Close: it points into the packet or into
 // held bytes. Gap bytes were lost before Data. End: the direction is finished after Data. A FIN may be forged, so data that the receiver
 // acknowledges in spite of it still follows in later chunks (DataAfterClose).
+//
+// Refused: Data was sent, but as far as is known its receiver did not take it, or took other bytes in its place. It is no part of the stream, and
+// stands by itself: another receiver might have read it.
 type Chunk struct {
-	Dir  wire.Dir
-	Seq  wire.Seq // of the first byte of Data, or of the one that would come next; of TCP only
-	Data []byte
-	Gap  int
-	End  bool
+	Dir     wire.Dir
+	Seq     wire.Seq // of the first byte of Data, or of the one that would come next; of TCP only
+	Data    []byte
+	Gap     int
+	End     bool
+	Refused bool
 }
 
 // State is how far a flow's life has come. Other than TCP, flows are StateNew until both ends have sent.
@@ -163,7 +167,7 @@ type Direction struct {
 	Lost           uint64 // bytes told as gaps
 	Gaps           uint32
 	BadChecksums   uint32
-	Refused        uint32        // payload bytes not delivered because their receiver, as far as is known, did not take them; it stops at the top
+	Refused        uint32        // bytes told in chunks that are Refused; it stops at the top
 	Encap          wire.Encap    // all encapsulations that packets were taken out of
 	Flags          wire.TCPFlags // all TCP flags seen
 }

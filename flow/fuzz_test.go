@@ -16,10 +16,14 @@ func FuzzPush(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		limits := Limits{Flows: 3, HeldPerFlow: 6000, HeldPerTable: 9000, Holes: 5, Fragments: 1000}
 		table := New[int](limits, Overlap(len(in)%7), ChecksumAuto)
-		var sent, told int
+		var sent, told, refused int
 		take := func(chunks []Chunk) {
 			for _, c := range chunks {
-				told += len(c.Data)
+				if !c.Refused {
+					told += len(c.Data)
+				} else {
+					refused += len(c.Data)
+				}
 				if c.Gap < 0 {
 					t.Fatalf("gap of %d bytes", c.Gap)
 				}
@@ -69,8 +73,8 @@ func FuzzPush(f *testing.F) {
 			in = in[12:]
 		}
 		table.Close()
-		if told > sent {
-			t.Fatalf("told %d bytes of %d", told, sent)
+		if told > sent || refused > sent {
+			t.Fatalf("told %d bytes of %d, refused %d", told, sent, refused)
 		}
 		if n := table.Counters(); n.Held != 0 || n.Active != 0 {
 			t.Fatalf("after Close: %d flows, %d bytes held", n.Active, n.Held)

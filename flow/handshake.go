@@ -160,11 +160,20 @@ func (c *core) offer(f *Info, d wire.Dir, p *wire.Packet) {
 	x.alts = append(x.alts, a)
 }
 
+// forget drops an offer that was not taken up.
 func (c *core) forget(f *Info, a *offer) {
 	if a.data != nil {
+		c.refused(f, a.dir, a.tcp.Seq.Add(1), a.data[:a.n])
 		c.release(f, a.data)
 	}
 	*a = offer{}
+}
+
+func (c *core) forgetOffers(f *Info) {
+	for i := range f.x.alts {
+		c.forget(f, &f.x.alts[i])
+	}
+	f.x.alts = f.x.alts[:0]
 }
 
 // choose takes offer i instead of what was taken of its direction, which has delivered nothing.
@@ -176,7 +185,9 @@ func (c *core) choose(f *Info, i int) {
 	f.x.alts = f.x.alts[:n]
 	c.clear(f, a.dir)
 	c.adopt(f, a.dir, &a.tcp, a.data[:a.n])
-	c.forget(f, &a)
+	if a.data != nil {
+		c.release(f, a.data)
+	}
 }
 
 // find returns the offer of direction d whose first byte is numbered seq, -1 if there is none.
@@ -193,6 +204,9 @@ func (x *extra) find(d wire.Dir, seq wire.Seq) int {
 // acknowledges.
 func (c *core) settleOffers(f *Info, d wire.Dir, p *wire.Packet) outcome {
 	o := d.Other()
+	if f.State == StateClosing {
+		c.reconsider(f, d, p)
+	}
 	if f.State != StateNew {
 		return c.settleReuse(f, d, p)
 	}
@@ -207,6 +221,20 @@ func (c *core) settleOffers(f *Info, d wire.Dir, p *wire.Packet) outcome {
 		}
 	}
 	return stays
+}
+
+// reconsider takes an RST or FIN back that came in place of the answer to a SYN, if that was answered and p acknowledges the answer: who sent the
+// SYN did not heed it.
+func (c *core) reconsider(f *Info, d wire.Dir, p *wire.Packet) {
+	o := d.Other()
+	if !f.unused(d) || !f.unused(o) || f.side[o].has(opened) || !f.side[d].has(opened) || p.TCP.Seq != f.side[d].next {
+		return
+	}
+	if i := f.x.find(o, p.TCP.Ack); i >= 0 && f.x.alts[i].tcp.Ack == p.TCP.Seq {
+		f.side[0].bits &^= reset | finished
+		f.side[1].bits &^= reset | finished
+		f.State = StateNew
+	}
 }
 
 // settleReuse finds out whether the ends have begun another connection under the same ports: a SYN, a SYN with ACK for it, and now p, for both.
@@ -245,8 +273,5 @@ func (c *core) establish(f *Info, d wire.Dir, p *wire.Packet) {
 		h.believe()
 		c.drain(f, d)
 	}
-	for i := range f.x.alts {
-		c.forget(f, &f.x.alts[i])
-	}
-	f.x.alts = f.x.alts[:0]
+	c.forgetOffers(f)
 }

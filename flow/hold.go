@@ -22,6 +22,7 @@ type piece struct {
 	from, to wire.Seq // bounds of the segment that it came in
 	off, n   uint32   // block[off:off+n] are its bytes
 	doubt    bool
+	told     bool // as refused, when it lost bytes that it shared: once, so that what is told is linear in what came
 	block    []byte
 }
 
@@ -77,11 +78,15 @@ func (c *core) pop(h *hold) {
 	}
 }
 
-// clear forgets all that is held of direction d, but for what Keep keeps.
+// clear gives up all that is held of direction d, but for what Keep keeps: it turned out not to be the receiver's.
 func (c *core) clear(f *Info, d wire.Dir) {
 	h := &f.x.hold[d]
 	for h.head < len(h.pieces) {
-		block := h.pieces[h.head].block
+		p := &h.pieces[h.head]
+		block := p.block
+		if !p.told {
+			c.refused(f, d, p.seq, p.data())
+		}
 		c.pop(h)
 		c.release(f, block)
 	}
@@ -193,16 +198,24 @@ func (c *core) merge(f *Info, d wire.Dir, i, j int, n *segment) {
 	h := &f.x.hold[d]
 	holes := h.count(i, min(j+1, len(h.pieces)))
 	out, at := c.splice[:0], n.seq // at: from here on n is still to be put in
+	lost := false                  // some of n is not taken, and that was told
 	for k := i; k < j; k++ {
 		p := h.pieces[k]
 		from, to, differ := c.compare(f, &p, n.seq, n.data)
 		if !c.overlap.wins(&p, n.first, n.end(), n.doubt) {
+			if differ && !lost {
+				lost = true
+				c.refused(f, d, n.seq, n.data)
+			}
 			out = append(c.put(f, h, out, n, at, from), p)
 			at = to
 			continue
 		}
+		if differ && !p.told {
+			p.told = true
+			c.refused(f, d, p.seq, p.data())
+		}
 		if differ && p.doubt && !n.doubt { // the doubt was right
-			c.refused(f, d, p.len())
 			h.take(&p, p.len())
 			c.release(f, p.block)
 			continue
@@ -265,7 +278,7 @@ func (c *core) cut(f *Info, p *piece, data []byte) piece {
 func (c *core) extend(f *Info, h *hold, i int, n *segment) bool {
 	p := &h.pieces[i]
 	size := p.len() + len(n.data)
-	if p.end() != n.seq || p.doubt != n.doubt || size > joinBytes {
+	if p.end() != n.seq || p.doubt != n.doubt || p.told || size > joinBytes {
 		return false
 	}
 	if int(p.off)+size > len(p.block) {
@@ -291,7 +304,7 @@ func (c *core) extend(f *Info, h *hold, i int, n *segment) bool {
 func (c *core) prepend(f *Info, h *hold, i int, n *segment) bool {
 	p := &h.pieces[i]
 	size := p.len() + len(n.data)
-	if p.seq != n.end() || p.doubt != n.doubt || size > joinBytes {
+	if p.seq != n.end() || p.doubt != n.doubt || p.told || size > joinBytes {
 		return false
 	}
 	if int(p.off) < len(n.data) {
@@ -347,12 +360,14 @@ func (h *hold) believe() {
 // disbelieve drops all that is in doubt.
 func (c *core) disbelieve(f *Info, d wire.Dir) {
 	h := &f.x.hold[d]
-	c.refused(f, d, h.doubt)
 	f.note(Unaccepted)
 	n := h.head
 	for i := h.head; i < len(h.pieces); i++ {
 		p := h.pieces[i]
 		if p.doubt {
+			if !p.told {
+				c.refused(f, d, p.seq, p.data())
+			}
 			h.take(&p, p.len())
 			c.release(f, p.block)
 			continue

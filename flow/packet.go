@@ -8,7 +8,10 @@ import (
 )
 
 // From the specification.
-const systemPorts = 1024 // RFC 6335 section 6: ports below are assigned to services
+const (
+	systemPorts = 1024 // RFC 6335 section 6: ports below are assigned to services
+	nfsPort     = 2049 // the service whose clients use ports below that: RFC 2623 section 2.1
+)
 
 // begin starts a call at now: what was lent by the one before is taken back. Time does not go back.
 func (c *core) begin(now int64) {
@@ -96,14 +99,15 @@ func initiates(p *wire.Packet) bool {
 	if !p.FromA {
 		src, dst = dst, src
 	}
+	nfs := src == nfsPort && dst < systemPorts || dst == nfsPort && src < systemPorts
 	switch p.Key.Proto {
 	case wire.ProtoTCP:
 		if p.TCP.Flags&wire.SYN != 0 && !p.Fragmented {
 			return p.TCP.Flags&wire.ACK == 0
 		}
-		return src >= dst
+		return (src >= dst) != nfs
 	case wire.ProtoUDP, wire.ProtoSCTP:
-		return !(src < systemPorts && dst >= systemPorts)
+		return !(src < systemPorts && dst >= systemPorts) || nfs
 	}
 	return true
 }
@@ -139,10 +143,11 @@ func (c *core) finishAll(f *Info) {
 	for d := range wire.Dir(2) {
 		if f.x != nil {
 			c.flush(f, d)
+			c.forgetOffers(f)
 		}
 		if s := &f.side[d]; !s.has(finished) && f.Dirs[d].Packets > 0 {
 			s.bits |= finished
-			if n := len(c.out); n > 0 && c.out[n-1].Dir == d {
+			if n := len(c.out); n > 0 && c.out[n-1].Dir == d && !c.out[n-1].Refused {
 				c.out[n-1].End = true
 			} else {
 				c.out = append(c.out, Chunk{Dir: d, Seq: s.next, End: true})

@@ -202,9 +202,7 @@ func (c *core) drop(f *Info) {
 		c.clear(f, wire.Dir(d))
 		c.unkeep(f, wire.Dir(d))
 	}
-	for i := range x.alts {
-		c.forget(f, &x.alts[i])
-	}
+	c.forgetOffers(f)
 	c.pool.charge(f, -extraCost)
 	c.pool.delist(x)
 	f.x = nil

@@ -16,7 +16,7 @@ import (
 //
 // is a packet to the server with flags SYN and ACK, sequence number 0 and acknowledgement 1, each relative to its sender's ISN, then its
 // payload (- for none), its window, timestamp and window scale, the time after the packet before, a wrong checksum. What is told is written as
-// >data, >(5)data after a gap of 5 bytes, and >data. with an End; a flow's end as "end" and its reason.
+// >data, >(5)data after a gap of 5 bytes, >data. with an End, ~>data if it was refused; a flow's end as "end" and its reason.
 type player struct {
 	t     *testing.T
 	table *Table[int]
@@ -42,6 +42,9 @@ func newPlayer(t *testing.T, limits Limits, o Overlap, variant int) *player {
 func (p *player) tell(chunks []Chunk) {
 	for _, c := range chunks {
 		s := string("><"[c.Dir])
+		if c.Refused {
+			s = "~" + s
+		}
 		if c.Gap > 0 {
 			s += fmt.Sprintf("(%d)", c.Gap)
 		}

@@ -30,10 +30,7 @@ func (t *Table[S]) Shed() (*Flow[S], []Chunk) {
 		c.deliverHeld(&f.Info, d)
 		h.nfin, h.proof, h.gapLen = 0, proof{}, 0
 	}
-	for i := range x.alts {
-		c.forget(&f.Info, &x.alts[i])
-	}
-	x.alts = x.alts[:0]
+	c.forgetOffers(&f.Info)
 	c.settle(&f.Info)
 	return f, c.out
 }

@@ -28,6 +28,9 @@ func newEnds(limits Limits, o Overlap, client, server wire.Seq) *ends {
 
 func (e *ends) take(chunks []Chunk) {
 	for _, c := range chunks {
+		if c.Refused {
+			continue
+		}
 		e.gaps += c.Gap
 		e.told[c.Dir] = append(e.told[c.Dir], c.Data...)
 		e.ended[c.Dir] = e.ended[c.Dir] || c.End

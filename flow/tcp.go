@@ -206,20 +206,21 @@ func (c *core) count(f *Info, d wire.Dir, p *wire.Packet, t trust) trust {
 	return refused
 }
 
-// refuse counts the payload of a segment that is not looked at, as far as it is not a repetition.
+// refuse tells the payload of a segment that is not accepted, unless it is a repetition.
 func (c *core) refuse(f *Info, d wire.Dir, p *wire.Packet) {
-	n := len(p.Payload)
-	if s := &f.side[d]; p.Key.Proto == wire.ProtoTCP && s.has(based) {
-		n = min(n, p.TCP.Seq.Add(n).Sub(s.next))
+	if s := &f.side[d]; p.Key.Proto == wire.ProtoTCP && s.has(based) && p.TCP.Seq.Add(len(p.Payload)).Sub(s.next) <= 0 {
+		return
 	}
-	c.refused(f, d, n)
+	c.refused(f, d, p.TCP.Seq, p.Payload)
 }
 
-func (c *core) refused(f *Info, d wire.Dir, n int) {
-	if n > 0 {
+// refused tells bytes that their receiver did not take.
+func (c *core) refused(f *Info, d wire.Dir, seq wire.Seq, data []byte) {
+	if n := len(data); n > 0 {
 		x := &f.Dirs[d]
 		x.Refused += uint32(min(n, int(^x.Refused)))
 		c.n.RefusedBytes += uint64(n)
+		c.out = append(c.out, Chunk{Dir: d, Seq: seq, Data: data, Refused: true})
 	}
 }
 
