@@ -1,16 +1,8 @@
 package alert
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
-)
-
-// From the specification: Suricata's EVE JSON.
-const (
-	eveTime = "2006-01-02T15:04:05.000000+0000" // always UTC
 )
 
 // IP protocols with a name in EVE (IANA, as /etc/protocols writes them); others are told by number.
@@ -28,7 +20,7 @@ var protoNames = [256]string{
 }
 
 // AppendEVE appends e to dst as one JSON object without a newline, in the format of Suricata's EVE, and returns the
-// longer slice. Strings may hold any bytes. An error means that a value of Stats or App is of a type that has no form
+// longer slice. Strings may hold any bytes. An error means that a value of Stats is of a type that has no form
 // there; dst is then returned as it was.
 func AppendEVE(dst []byte, e *Event) ([]byte, error) {
 	o := object{b: append(dst, '{')}
@@ -37,7 +29,8 @@ func AppendEVE(dst []byte, e *Event) ([]byte, error) {
 		o.alert(e.Alert)
 	}
 	if e.App != nil {
-		o.app(e.App)
+		o.comma()
+		o.b = append(o.b, e.App.Text...)
 	}
 	if e.Flow != nil {
 		o.flow(e.Flow)
@@ -162,117 +155,6 @@ func (o *object) alert(a *Alert) {
 		o.close()
 	}
 	o.close()
-}
-
-// app writes the protocol's own object under its name.
-func (o *object) app(a *App) {
-	o.anyKey(a.Name)
-	o.b = append(o.b, '{')
-	if a.Name == "dns" {
-		o.dns(a.Fields)
-	} else {
-		o.members(a.Fields, "", 0)
-	}
-	o.close()
-	o.beside(a.Fields)
-}
-
-// besides are objects that stand beside the protocol's own in an event, as EVE has them: "email" of what carries mail.
-const besides = "email/"
-
-// members writes the members of one object: those whose keys begin with prefix, which ends in a slash unless it is empty. Those whose keys have
-// a part before a slash in common, as "ja3/hash" and "ja3/string", stand in an object of that name. Of two with the same key the first is written.
-func (o *object) members(fields []KV, prefix string, depth int) {
-	for i := range fields {
-		key := fields[i].Key
-		if !strings.HasPrefix(key, prefix) || depth == 0 && strings.HasPrefix(key, besides) {
-			continue
-		}
-		name, _, nested := strings.Cut(key[len(prefix):], "/")
-		if depth == maxDepth {
-			name, nested = key[len(prefix):], false
-		}
-		whole := len(prefix) + len(name)
-		if named(fields[:i], key[:whole]) {
-			continue
-		}
-		if !nested {
-			o.member(name, fields[i].Value)
-			continue
-		}
-		o.anyKey(name)
-		o.b = append(o.b, '{')
-		o.members(fields[i:], key[:whole+1], depth+1)
-		o.close()
-	}
-}
-
-// beside writes what stands beside the protocol's own object.
-func (o *object) beside(fields []KV) {
-	for i := range fields {
-		if strings.HasPrefix(fields[i].Key, besides) {
-			o.anyKey(besides[:len(besides)-1])
-			o.b = append(o.b, '{')
-			o.members(fields[i:], besides, 1)
-			o.close()
-			return
-		}
-	}
-}
-
-// named reports whether one of fields has name as its key or before the slash in it.
-func named(fields []KV, name string) bool {
-	for i := range fields {
-		if k := fields[i].Key; strings.HasPrefix(k, name) && (len(k) == len(name) || k[len(name)] == '/') {
-			return true
-		}
-	}
-	return false
-}
-
-func has(fields []KV, key string) bool {
-	for i := range fields {
-		if fields[i].Key == key {
-			return true
-		}
-	}
-	return false
-}
-
-// member writes one member. What should be a number and is none - the wire may say anything - is written as a string,
-// under another name: an index that knows the name as a number would refuse the whole event, and with it an alert.
-func (o *object) member(key string, v any) {
-	switch v := v.(type) {
-	case string:
-		o.anyKey(key)
-		o.b = appendString(o.b, v)
-	case json.Number:
-		if isNumber(string(v)) {
-			o.anyKey(key)
-			o.b = append(o.b, v...)
-			return
-		}
-		o.anyKey(key + "_string")
-		o.b = appendString(o.b, string(v))
-	case bool:
-		o.anyKey(key)
-		o.b = strconv.AppendBool(o.b, v)
-	case []string:
-		o.anyKey(key)
-		o.strings(v)
-	case [][]KV:
-		o.anyKey(key)
-		o.b = append(o.b, '[')
-		for _, fields := range v {
-			o.comma()
-			o.b = append(o.b, '{')
-			o.members(fields, "", 1)
-			o.close()
-		}
-		o.b = append(o.b, ']')
-	default:
-		o.fail(fmt.Errorf("alert: %s: a value of type %T has no form in EVE", key, v))
-	}
 }
 
 func (o *object) flow(f *Flow) {

@@ -1,8 +1,7 @@
 package alert
 
 import (
-	"encoding/json"
-	"slices"
+	"bytes"
 	"strconv"
 	"strings"
 )
@@ -16,125 +15,106 @@ var dnsFlags = [...]struct {
 	bit  uint64
 }{{"qr", 1 << 15}, {"aa", 1 << 10}, {"tc", 1 << 9}, {"rd", 1 << 8}, {"ra", 1 << 7}, {"z", 1 << 6}}
 
-// dnsParts are the members of the objects that EVE has for records whose text is several values.
-var dnsParts = map[string][]string{
-	"SOA": {"mname", "rname", "serial", "refresh", "retry", "expire", "minimum"},
-	"SRV": {"priority", "weight", "port", "name"},
+// dnsParts are the members of the objects that EVE has for records whose text is several values, and what those are called.
+var dnsParts = map[string]struct {
+	object string
+	names  []string
+}{
+	"SOA": {"soa", []string{"mname", "rname", "serial", "refresh", "retry", "expire", "minimum"}},
+	"SRV": {"srv", []string{"priority", "weight", "port", "name"}},
 }
 
-// dns writes the members of the object "dns". EVE tells some things of a message twice: flags one by one, what a SOA or SRV record says
-// member by member, and the answers by type.
-func (o *object) dns(fields []KV) {
-	version, typ, answer, flags, grouped := false, false, false, uint64(0), false
-	for i := range fields {
-		switch f := &fields[i]; f.Key {
-		case "version":
-			version = true
-		case "type":
-			typ = true
-		case "rcode", "answers":
-			answer = true
-		case "flags":
-			text, _ := f.Value.(string)
-			flags, _ = strconv.ParseUint(text, 16, 16)
-		default:
-			grouped = grouped || strings.HasPrefix(f.Key, "grouped/")
-		}
-	}
-	if !version {
-		o.uint("version", dnsVersion)
+// dns writes the members of the object "dns" that stand before the message's own. EVE tells some things of a message twice: flags one by one, what
+// a SOA or SRV record says member by member, and the answers by type.
+func (w *object) dns(o *Object) {
+	if o.find(0, "version") == 0 {
+		w.uint("version", dnsVersion)
 	}
 	switch {
-	case typ:
-	case answer:
-		o.str("type", "response")
+	case o.find(0, "type") != 0:
+	case o.find(0, "rcode") != 0, o.find(0, "answers") != 0:
+		w.str("type", "response")
 	default:
-		o.str("type", "request")
+		w.str("type", "request")
 	}
-	if !grouped { // else it was read from a line that has it all
-		fields = dnsTwice(fields, flags)
-	}
-	o.members(fields, "", 0)
 }
 
-// dnsTwice returns fields with what EVE tells twice.
-func dnsTwice(fields []KV, flags uint64) []KV {
-	out := make([]KV, 0, len(fields)+len(dnsFlags))
-	for i := range fields {
-		f := fields[i]
-		if rows, ok := f.Value.([][]KV); ok {
-			f.Value = dnsRows(rows)
+// dnsFlags writes the flags of a header one by one.
+func (w *object) dnsFlags(o *Object, text []byte) {
+	flags, _ := strconv.ParseUint(string(text), 16, 16)
+	for _, b := range dnsFlags {
+		if flags&b.bit != 0 && o.find(0, b.name) == 0 {
+			w.key(b.name)
+			w.b = append(w.b, "true"...)
 		}
-		out = append(out, f)
-		if f.Key != "flags" {
+	}
+}
+
+// dnsParts writes what a SOA or SRV record says member by member.
+func (w *object) dnsParts(o *Object, record int32) {
+	typ, rdata, _ := o.answer(record)
+	parts, ok := dnsParts[string(typ)]
+	if !ok {
+		return
+	}
+	words := strings.Fields(string(rdata))
+	if len(words) != len(parts.names) {
+		return
+	}
+	w.open(parts.object)
+	for k, name := range parts.names {
+		w.key(name)
+		if isNumber(words[k]) {
+			w.b = append(w.b, words[k]...)
+		} else {
+			w.b = appendString(w.b, words[k])
+		}
+	}
+	w.close()
+}
+
+// dnsGrouped writes what the answers say by their type.
+func (w *object) dnsGrouped(o *Object) {
+	answers := o.find(0, "answers")
+	if answers == 0 {
+		return
+	}
+	at := w.open("grouped")
+	first := o.nodes[answers].first
+	for i := first; i != 0; i = o.nodes[i].next {
+		typ, _, ok := o.answer(i)
+		if !ok || o.typed(first, i, typ) {
 			continue
 		}
-		for _, b := range dnsFlags {
-			if flags&b.bit != 0 && !has(fields, b.name) {
-				out = append(out, KV{b.name, true})
+		w.comma()
+		w.b = append(appendString(w.b, typ), ':')
+		w.b = append(w.b, '[')
+		for j := i; j != 0; j = o.nodes[j].next {
+			if t, rdata, ok := o.answer(j); ok && bytes.Equal(t, typ) {
+				w.comma()
+				w.b = appendString(w.b, rdata)
 			}
 		}
+		w.b = append(w.b, ']')
 	}
-	return dnsGrouped(out)
+	w.closeFilled(at)
 }
 
-// dnsRows returns records with what SOA and SRV records say member by member.
-func dnsRows(rows [][]KV) [][]KV {
-	for i, row := range rows {
-		typ, text := rowText(row, "rrtype"), rowText(row, "rdata")
-		names, words := dnsParts[typ], strings.Fields(text)
-		object := strings.ToLower(typ) + "/"
-		if len(names) == 0 || len(words) != len(names) || has(row, object+names[0]) {
-			continue
+// typed reports whether one of the records from i up to to has that type.
+func (o *Object) typed(i, to int32, typ []byte) bool {
+	for ; i != to; i = o.nodes[i].next {
+		if t, _, ok := o.answer(i); ok && bytes.Equal(t, typ) {
+			return true
 		}
-		row = slices.Clip(row)
-		for k, name := range names {
-			var v any = words[k]
-			if isNumber(words[k]) {
-				v = json.Number(words[k])
-			}
-			row = append(row, KV{object + name, v})
-		}
-		rows = slices.Clone(rows)
-		rows[i] = row
 	}
-	return rows
+	return false
 }
 
-// dnsGrouped returns fields with what the answers say by their type.
-func dnsGrouped(fields []KV) []KV {
-	at := len(fields)
-	for i := range fields {
-		rows, ok := fields[i].Value.([][]KV)
-		if !ok || fields[i].Key != "answers" {
-			continue
-		}
-		for _, row := range rows {
-			typ := rowText(row, "rrtype")
-			k := slices.IndexFunc(row, func(kv KV) bool { return kv.Key == "rdata" })
-			if typ == "" || k < 0 {
-				continue
-			}
-			key := "grouped/" + typ
-			g := at + slices.IndexFunc(fields[at:], func(kv KV) bool { return kv.Key == key })
-			if g < at {
-				g = len(fields)
-				fields = append(fields, KV{key, []string(nil)})
-			}
-			list, _ := fields[g].Value.([]string)
-			fields[g].Value = append(list, rowText(row, "rdata"))
-		}
+// answer returns a record's type and what it says; false if it does not have both.
+func (o *Object) answer(record int32) (typ, rdata []byte, ok bool) {
+	t, d := o.find(record, "rrtype"), o.find(record, "rdata")
+	if t == 0 || d == 0 || o.nodes[t].at == o.nodes[t].end {
+		return nil, nil, false
 	}
-	return fields
-}
-
-// rowText returns a text in a row; "" if there is none.
-func rowText(row []KV, key string) string {
-	for i := range row {
-		if row[i].Key == key {
-			s, _ := row[i].Value.(string)
-			return s
-		}
-	}
-	return ""
+	return o.bytes(&o.nodes[t]), o.bytes(&o.nodes[d]), true
 }

@@ -3,7 +3,6 @@
 package alert
 
 import (
-	"encoding/json"
 	"net/netip"
 	"strings"
 )
@@ -39,7 +38,6 @@ type Event struct {
 const (
 	eventSize = 512
 	partSize  = 192
-	fieldSize = 48 // of an App, without its text
 )
 
 // size returns about how many bytes of memory e takes.
@@ -58,7 +56,7 @@ func (e *Event) size() int {
 		n += partSize + len(e.File.Name)
 	}
 	if e.App != nil {
-		n += e.App.size()
+		n += partSize + len(e.App.Text)
 	}
 	for i := range e.Weir.Matches {
 		n += partSize + len(e.Weir.Matches[i].Excerpt)
@@ -71,28 +69,6 @@ func (e *Event) size() int {
 	return n + len(e.Weir.Why) + len(e.Weir.CaptureFile) + partSize*len(e.Weir.Counts)
 }
 
-func (a *App) size() int {
-	n := partSize
-	for i := range a.Fields {
-		n += fieldSize
-		switch v := a.Fields[i].Value.(type) {
-		case string:
-			n += len(v)
-		case json.Number:
-			n += len(v)
-		case []string:
-			for _, s := range v {
-				n += fieldSize + len(s)
-			}
-		case [][]KV:
-			for _, row := range v {
-				n += (&App{Fields: row}).size()
-			}
-		}
-	}
-	return n
-}
-
 // Alert is the object "alert".
 type Alert struct {
 	Action      string // allowed or blocked
@@ -103,19 +79,6 @@ type Alert struct {
 	Category    string
 	Severity    int // 1 is highest
 	Metadata    map[string][]string
-}
-
-// App is a protocol's own object, its members in order.
-type App struct {
-	Name   string
-	Fields []KV
-}
-
-// KV is one member of an App. "object/key" is the key in a nested object. Value is string, json.Number, bool, []string
-// or [][]KV.
-type KV struct {
-	Key   string
-	Value any
 }
 
 // Flow is the object "flow".

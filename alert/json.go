@@ -85,9 +85,30 @@ func (o *object) bool(name string, v bool) {
 
 func (o *object) time(name string, ns int64) {
 	o.key(name)
-	o.b = append(o.b, '"')
-	o.b = time.Unix(0, ns).UTC().AppendFormat(o.b, eveTime)
-	o.b = append(o.b, '"')
+	o.b = append(appendTime(append(o.b, '"'), ns), '"')
+}
+
+// appendTime appends a time of UTC as Suricata's EVE JSON has it, in microseconds: 2006-01-02T15:04:05.000000+0000.
+func appendTime(b []byte, ns int64) []byte {
+	t := time.Unix(0, ns).UTC() // of the years 1678 to 2262
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(appendDigits(b, year, 4), '-')
+	b = append(appendDigits(b, int(month), 2), '-')
+	b = append(appendDigits(b, day, 2), 'T')
+	b = append(appendDigits(b, hour, 2), ':')
+	b = append(appendDigits(b, minute, 2), ':')
+	b = append(appendDigits(b, second, 2), '.')
+	return append(appendDigits(b, t.Nanosecond()/1000, 6), "+0000"...)
+}
+
+// appendDigits appends n with so many digits.
+func appendDigits(b []byte, n, digits int) []byte {
+	b = append(b, "000000"[:digits]...)
+	for i := len(b) - 1; n > 0; i, n = i-1, n/10 {
+		b[i] = byte('0' + n%10)
+	}
+	return b
 }
 
 func (o *object) strings(v []string) {
@@ -167,7 +188,7 @@ func sorted[V any](into []string, m map[string]V) []string {
 
 // isNumber reports whether s is a number as JSON writes them (RFC 8259 §6) that every reader can hold: no more than 18
 // digits before the point, so that an index whose field is a 64-bit integer does not refuse the event, and no exponent.
-func isNumber(s string) bool {
+func isNumber[S string | []byte](s S) bool {
 	if len(s) > 0 && s[0] == '-' {
 		s = s[1:]
 	}
@@ -175,14 +196,14 @@ func isNumber(s string) bool {
 	if n == 0 || n > 18 || n > 1 && s[0] == '0' {
 		return false
 	}
-	if s = s[n:]; s == "" {
+	if s = s[n:]; len(s) == 0 {
 		return true
 	}
 	return s[0] == '.' && len(s) > 1 && len(s) <= 19 && digits(s[1:]) == len(s)-1
 }
 
 // digits counts the digits that s begins with.
-func digits(s string) int {
+func digits[S string | []byte](s S) int {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
 			return i
@@ -204,7 +225,7 @@ var plain = func() (t [256]bool) {
 // appendString appends s as a JSON string. Control characters, C1 and the line separators U+2028 and U+2029 too, are
 // escaped: a reader's terminal must not obey them. A byte that is not UTF-8 is shown as \xNN, as Suricata does, so that
 // different bytes stay different.
-func appendString(b []byte, s string) []byte {
+func appendString[S string | []byte](b []byte, s S) []byte {
 	b = append(b, '"')
 	start := 0
 	for i := 0; i < len(s); {
@@ -220,7 +241,7 @@ func appendString(b []byte, s string) []byte {
 			start = i
 			continue
 		}
-		r, n := utf8.DecodeRuneInString(s[i:])
+		r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 		switch {
 		case r == utf8.RuneError && n == 1:
 			b = append(b, s[start:i]...)

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 )
 
-// parseTime reads what eveTime writes, with any number of digits after the point and any zone.
+// parseTime reads what appendTime writes, with any number of digits after the point and any zone.
 const parseTime = "2006-01-02T15:04:05-0700"
 
 // eveLine is an EVE line as AppendEVE writes it; the protocol's own object is read apart.
@@ -221,119 +220,43 @@ func (w *eveWeir) weir() Weir {
 
 // parseApp reads the object of the root that is none of the common ones; nil if there is none.
 func parseApp(line []byte) (app *App, err error) {
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.UseNumber()
-	if _, err := d.Token(); err != nil {
-		return nil, err
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return nil, err
-		}
-		name, _ := key.(string)
-		if common[name] || len(raw) == 0 || raw[0] != '{' {
-			continue
-		}
-		prefix := ""
-		if app != nil && name+"/" == besides {
-			prefix = besides
-		} else if app != nil {
-			continue
-		}
-		fields, err := parseMembers(raw, prefix, 0)
-		if err != nil {
-			return nil, err
-		}
-		if app == nil {
+	err = eachMember(line, func(name string, raw json.RawMessage) error {
+		switch {
+		case common[name] || raw[0] != '{':
+			return nil
+		case app == nil:
 			app = &App{Name: name}
+		case name+"/" == besides:
+			app.Text = append(app.Text, ',')
+		default:
+			return nil
 		}
-		app.Fields = append(app.Fields, fields...)
-	}
-	return app, nil
+		app.Text = append(append(appendString(app.Text, name), ':'), raw...)
+		return nil
+	})
+	return app, err
 }
 
-// maxDepth is the number of objects in objects of a protocol's own. What is deeper is left out.
-const maxDepth = 4
-
-// parseMembers reads an object's members in their order; those of objects in it get prefix and a slash before their
-// names.
-func parseMembers(raw []byte, prefix string, depth int) ([]KV, error) {
-	if depth > maxDepth {
-		return nil, nil
-	}
+// eachMember calls each with the members of an object, in their order.
+func eachMember(raw []byte, each func(name string, raw json.RawMessage) error) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	if _, err := d.Token(); err != nil {
-		return nil, err
+		return err
 	}
-	var out []KV
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		var v json.RawMessage
 		if err := d.Decode(&v); err != nil {
-			return nil, err
+			return err
 		}
 		name, _ := key.(string)
-		name = prefix + name
-		if v[0] == '{' {
-			inner, err := parseMembers(v, name+"/", depth+1)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, inner...)
-			continue
-		}
-		value, err := parseValue(v, depth)
-		if err != nil {
-			return nil, err
-		}
-		if value != nil {
-			out = append(out, KV{name, value})
+		if err := each(name, v); err != nil {
+			return err
 		}
 	}
-	return out, nil
-}
-
-// parseValue reads a value that KV may hold; nil for null.
-func parseValue(raw []byte, depth int) (any, error) {
-	if raw[0] != '[' {
-		var v any
-		d := json.NewDecoder(bytes.NewReader(raw))
-		d.UseNumber()
-		err := d.Decode(&v)
-		return v, err
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, err
-	}
-	var rows [][]KV
-	texts := []string{}
-	for _, v := range list {
-		if v[0] == '{' {
-			row, err := parseMembers(v, "", depth+1)
-			if err != nil {
-				return nil, err
-			}
-			rows = append(rows, row)
-			continue
-		}
-		var s string
-		if json.Unmarshal(v, &s) != nil {
-			s = strings.TrimSpace(string(v)) // a number, as another's line may have it
-		}
-		texts = append(texts, s)
-	}
-	if rows != nil {
-		return rows, nil
-	}
-	return texts, nil
+	return nil
 }

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -175,7 +176,7 @@ func TestQueueLimit(t *testing.T) {
 	g := &gate{let: make(chan struct{}), entered: make(chan struct{})}
 	q := newQueue(g, false, 100)
 	q.Limit(10_000)
-	big := &Event{Type: "http", App: &App{Fields: []KV{{Key: "url", Value: string(make([]byte, 3000))}}}}
+	big := &Event{Type: "http", App: appOf("http", []KV{{"url", strings.Repeat("x", 3000)}})}
 	for range 4 {
 		q.Put(big)
 	}

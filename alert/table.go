@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
@@ -176,7 +175,7 @@ func summarise(e *Event) (verdict, what string) {
 	case e.File != nil:
 		what = "file " + what
 	case e.App != nil && e.App.Name == "http":
-		if n := e.App.text("length"); n != "" {
+		if n := e.App.members().text("length"); n != "" {
 			what = joined(what, n+"B")
 		}
 	}
@@ -249,27 +248,6 @@ func describeFile(f *FileInfo) string {
 	return s
 }
 
-// describeApp shows an exchange: the way HTTP, DNS and TLS are commonly written in a line, others by their members.
-func describeApp(a *App) string {
-	switch a.Name {
-	case "http":
-		s := joined(a.text("http_method"), a.text("hostname")+a.text("url"))
-		return joined(s, a.text("status"))
-	case "dns":
-		return joined(first(a.text("rrtype"), a.rows("queries", "rrtype")), first(a.text("rrname"), a.rows("queries", "rrname")),
-			first(a.rows("answers", "rdata"), a.text("rcode")))
-	case "tls":
-		return joined(a.text("sni"), a.text("version"), a.text("subject"))
-	}
-	var parts []string
-	for _, kv := range a.Fields {
-		if s := a.text(kv.Key); s != "" && len(parts) < 6 {
-			parts = append(parts, kv.Key+"="+s)
-		}
-	}
-	return strings.Join(parts, " ")
-}
-
 // joined puts a space between those texts that are not empty.
 func joined(texts ...string) string {
 	var b strings.Builder
@@ -280,43 +258,6 @@ func joined(texts ...string) string {
 		b.WriteString(s)
 	}
 	return b.String()
-}
-
-// text returns the member of that key in a few characters, empty if it is none or a list.
-func (a *App) text(key string) string {
-	for _, kv := range a.Fields {
-		if kv.Key != key {
-			continue
-		}
-		switch v := kv.Value.(type) {
-		case string:
-			return short(v)
-		case json.Number:
-			return short(string(v))
-		case bool:
-			return strconv.FormatBool(v)
-		case []string:
-			return short(strings.Join(v, ","))
-		}
-	}
-	return ""
-}
-
-// rows returns the members called key of the objects in a list.
-func (a *App) rows(list, key string) string {
-	var out []string
-	for _, kv := range a.Fields {
-		rows, ok := kv.Value.([][]KV)
-		if kv.Key != list || !ok {
-			continue
-		}
-		for _, row := range rows {
-			if s := (&App{Fields: row}).text(key); s != "" {
-				out = append(out, s)
-			}
-		}
-	}
-	return short(strings.Join(out, ","))
 }
 
 func describeStats(m map[string]any) string {

@@ -48,7 +48,7 @@ func TestTable(t *testing.T) {
 	http := sample()
 	http.Type, http.Alert, http.Weir = "http", nil, Weir{}
 	other := &Event{Time: noon, Type: "redis", Src: http.Src, Dst: http.Dst, Proto: 6, AppProto: "redis",
-		App: &App{Name: "redis", Fields: []KV{{"command", "GET"}, {"args", []string{"a", "b"}}, {"ok", true}, {"n", json.Number("1")}}}}
+		App: appOf("redis", []KV{{"command", "GET"}, {"args", []string{"a", "b"}}, {"ok", true}, {"n", json.Number("1")}})}
 	got := show(t, false, k["alert"], bare, info, k["flow"], k["anomaly"], http, k["dns request"], k["dns response"], k["tls"], other, k["stats"],
 		k["gre"], k["empty"])
 	want := `TIME (UTC)          SEVERITY  RULE                      SOURCE → DESTINATION                           PROTOCOL    WHAT
@@ -75,9 +75,9 @@ func TestCompact(t *testing.T) {
 	k := kinds()
 	http := sample()
 	http.Type, http.Alert, http.Weir = "http", nil, Weir{}
-	http.App = &App{Name: "http", Fields: []KV{{"http_method", "GET"}, {"url", "/path"}, {"status", json.Number("200")}, {"length", json.Number("512")}}}
+	http.App = appOf("http", []KV{{"http_method", "GET"}, {"url", "/path"}, {"status", json.Number("200")}, {"length", json.Number("512")}})
 	none := &Event{Time: noon, Type: "dns", Src: http.Src, Dst: http.Dst, Proto: 17, AppProto: "dns",
-		App: &App{Name: "dns", Fields: []KV{{"queries", [][]KV{{{"rrtype", "A"}, {"rrname", "example.org"}}}}, {"rcode", "NXDOMAIN"}}}}
+		App: appOf("dns", []KV{{"queries", [][]KV{{{"rrtype", "A"}, {"rrname", "example.org"}}}}, {"rcode", "NXDOMAIN"}})}
 	blocked := &Event{Time: noon, Type: "drop", Src: http.Src, Dst: http.Dst, Proto: 6}
 	var out strings.Builder
 	table := NewCompact(&out, false)
@@ -116,7 +116,7 @@ func TestTableTame(t *testing.T) {
 	e := sample()
 	e.Weir.Matches[0].Excerpt, e.Weir.Matches[0].Field, e.Weir.Src.Pod, e.Weir.Rule, e.Weir.Severity = evil, evil, evil, evil, evil
 	e.AppProto, e.Weir.Slice = evil, evil
-	app := &Event{Type: "http", App: &App{Name: "http", Fields: []KV{{"url", evil + strings.Repeat("ä", 10000)}, {"hostname", evil}}}}
+	app := &Event{Type: "http", App: appOf("http", []KV{{"url", evil + strings.Repeat("ä", 10000)}, {"hostname", evil}})}
 	got := show(t, false, e, app)
 	tame(t, got)
 	if n := strings.Count(got, "\n"); n != 3 {

@@ -105,8 +105,7 @@ func testExchange() *alert.Event {
 	return &alert.Event{
 		Time: time.Now().UnixNano(), Type: "http", FlowID: 1<<52 + 12345, Iface: "veth12ab34cd", Src: netip.MustParseAddrPort("10.99.0.2:40000"), Dst: netip.MustParseAddrPort("10.99.0.1:80"),
 		Proto: 6, AppProto: "http", CommunityID: "1:3k1SoWXs/FltHw2aBCgUTgbDQF4=", TxID: 4,
-		App: &alert.App{Name: "http", Fields: []alert.KV{{Key: "http_method", Value: "GET"}, {Key: "url", Value: "/catalogue?item=42"},
-			{Key: "hostname", Value: "shop.example"}, {Key: "http_user_agent", Value: "curl/7.88.1"}, {Key: "protocol", Value: "HTTP/1.1"}}},
+		App:  &alert.App{Name: "http", Text: []byte(`"http":{"http_method":"GET","url":"/catalogue?item=42","hostname":"shop.example","http_user_agent":"curl/7.88.1","protocol":"HTTP/1.1"}`)},
 		Weir: alert.Weir{Src: &alert.Workload{ID: "abc", Name: "cart-0", Namespace: "shop", Pod: "cart-0"}, Dst: &alert.Workload{Name: "web"}},
 	}
 }

@@ -44,7 +44,7 @@ func writeHistory(t testing.TB) string {
 		for m := 10 * i; m < 10*i+10; m++ {
 			late := &alert.Event{Time: historyTime.Add(-time.Hour).UnixNano(), Type: "flow", FlowID: 1000} // told now, of an hour ago
 			b = append(b, eveLines(t, historyAlert(m), late, &alert.Event{Time: late.Time, Type: "http", App: &alert.App{Name: "http",
-				Fields: []alert.KV{{Key: "url", Value: `/?"event_type":"alert"` + strings.Repeat("x", 5000)}}}})...)
+				Text: []byte(`"http":{"url":"/?\"event_type\":\"alert\"` + strings.Repeat("x", 5000) + `"}`)}})...)
 		}
 		if i == 2 {
 			b = append(b, `{"timestamp":"2026-01-02T03:`...) // torn

@@ -80,7 +80,7 @@ func (r *record) endFiles(msg uint64) {
 func (l *Lane) tellFiles(r *record) {
 	var app *alert.App
 	if r.shown() {
-		app = l.app(r)
+		app = l.app(r, nil)
 	}
 	for i := range r.files {
 		l.tellFile(r, &r.files[i], app)
@@ -122,12 +122,12 @@ func (r *record) holds(f *file) bool {
 // fileName returns what a file is called, masked as all that is shown of the exchange.
 func (l *Lane) fileName(r *record, f *file) string {
 	if f.name > 0 {
-		return l.text(r, f.name-1)
+		return string(l.text(r, f.name-1))
 	}
 	for i := range r.items {
 		it := &r.items[i]
 		if r.proto.Fields[it.field].File == dissect.FileURL {
-			return urlPath(l.text(r, i))
+			return urlPath(string(l.text(r, i)))
 		}
 	}
 	return ""

@@ -61,7 +61,7 @@ func TestFiles(t *testing.T) {
 		{"a path, found in", []string{"GET /FILETOKEN-123456 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
 			[]string{down + "/FILE…(16) 5 CLOSED false 1"}},
 		{"an encoded path, found in", []string{"GET /FILE%54OKEN-123456 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
-			[]string{down + hiddenText + " 5 CLOSED false 1"}},
+			[]string{down + string(hiddenText) + " 5 CLOSED false 1"}},
 		{"parts of a form", []string{post(part("a.txt", "one\r\ntwo") + part("b", "") + "--xx--"), none}, []string{up + "a.txt 8 CLOSED false 1", up + "b 0 CLOSED false 1"}},
 		{"a part cut short", []string{strings.TrimSuffix(post(part("a.txt", "one")+part("b", "two")+"--xx--"), "\r\n--xx--"), ""},
 			[]string{up + "a.txt 3 CLOSED false 1", up + "b 3 TRUNCATED false 1"}},

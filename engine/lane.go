@@ -22,6 +22,7 @@ type Lane struct {
 	outer       wire.Packet // one that p was taken out of
 	hits        []dlp.Hit
 	masker      dlp.Masker
+	object      alert.Object // that is being told
 	told        dlp.Counters // of scan, as far as taps have counted them
 	parts       [1]dissect.Part
 	msg         dissect.Message
@@ -101,6 +102,7 @@ func (l *Lane) trim(t *Tap, n uint64) {
 	if n != l.trims {
 		l.trims = n
 		l.apps, l.works, l.records, l.hits = nil, nil, nil, nil
+		l.object = alert.Object{}
 		l.scratch.Trim()
 		l.opener.Trim()
 		if l.scan != nil {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -257,46 +256,46 @@ func foundBytes(m *dissect.Message, h *dlp.Hit) []byte {
 	return nil
 }
 
-// app makes the protocol's own object of the record.
-func (l *Lane) app(r *record) *alert.App {
+// app makes the protocol's own object of the record. A STARTTLS session has from, what it began in; nil for others.
+func (l *Lane) app(r *record, from *dissect.Protocol) *alert.App {
 	hide := r.rememberCredentials(&l.masker) || len(r.found) > 0 || len(l.known()) > 0
-	b := appBuilder{out: &alert.App{Name: r.proto.EventType(), Fields: make([]alert.KV, 0, min(len(r.items), 16))}}
+	o := &l.object
+	o.Reset()
 	for i := range r.items {
 		it := &r.items[i]
 		spec, to := &r.proto.Fields[it.field], &spots[r.proto.Base+int(it.field)]
 		if spec.EVE == "" {
 			continue
 		}
-		text := hiddenText
-		switch {
-		case hide:
-			text = l.text(r, i)
-		case !it.hidden:
-			text = string(r.buf[it.at:it.end])
-		}
-		if to.kind == member {
-			b.member(to.list, text)
-			continue
-		}
-		var v any = text
+		text, kind := r.buf[it.at:it.end], alert.Text
 		switch {
 		case it.hidden:
+			text = hiddenText
 		case spec.Number:
-			v = json.Number(text)
+			kind = alert.Number
 		case spec.Bool:
-			v = text == "true"
+			kind = alert.Truth
 		}
-		if to.kind == inRow {
-			b.row(row{to.list, it.reply, it.value}, to.key, v, spec.Pieces)
-		} else {
-			b.set(to.key, v, spec.First)
+		if hide && !it.hidden {
+			text = l.text(r, i)
+		}
+		switch to.kind {
+		case member:
+			o.Add(to.list, text)
+		case inRow:
+			o.Row(to.list, it.value, it.reply, to.key, kind, text, spec.Pieces)
+		default:
+			o.Set(to.key, kind, text, spec.First)
 		}
 	}
-	return b.out
+	if from != nil {
+		o.Set("from_proto", alert.Text, []byte(from.Name), true)
+	}
+	return o.App(r.proto.EventType())
 }
 
-// text returns a value as it is shown.
-func (l *Lane) text(r *record, i int) string {
+// text returns a value as it is shown. It is valid until the next call.
+func (l *Lane) text(r *record, i int) []byte {
 	it := &r.items[i]
 	if it.hidden {
 		return hiddenText
@@ -304,9 +303,9 @@ func (l *Lane) text(r *record, i int) string {
 	b := r.buf[it.at:it.end]
 	spec := &r.proto.Fields[it.field]
 	if spec.Number || spec.Bool {
-		return string(l.masker.Find(b, r.found, l.known()))
+		return l.masker.Find(b, r.found, l.known())
 	}
-	return string(l.masker.Text(b, spec.Privacy, r.found, l.known()))
+	return l.masker.Text(b, spec.Privacy, r.found, l.known())
 }
 
 // known returns what was found in earlier exchanges of the present flow.
@@ -318,7 +317,7 @@ func (l *Lane) known() []dlp.Value {
 }
 
 // hiddenText stands for a value nothing of which is shown.
-const hiddenText = "[masked]"
+var hiddenText = []byte("[masked]")
 
 // spot is where a field's values stand in its protocol's object: what dissect.FieldSpec.EVE says, taken apart.
 type spot struct {
@@ -351,70 +350,3 @@ var spots = func() []spot {
 	}
 	return out
 }()
-
-// row names an object in a list of objects.
-type row struct {
-	list  string
-	reply bool
-	value uint32
-}
-
-type appBuilder struct {
-	out  *alert.App
-	rows []begun // in the order in which they began
-}
-
-// begun is a row with the index in its list of the object that it writes to.
-type begun struct {
-	row   row
-	index int
-}
-
-// at returns the place of a key, with what is there.
-func (b *appBuilder) at(key string) *any {
-	for i := range b.out.Fields {
-		if b.out.Fields[i].Key == key {
-			return &b.out.Fields[i].Value
-		}
-	}
-	b.out.Fields = append(b.out.Fields, alert.KV{Key: key})
-	return &b.out.Fields[len(b.out.Fields)-1].Value
-}
-
-// set sets a member: a later value is the answer's, and stands unless the first one is wanted.
-func (b *appBuilder) set(key string, v any, first bool) {
-	if at := b.at(key); *at == nil || !first {
-		*at = v
-	}
-}
-
-// member appends to a list of strings.
-func (b *appBuilder) member(list, v string) {
-	at := b.at(list)
-	have, _ := (*at).([]string)
-	*at = append(have, v)
-}
-
-// row sets a member of an object in a list. A further piece of a value has an object of its own.
-func (b *appBuilder) row(r row, key string, v any, pieces bool) {
-	at := b.at(r.list)
-	have, _ := (*at).([][]alert.KV)
-	k := len(b.rows) - 1 // it is the last one, mostly
-	for k >= 0 && b.rows[k].row != r {
-		k--
-	}
-	if k < 0 {
-		k = len(b.rows)
-		b.rows = append(b.rows, begun{r, len(have)})
-		have = append(have, make([]alert.KV, 0, 4))
-	}
-	i := b.rows[k].index
-	if j := slices.IndexFunc(have[i], func(kv alert.KV) bool { return kv.Key == key }); pieces && j >= 0 {
-		b.rows[k].index = len(have)
-		have = append(have, slices.Clone(have[i]))
-		have[len(have)-1][j].Value = v
-	} else {
-		have[i] = append(have[i], alert.KV{Key: key, Value: v})
-	}
-	*at = have
-}

@@ -35,7 +35,7 @@ func BenchmarkMask(b *testing.B) {
 		for i := range 1000 {
 			form := fmt.Appendf(nil, "a%d@example.org", i)
 			r.mask(&dlp.Hit{Masked: "***", Value: 1000}, form, form)
-			l.app(&r)
+			l.app(&r, nil)
 		}
 	}
 }

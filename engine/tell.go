@@ -141,7 +141,7 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	if m != nil {
 		ev.TxID = m.Tx &^ rawID
 		if rec := l.a.find(m.Tx); rec != nil {
-			ev.App = l.app(rec)
+			ev.App = l.app(rec, nil)
 		}
 	}
 	l.raise(ev, r.ID+": "+h.Field+" "+h.Masked)
@@ -231,7 +231,7 @@ func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail strin
 	if m != nil {
 		ev.TxID = m.Tx
 		if rec := l.a.find(m.Tx); rec != nil {
-			ev.App = l.app(rec)
+			ev.App = l.app(rec, nil)
 		}
 	}
 	return ev
@@ -409,10 +409,11 @@ func (l *Lane) tellExchange(r *record) {
 	ev.Time = r.time
 	ev.AppProto = r.proto.Name
 	ev.TxID = r.tx
-	ev.App = l.app(r)
-	if r.proto == &dissect.TLS && l.a.rare != nil && l.a.rare.orig != nil { // STARTTLS
-		ev.App.Fields = append(ev.App.Fields, alert.KV{Key: "from_proto", Value: l.a.rare.orig.Name})
+	var from *dissect.Protocol
+	if r.proto == &dissect.TLS && l.a.rare != nil { // STARTTLS
+		from = l.a.rare.orig
 	}
+	ev.App = l.app(r, from)
 	if r.proto.PerMessage && r.items[0].reply {
 		ev.Src, ev.Dst = ev.Dst, ev.Src
 		ev.Weir.Src, ev.Weir.Dst = ev.Weir.Dst, ev.Weir.Src
