@@ -57,7 +57,7 @@ func protocolsDoc(t *testing.T) string {
 		over, depth := dissect.Carrier(0), "name"
 		for _, p := range entries[name] {
 			over |= p.Carrier
-			if p.New != nil || p == &dissect.GRPC {
+			if p.New != nil || p == &dissect.GRPC || p == &dissect.SSE {
 				depth = "messages"
 			}
 		}

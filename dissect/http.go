@@ -166,6 +166,8 @@ type httpSide struct {
 	chain  *codings
 	view   *viewer
 	files  *multipart
+	events *sse
+	dir    wire.Dir
 }
 
 // http parses one flow.
@@ -351,6 +353,7 @@ func (h *http) drop(s *httpSide) {
 	s.chain = h.x.freeCodings(s.chain)
 	s.view = h.x.freeViewer(s.view)
 	s.files = h.x.freeMultipart(s.files)
+	s.events = nil
 }
 
 func (h *http) release() {

@@ -297,7 +297,7 @@ func (d *http2) flushConn(dir wire.Dir, s *http2Side, end bool) {
 	if c.id == 0 || len(x.parts) == 0 && c.fresh == 0 && !end {
 		return
 	}
-	m := http2Message{http2Noted: c.http2Noted, dir: dir}
+	m := http2Message{http2Noted: c.http2Noted, httpSide: httpSide{dir: dir}}
 	m.id, m.tx = c.id, c.tx
 	d.flush(&m, end, end)
 	c.fresh = 0

@@ -11,7 +11,6 @@ import (
 type http2Message struct {
 	httpSide
 	http2Noted
-	dir   wire.Dir
 	done  bool   // it has ended, or nothing of it will be seen
 	isDoH bool   // the body is a DNS message
 	doh   []byte // the DNS message, or what came of it
@@ -96,7 +95,7 @@ func (d *http2) endStream(st *http2Stream) {
 // begin begins a message of a stream.
 func (d *http2) begin(st *http2Stream, k httpKind, dir wire.Dir) *http2Message {
 	m := &st.msg[k]
-	*m = http2Message{dir: dir}
+	*m = http2Message{httpSide: httpSide{dir: dir}}
 	d.h.begin(&m.httpSide, k)
 	m.tx = st.tx
 	m.state = inBodyTail

@@ -20,6 +20,9 @@ func (h *http) openBody(s *httpSide) {
 	if s.kind == request && s.files != nil {
 		s.want = true
 	}
+	if s.frame.events {
+		h.openEvents(s)
+	}
 	if !s.want {
 		return
 	}
@@ -112,6 +115,10 @@ func (h *http) bodyOut(s *httpSide, b []byte) {
 	if s.files != nil {
 		s.files.push(h, s, b)
 	}
+	if s.events != nil {
+		h.flush(s.dir, s, false) // what came before comes first
+		s.events.push(h, s.id, b)
+	}
 }
 
 // skipBody passes over n lost bytes of body.
@@ -125,6 +132,9 @@ func (h *http) skipBody(s *httpSide, n int64) {
 	}
 	if s.view != nil {
 		s.view.skip(h.x, s.bodyField(), s.bodyNo, n)
+	}
+	if s.events != nil {
+		s.events.lost(h)
 	}
 }
 
@@ -154,6 +164,11 @@ func (h *http) closeBody(dir wire.Dir, s *httpSide, cut bool) {
 	if s.files != nil {
 		s.files.end(h, s)
 		s.files = h.x.freeMultipart(s.files)
+	}
+	if s.events != nil {
+		h.flush(s.dir, s, false)
+		s.events.close(h)
+		s.events = nil
 	}
 	s.sniff = false
 	if !s.body {

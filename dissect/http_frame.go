@@ -36,6 +36,7 @@ type httpFrame struct {
 	chunks    uint8 // times that chunked was named
 	version   uint8 // 9, 10, 11; 0: none of these
 	form      bodyForm
+	events    bool       // server-sent events
 	layers    codingList // to be undone, outermost last: as they were applied
 	badLength bool       // a Content-Length that is no number, or several that differ
 	chunkLast bool       // the last transfer coding named is chunked

@@ -81,6 +81,8 @@ func (h *http) contentType(s *httpSide, v []byte) {
 	switch {
 	case foldEqual(media, "application/x-www-form-urlencoded"):
 		s.frame.form = urlForm
+	case s.kind == response && foldEqual(media, "text/event-stream"):
+		s.frame.events = true
 	case len(media) > 4 && indexFold(media, "json") >= 0:
 		s.frame.form = jsonForm
 	case s.kind == request && foldPrefix(media, "multipart/") == Yes && (h.x.wants(httpBodyFile) || h.x.wants(httpFileSize)) && s.files == nil:

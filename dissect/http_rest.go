@@ -1,5 +1,7 @@
 package dissect
 
+import "weir/wire"
+
 // Bits of an http's Rest.State: the roles of both directions come first.
 const (
 	httpRole  = 3 // of a direction; 2 bits further on, that of the other one
@@ -70,6 +72,7 @@ func makeHTTP(p *Protocol, env *Env) (h *http) {
 		h = new(http)
 	}
 	h.p, h.env = p, env
+	h.side[wire.ToServer].dir, h.side[wire.ToClient].dir = wire.ToServer, wire.ToClient
 	return h
 }
 
@@ -101,6 +104,9 @@ func (s *httpSide) size() (n int) {
 	}
 	if s.files != nil {
 		n += fileNameSize
+	}
+	if s.events != nil {
+		n += sseSize
 	}
 	if s.chain != nil {
 		n += codingsSize

@@ -7,6 +7,7 @@ var Protocols = number([]*Protocol{
 	&HTTP,
 	&HTTP2,
 	&GRPC,
+	&SSE,
 	&WebSocket,
 	&Proxy,
 
