@@ -17,7 +17,8 @@ import (
 var HTTP = Protocol{
 	Name: "http",
 	About: "HTTP/1.x and 0.9 over TCP: RFC 9110, RFC 9112. Keep-alive, pipelining, 100 Continue, CONNECT and Upgrade; content and " +
-		"transfer codings gzip, deflate (with and without zlib header), br, zstd, also stacked. An event `http` for each exchange, at " +
+		"transfer codings gzip, deflate (with and without zlib header), br, zstd, also stacked. Calls of the APIs of Docker, Podman, kubelets, Kubernetes, container runtimes " +
+		"and clouds' metadata are named, with what is asked of them; most clusters call those over TLS, and nothing of that is seen. An event `http` for each exchange, at " +
 		"its end. URI and query are looked at percent-decoded once and twice, forms percent-decoded, JSON bodies with escapes " +
 		"resolved.",
 	Carrier: Stream,
@@ -49,6 +50,8 @@ var HTTP = Protocol{
 		httpAuthorization: {Name: "http.authorization", Doc: "header Authorization", Derived: true, Privacy: Credential},
 		httpFileName:      {Name: "http.filename", Doc: "file name in the header Content-Disposition", Derived: true, File: FileName},
 		httpFileSize:      {Name: "http.body_file_size", Doc: "bytes of the file of a multipart part", Derived: true, File: InnerFile},
+		httpAPI:           {Name: "http.api", Doc: "API that is called, where one is known by host or path: `docker`, `kubelet`, `kubernetes`, `cri`, `containerd`, `cloud-metadata`", EVE: "api/name", Derived: true},
+		httpAPIOperation:  {Name: "http.api_operation", Doc: "what is asked of an API that runs containers, as `create`, `exec`, `list secrets`", EVE: "api/operation", Derived: true},
 	},
 	New:    newHTTP,
 	Resume: resumeHTTP,
@@ -81,6 +84,8 @@ const (
 	httpAuthorization       //
 	httpFileName            // in Content-Disposition
 	httpFileSize            // bytes of a multipart part with a file name
+	httpAPI                 // that runs containers, or is the cloud's
+	httpAPIOperation        // what is asked of it
 )
 
 // ours

@@ -28,7 +28,7 @@ var HTTP2 = Protocol{
 
 // Fields of HTTP2: those of HTTP, in their order, and these.
 const (
-	http2StreamID Field = httpFileSize + 1 + iota
+	http2StreamID Field = httpAPIOperation + 1 + iota
 	http2Payload        // debug data, unknown frames, padding in use, frames that cannot be waited for
 )
 

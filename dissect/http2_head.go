@@ -160,7 +160,7 @@ func (d *http2) requestFields(st *http2Stream, m *http2Message, p *pseudos, part
 		st.head = true
 	}
 	if p.has[pseudoPath] {
-		h.target(s, p.value[pseudoPath])
+		h.target(s, method, p.value[pseudoPath])
 		d.dohPath(m, p.value[pseudoPath])
 	}
 	h.add(s, httpVersion, http2Version)

@@ -20,6 +20,7 @@ func (h *http) openBody(s *httpSide) {
 	if s.kind == request && s.files != nil {
 		s.want = true
 	}
+	s.want = s.want || s.frame.creates
 	if s.frame.events {
 		h.openEvents(s)
 	}
@@ -114,6 +115,9 @@ func (h *http) bodyOut(s *httpSide, b []byte) {
 	}
 	if s.files != nil {
 		s.files.push(h, s, b)
+	}
+	if s.frame.creates {
+		h.privileged(s, b)
 	}
 	if s.events != nil {
 		h.flush(s.dir, s, false) // what came before comes first

@@ -28,29 +28,31 @@ const (
 
 // httpFrame is what a head says about the body that follows.
 type httpFrame struct {
-	lines     uint32 // header lines
-	status    uint16
-	lengths   uint8 // Content-Length lines
-	transfers uint8 // Transfer-Encoding lines
-	hosts     uint8
-	chunks    uint8 // times that chunked was named
-	version   uint8 // 9, 10, 11; 0: none of these
-	form      bodyForm
-	events    bool       // server-sent events
-	layers    codingList // to be undone, outermost last: as they were applied
-	badLength bool       // a Content-Length that is no number, or several that differ
-	chunkLast bool       // the last transfer coding named is chunked
-	unknown   bool       // a transfer coding that is not known
-	interim   bool       // answers nothing: 1xx, or bytes that are no message
-	odd       bool       // headers were spelled so that others may read them differently
-	upgrade   bool       // has an Upgrade header
-	websocket bool       // which says websocket
-	deflate   uint8      // what an answer says of permessage-deflate: bits of a webSocket's Rest
-	expect    bool       // Expect: 100-continue
-	close     bool       // Connection: close
-	noBody    bool       // a request whose method gives a body no meaning
-	hostSum   uint32     // of the first host named; 0: none
-	length    int64
+	lines      uint32 // header lines
+	status     uint16
+	lengths    uint8 // Content-Length lines
+	transfers  uint8 // Transfer-Encoding lines
+	hosts      uint8
+	chunks     uint8 // times that chunked was named
+	version    uint8 // 9, 10, 11; 0: none of these
+	form       bodyForm
+	events     bool       // server-sent events
+	creates    bool       // the body describes a container
+	privileged uint8      // bytes of what says that it is to be privileged that were seen
+	layers     codingList // to be undone, outermost last: as they were applied
+	badLength  bool       // a Content-Length that is no number, or several that differ
+	chunkLast  bool       // the last transfer coding named is chunked
+	unknown    bool       // a transfer coding that is not known
+	interim    bool       // answers nothing: 1xx, or bytes that are no message
+	odd        bool       // headers were spelled so that others may read them differently
+	upgrade    bool       // has an Upgrade header
+	websocket  bool       // which says websocket
+	deflate    uint8      // what an answer says of permessage-deflate: bits of a webSocket's Rest
+	expect     bool       // Expect: 100-continue
+	close      bool       // Connection: close
+	noBody     bool       // a request whose method gives a body no meaning
+	hostSum    uint32     // of the first host named; 0: none
+	length     int64
 }
 
 // bodyForm is what the body is written in, as far as views are concerned.

@@ -23,7 +23,7 @@ func (h *http) requestLine(s *httpSide, line []byte) {
 	h.method(s, method)
 	h.version(s, version)
 	h.add(s, httpMethod, method)
-	h.target(s, target)
+	h.target(s, method, target)
 	h.add(s, httpVersion, version)
 	if len(version) > 0 && !commonVersion(version) {
 		h.add(s, headField(s.kind), version) // what is no version may be anything
@@ -116,7 +116,7 @@ func (h *http) version(s *httpSide, v []byte) {
 }
 
 // target takes the request target, in any of its forms (RFC 9112 section 3.2), as it came.
-func (h *http) target(s *httpSide, t []byte) {
+func (h *http) target(s *httpSide, method, t []byte) {
 	escape := false
 	for _, c := range t {
 		if c <= '+' || c >= 0x7f {
@@ -158,8 +158,8 @@ func (h *http) target(s *httpSide, t []byte) {
 	if len(path) > 0 {
 		h.add(s, httpPath, path)
 	}
-	if isContainerAPI(path) {
-		h.note(s, noteContainerAPI)
+	if a, ok := containerAPI(method, path, query); ok {
+		h.api(s, a)
 	}
 	if len(query) > 0 {
 		h.add(s, httpQuery, query)
@@ -192,6 +192,7 @@ func (h *http) authority(s *httpSide, a []byte, fromTarget bool) {
 	s.frame.hostSum = sum
 	if isMetadataHost(host) {
 		h.note(s, noteMetadata)
+		h.addText(s, httpAPI, "cloud-metadata")
 	}
 	if !h.x.wants(httpHost) || len(host) == 0 {
 		return
@@ -217,16 +218,6 @@ func isMetadataHost(host []byte) bool {
 		return true
 	}
 	return false
-}
-
-// isContainerAPI reports whether a path is one of Docker's API about containers: /v1.43/containers/...
-func isContainerAPI(path []byte) bool {
-	v, ok := bytes.CutPrefix(path, []byte("/v1."))
-	if !ok {
-		return false
-	}
-	rest := bytes.TrimLeft(v, "0123456789")
-	return len(rest) < len(v) && (bytes.HasPrefix(rest, []byte("/containers/")) || bytes.HasPrefix(rest, []byte("/exec/")))
 }
 
 // hostOf cuts the port off and reports whether host and port are well formed: RFC 3986 section 3.2.
