@@ -123,7 +123,10 @@ func kubernetesCall(method, path []byte) (a apiCall, ok bool) {
 	switch {
 	case string(at[0]) == "api" && string(at[1]) == "v1" && n > 2:
 		at, n = at[2:], n-2
-	case string(at[0]) == "apis" && n > 3:
+		if string(at[0]) != "namespaces" && !coreResource(at[0]) {
+			return a, false // many have an api/v1
+		}
+	case string(at[0]) == "apis" && n > 3 && kubernetesGroup(at[1]) && len(at[2]) > 1 && at[2][0] == 'v' && isDigit(at[2][1]):
 		at, n = at[3:], n-3
 	default:
 		return a, false
@@ -148,6 +151,23 @@ func kubernetesCall(method, path []byte) (a apiCall, ok bool) {
 	a.operation = string(kubernetesVerb(method, n)) + " " + resource
 	a.creates = string(method) != "GET" && string(method) != "DELETE"
 	return a, true
+}
+
+// coreResource reports whether a resource of the core group is asked for, of all namespaces. Those that other interfaces have too are left out.
+func coreResource(name []byte) bool {
+	switch string(name) {
+	case "pods", "secrets", "nodes", "configmaps", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "replicationcontrollers", "componentstatuses":
+		return true
+	}
+	return false
+}
+
+func kubernetesGroup(name []byte) bool {
+	switch string(name) {
+	case "apps", "batch", "autoscaling", "policy", "extensions":
+		return true
+	}
+	return bytes.HasSuffix(name, []byte(".k8s.io"))
 }
 
 func kubernetesVerb(method []byte, n int) string {
