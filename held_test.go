@@ -204,6 +204,47 @@ action = "allow"
 	}
 }
 
+// TestPipelines: of requests that are sent at once, without waiting for answers, only what is left of the last one waits for its verdict.
+func TestPipelines(t *testing.T) {
+	const some = `
+[modes]
+default = "protect"
+[[policy]]
+id = "some"
+protocol = "redis"
+where = { "redis.command" = ["SET"] }
+action = "allow"
+[[policy]]
+id = "pages"
+protocol = "http"
+where = { "http.path" = ["/ok"] }
+action = "allow"
+`
+	lines, get := strings.Repeat("SET key value\r\n", 1000), "GET /ok HTTP/1.1\r\nHost: a\r\n\r\n"
+	for name, c := range map[string]struct {
+		said []string
+		cuts int
+	}{
+		"whole":            {[]string{lines}, 0},
+		"cut":              {[]string{lines + "SET k", "ey value\r\n" + lines + "SE", "T key value\r\n"}, 0},
+		"one that is not":  {[]string{lines + "SET k", "ey value\r\nDEL key\r\n" + lines}, 1},
+		"an endless one":   {[]string{lines + "SET k", strings.Repeat("e", 3000), strings.Repeat("y", 3000)}, 1},
+		"requests":         {[]string{strings.Repeat(get, 300) + get[:20], get[20:] + strings.Repeat(get, 300) + get[:10], get[10:]}, 0},
+		"an endless head":  {[]string{strings.Repeat(get, 300) + get[:20], "\r\nA: " + strings.Repeat("a", 3000), strings.Repeat("a", 3000)}, 1},
+		"one piece of all": {[]string{lines[:7], strings.Repeat(lines, 10)[7:]}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &dialogue{client: 40000, srv: 6379}
+			for _, text := range c.said {
+				d.actions = append(d.actions, action{kind: "data", client: true, data: text})
+			}
+			if _, _, cuts := hold(t, &testCase{policy: compilePolicy(t, some)}, play(t, d, ways[0], wrappings()[0])); cuts != c.cuts {
+				t.Errorf("%d cut, want %d", cuts, c.cuts)
+			}
+		})
+	}
+}
+
 // TestManyUndecided: thousands of conversations that never say what they are, some of which end and some of which do not, are cut when their time is over: those that
 // are left, each once.
 func TestManyUndecided(t *testing.T) {

@@ -109,6 +109,8 @@ const (
 	mysqlEOF  = 0xfe
 	mysqlNull = 0xfb // in a row; in front of a file name where a result may begin
 
+	mariaProgress = 0xffff // in place of an error's number
+
 	mysqlMaxPacket = 1<<24 - 1 // bytes: what is as long goes on in the next one
 )
 

@@ -17,6 +17,9 @@ func (d *mysql) answer(s *mysqlSide, t *teller, seq uint8, b []byte) error {
 	if len(d.pending) == 0 && seq != 1 && b[0] == mysqlEOF && len(b) <= 5 {
 		return nil // of definitions that are over
 	}
+	if b[0] == mysqlErr && len(b) >= 3 && binary.LittleEndian.Uint16(b[1:]) == mariaProgress {
+		return nil // how far MariaDB is with what was asked: the answer is still to come
+	}
 	q := d.asked()
 	d.begin(s, q.tx)
 	switch {

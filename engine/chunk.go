@@ -194,6 +194,7 @@ func (l *Lane) start(a *app, p *dissect.Protocol) {
 func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	data = l.join(dir, data)
 	if len(data) < a.need[dir] && l.keep(dir, data) {
+		a.hold(dir, len(data))
 		return nil
 	}
 	pr, err := a.d.Feed(dir, data, l.emit)
@@ -215,6 +216,7 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 		return rest
 	}
 	a.need[dir] = 0
+	a.hold(dir, 0)
 	switch {
 	case len(rest) == 0:
 		return nil
@@ -222,7 +224,15 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 		return l.overBudget(a, dir, rest)
 	}
 	a.need[dir] = len(rest) + pr.Need
+	a.hold(dir, len(rest))
 	return nil
+}
+
+// hold notes how much is held of a direction, for the policy.
+func (a *app) hold(dir wire.Dir, n int) {
+	if dir == wire.ToServer {
+		a.held = n
+	}
 }
 
 // keep holds bytes for the next chunk of dir. Of a flow that is ending the table keeps nothing any more: the lane does,

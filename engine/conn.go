@@ -99,6 +99,7 @@ type work struct {
 	tried     protocols // that it turned out not to be
 	taken     bool      // the dissector has used bytes
 	need      [2]int    // bytes that the dissector waits for
+	held      int       // bytes of the initiator that are held for it
 	upgrade   bool
 	next      *dissect.Protocol // that it becomes, if the upgrade says which; and what is known of it
 	nextState uint64

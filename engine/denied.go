@@ -118,7 +118,7 @@ func (w *law) told(v *policy.Verdict) *alert.Verdict {
 // verdict returns what the policy says of the present flow, for its event; nil: there is no policy.
 func (l *Lane) verdict() *alert.Verdict {
 	w := l.rules.law
-	if w == nil {
+	if w == nil || l.neighbours() {
 		return nil
 	}
 	if a := l.fl.S.app; a != nil && a.judge != nil && a.judge.law == w {

@@ -130,8 +130,7 @@ func (l *Lane) cut(r *ruled, frame int) {
 	l.t.cfg.Cut(&c)
 }
 
-// essential reports whether a packet tells a sender what became of his packets (RFC 792, RFC 4443): no policy stops it. By what neighbours find each
-// other comes to no queue.
+// essential reports whether a packet tells a sender what became of his packets (RFC 792, RFC 4443), or is what neighbours find each other by: no policy stops it.
 func essential(p *wire.Packet) bool {
 	switch p.Key.Proto {
 	case wire.ProtoICMP:
@@ -139,7 +138,7 @@ func essential(p *wire.Packet) bool {
 	case wire.ProtoICMPv6:
 		return p.Type >= 1 && p.Type <= 4
 	}
-	return false
+	return neighbour(p)
 }
 
 // await watches the deadline of a flow.

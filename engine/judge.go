@@ -27,6 +27,7 @@ type judge struct {
 	denials int
 	late    bool // its deadline was over: it is what the rule says for that
 	stop    bool // it was denied
+	moved   bool // a message came to its end among the bytes at hand: those before it do not wait
 }
 
 // words are what the policy looks at in a message.
@@ -55,7 +56,7 @@ const (
 func (l *Lane) engage(a *app) {
 	w := l.rules.law
 	a.law, a.judge = w, nil
-	if w == nil {
+	if w == nil || l.neighbours() {
 		return
 	}
 	j := &judge{law: w}
@@ -121,6 +122,10 @@ func (l *Lane) judgeBytes(a *app, dir wire.Dir, n int) {
 		}
 	}
 	rule, waits := j.waits(a)
+	if dir == wire.ToServer && j.moved {
+		j.moved, j.pending, j.since = false, 0, 0
+		n = min(n, j.waiting(a))
+	}
 	if !waits {
 		j.pending, j.since = 0, 0
 		return
@@ -150,6 +155,19 @@ func (j *judge) waits(a *app) (rule int32, waits bool) {
 	}
 	at := a.at[wire.ToServer]
 	return j.base.Rule, at == fresh || at == parsed && a.work != nil && a.need[wire.ToServer] > 0
+}
+
+// waiting returns how much of the messages that are under way has come, in bytes.
+func (j *judge) waiting(a *app) (n int) {
+	if a.work != nil {
+		n = a.held
+	}
+	for _, w := range j.open {
+		if w.verdict.Action == policy.Undecided {
+			n += w.fields.Bytes()
+		}
+	}
+	return n
 }
 
 // overdue applies what a rule says of conversations that stay undecided, if it is time.
@@ -244,6 +262,7 @@ func (l *Lane) cutShort(j *judge, w *words) {
 const whyTooMany = "too many messages are under way, and this one is not known yet"
 
 func (j *judge) over(w *words) {
+	j.moved = true
 	i := slices.Index(j.open, w)
 	j.open = slices.Delete(j.open, i, i+1)
 	if w.fields.Size() <= maxSpareWords {

@@ -275,7 +275,7 @@ func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
 	if l.p.Smuggled >= smuggledLeast {
 		l.smuggled(fl)
 	}
-	if l.rules.law != nil && first(fl) {
+	if l.rules.law != nil && first(fl) && !neighbour(&l.p) {
 		l.met()
 	}
 	l.chunks(chunks)

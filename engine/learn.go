@@ -83,10 +83,14 @@ func (l *Lane) noteMessage(m *dissect.Message) {
 		}
 	}
 	if len(n.words) == 0 {
-		if !m.End || len(m.Parts) == 0 || hasActs.has(index(m.Protocol)) {
+		i := 0 // of the part by which it is known
+		if hasActs.has(index(m.Protocol)) {
+			i = slices.IndexFunc(m.Parts, func(p dissect.Part) bool { return acts[m.Protocol.Base+int(p.Field)] })
+		}
+		if !m.End || i < 0 || len(m.Parts) == 0 {
 			return
 		}
-		n.words = append(n.words, policy.Word{Field: firstOf[m.Protocol.Base+int(m.Parts[0].Field)]})
+		n.words = append(n.words, policy.Word{Field: firstOf[m.Protocol.Base+int(m.Parts[i].Field)]})
 	}
 	a.noted = m.ID
 	a.mark, a.markTx = l.note(numberOf[index(m.Protocol)], n.words), m.Tx
@@ -148,6 +152,9 @@ func (l *Lane) note(app int, words []policy.Word) policy.Mark {
 	n := &l.learn
 	if n.seen == nil {
 		n.seen = policy.NewSeen(Terms)
+	}
+	if l.neighbours() {
+		return 0
 	}
 	from, to := l.ends(wire.ToServer)
 	n.said = policy.Observation{Time: l.t.now, From: l.partyOf(from), To: l.partyOf(to), Proto: l.fl.Key.Proto, Port: l.port(), App: app, Words: words}

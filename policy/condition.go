@@ -32,7 +32,7 @@ func (c *condition) judge(f *Fields, a Action) answer {
 		return no
 	case open:
 		return maybe
-	case found && a == Allow:
+	case found && a == Allow, !found && c.patterns.absent:
 		return yes
 	}
 	return no

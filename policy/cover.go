@@ -130,7 +130,11 @@ func (c *Condition) covers(w *Words, a Action) extent {
 		found = true
 		best := none
 		for _, p := range c.Patterns {
-			best = max(best, coversPattern(p, n.Value))
+			x := coversPattern(p, n.Value)
+			if n.Value == "" && p != "" { // of messages without the field it says nothing
+				x = min(x, some)
+			}
+			best = max(best, x)
 		}
 		if a == Deny && best == all {
 			return all // one value is enough

@@ -73,6 +73,9 @@ func (f *Fields) of(s span) []byte { return f.text[s.from:s.to] }
 
 func (f *Fields) end() span { return span{int32(len(f.text)), int32(len(f.text))} }
 
+// Bytes returns how many bytes of values came.
+func (f *Fields) Bytes() int { return f.added }
+
 // Size returns the bytes that f takes.
 func (f *Fields) Size() int {
 	return cap(f.text) + cap(f.values)*valueSize + cap(f.spans)*spanSize

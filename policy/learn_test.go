@@ -112,13 +112,13 @@ func TestPropose(t *testing.T) {
 	for _, want := range []string{
 		"[[groups]]\nname = \"shop-cart\"\nmatch = [\"namespace=shop,pod=cart-*\"]    # seen: shop/cart-5d8f7c6b9-b7b7b, shop/cart-5d8f7c6b9-x2x9p\n",
 		"name = \"shop-db\"\nmatch = [\"namespace=shop,label:app=db\"]",
-		`where = { "http.method" = ["GET"], "http.path" = ["/ok", "/orders/{id}"], "http.host" = ["shop"] }`,
+		`where = { "http.method" = ["GET"], "http.path" = ["/ok", "/orders/{id}", "/refused"], "http.host" = ["shop"] }`,
 		`where = { "http.method" = ["POST"], "http.path" = ["/orders"], "http.host" = ["shop"] }`,
-		"# left out, always refused: /refused\n",
+		"# always refused so far: /refused\n",
 		"# seen once: /orders\n",
 		`where = { "postgresql.verb" = ["SELECT"], "postgresql.table" = ["orders", "users"] }`,
 		`where = { "postgresql.verb" = ["INSERT"], "postgresql.table" = ["orders"] }`,
-		`where = { "postgresql.verb" = ["BEGIN", "COMMIT"] }`,
+		`where = { "postgresql.verb" = ["BEGIN", "COMMIT"], "postgresql.table" = [""] }`,
 		`where = { "postgresql.password" = ["*"] }`,
 		"# nobody understands what was said",
 		"# connections on which nothing was ever said",
@@ -157,6 +157,21 @@ func TestProposalDecides(t *testing.T) {
 	s.say(3, cart0, store, "tcp/80 http", "http.method=GET http.path=/orders/17 http.host=shop")
 	s.say(3, cart0, store, "tcp/80 http", "http.method=POST http.path=/orders http.host=shop")
 	s.say(3, cart0, store, "udp/53 dns", "dns.query=db.shop.svc.cluster.local dns.type=A")
+	s.say(3, cart0, store, "tcp/5432 postgresql", "postgresql.verb=SELECT")
+	s.say(3, cart0, store, "tcp/5432 postgresql", "postgresql.verb=SELECT postgresql.table=orders")
+	s.say(3, cart0, store, "tcp/5433 postgresql", "postgresql.verb=SELECT postgresql.table=größe")
+	s.say(3, cart0, store, "tcp/443 tls", "tls.sni=shop.example")
+	s.say(3, cart0, store, "tcp/444 tls", "tls.client_version=3")
+	s.say(3, cart0, store, "tcp/445 tls", "tls.client_version=3")
+	s.say(3, cart0, store, "tcp/445 tls", "tls.client_version=3 tls.sni=shop.example")
+	s.say(3, cart0, store, "tcp/446 tls", "")
+	scanned, asked := pod("shop", "scanned-0", "scanned"), pod("shop", "asked-0", "asked")
+	for i := range 9 {
+		s.say(1, cart0, scanned, "tcp/80 http", fmt.Sprintf("http.method=GET http.path=/refused/%c http.host=shop", 'a'+i))
+		s.say(1, cart0, scanned, "tcp/80 http", "http.method=GET http.path=/ok http.host=shop")
+	}
+	s.say(1, cart0, asked, "tcp/80 http", "http.method=GET http.path=/refused/a http.host=shop")
+	s.say(1, cart0, asked, "tcp/80 http", "http.method=GET http.path=/"+strings.Repeat("long/", 100)+" http.host=shop")
 	_, set := s.proposal("")
 	for _, c := range []struct {
 		from, to *Subject
@@ -174,6 +189,26 @@ func TestProposalDecides(t *testing.T) {
 		{cart1, store, "tcp/80 unknown", "", Deny},
 		{cart1, store, "udp/53 dns", "dns.query=db.shop.svc.cluster.local dns.type=A", Allow},
 		{cart1, store, "udp/53 dns", "dns.query=db.shop.svc.cluster.local dns.type=TXT", Deny},
+		// A field that some messages have and others have not.
+		{cart1, store, "tcp/5432 postgresql", "postgresql.verb=SELECT", Allow},
+		{cart1, store, "tcp/5432 postgresql", "postgresql.verb=SELECT postgresql.table=orders", Allow},
+		{cart1, store, "tcp/5432 postgresql", "postgresql.verb=SELECT postgresql.table=secrets", Deny},
+		{cart1, store, "tcp/5432 postgresql", "postgresql.verb=DELETE", Deny},
+		{cart1, store, "tcp/5433 postgresql", "postgresql.verb=SELECT postgresql.table=größe", Allow},
+		{cart1, store, "tcp/5433 postgresql", "postgresql.verb=SELECT postgresql.table=orders", Deny},
+		{cart1, store, "tcp/443 tls", "tls.client_version=3 tls.sni=shop.example", Allow},
+		{cart1, store, "tcp/443 tls", "tls.client_version=3", Deny},
+		{cart1, store, "tcp/444 tls", "tls.client_version=3", Allow},
+		{cart1, store, "tcp/444 tls", "tls.client_version=3 tls.sni=shop.example", Deny},
+		{cart1, store, "tcp/445 tls", "tls.client_version=3", Allow},
+		{cart1, store, "tcp/445 tls", "tls.client_version=3 tls.sni=shop.example", Allow},
+		{cart1, store, "tcp/445 tls", "tls.client_version=3 tls.sni=other.example", Deny},
+		{cart1, store, "tcp/446 tls", "tls.client_version=3 tls.sni=shop.example", Allow}, // its words were never seen
+		// What was always refused: a habit, and a scan.
+		{cart1, asked, "tcp/80 http", "http.method=GET http.path=/refused/a http.host=shop", Allow},
+		{cart1, scanned, "tcp/80 http", "http.method=GET http.path=/refused/a http.host=shop", Deny},
+		{cart1, scanned, "tcp/80 http", "http.method=GET http.path=/ok http.host=shop", Allow},
+		{cart1, asked, "tcp/80 http", "http.method=GET http.path=/" + strings.Repeat("long/", 100) + " http.host=shop", Allow},
 	} {
 		if got := decideText(t, set, c.from, c.to, c.how, c.words).Action; got != c.want {
 			t.Errorf("%s %s: got %v, want %v", c.how, c.words, got, c.want)

@@ -141,7 +141,7 @@ func (m *model) holds(w *Condition, f *Fields, a Action) answer {
 		return no
 	case !f.Complete:
 		return maybe
-	case a == Allow && some:
+	case a == Allow && some, !some && slices.Contains(w.Patterns, ""):
 		return yes
 	}
 	return no
@@ -232,9 +232,9 @@ func randomPolicy(r *rand.Rand) string {
 		case 0:
 			b.WriteString("protocol='" + pick("http", "http2", "grpc", "redis", "any") + "'\n")
 		case 1:
-			b.WriteString("where={'redis.command'=['" + pick("GET", "*", "S*", "{x}T") + "']}\n")
+			b.WriteString("where={'redis.command'=['" + pick("GET", "*", "S*", "{x}T", "", "','GET") + "']}\n")
 		case 2:
-			b.WriteString("protocol='" + pick("http", "grpc") + "'\nwhere={'http.method'=['" + pick("GET", "P*", "*") + "'],'grpc.service'=['" + pick("{x}", "{x}/b", "*") + "']}\n")
+			b.WriteString("protocol='" + pick("http", "grpc") + "'\nwhere={'http.method'=['" + pick("GET", "P*", "*", "") + "'],'grpc.service'=['" + pick("{x}", "{x}/b", "*") + "']}\n")
 		}
 	}
 	b.WriteString("[modes]\n")

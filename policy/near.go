@@ -115,7 +115,7 @@ func (c *Condition) holds(w *Words) (has, fits bool) {
 			fits = fits && c.fits1(n.Value)
 		}
 	}
-	return has, fits
+	return has || slices.Contains(c.Patterns, ""), fits
 }
 
 func (c *Condition) fits1(value string) bool {
@@ -166,6 +166,9 @@ func few(list []string) string {
 	switch {
 	case len(list) == 0:
 		return "anybody"
+	case slices.Contains(list, ""): // of patterns
+		list = append(slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" }), "messages without it")
+		return few(list)
 	case len(list) > nearShown:
 		return fmt.Sprintf("%s and %d more", strings.Join(list[:nearShown], ", "), len(list)-nearShown)
 	}

@@ -9,6 +9,7 @@ import (
 // patterns are those of one condition, ready to be compared with many values.
 type patterns struct {
 	any     bool                // one is '*'
+	absent  bool                // one is "": messages without the field, too
 	texts   []string            // those without a wildcard
 	exact   map[string]struct{} // likewise, where they are many
 	all     []pattern           // the others
@@ -25,6 +26,7 @@ func newPatterns(list []string, fold bool) *patterns {
 		if fold {
 			text = lower(text)
 		}
+		p.absent = p.absent || text == ""
 		x := newPattern(text)
 		if p.any = p.any || x.any(); p.any {
 			continue

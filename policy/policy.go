@@ -108,8 +108,8 @@ type Port struct {
 	Low, Top uint16
 }
 
-// Condition is what a rule asks of a message's field. The message must have it. Of a rule that allows, every value of the field must match
-// one of the patterns; of one that denies, one value.
+// Condition is what a rule asks of a message's field. The message must have it, unless one of the patterns is "". Of a rule that allows, every value of the field
+// must match one of the patterns; of one that denies, one value.
 type Condition struct {
 	Field    string
 	Patterns []string

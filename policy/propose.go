@@ -12,6 +12,7 @@ const (
 	portsFold     = 16 // as many ports of one thing that two say to each other are any port
 	addressesFold = 8  // as many addresses with the same to say are `external`, or `unknown`
 	apartMost     = 8  // values of a condition that stands apart: with more it is left out
+	refusedMost   = 8  // things in one place that are proposed though they were always refused; of more none is
 	namedMost     = 8  // things that a note names
 )
 
@@ -85,7 +86,11 @@ type block struct {
 // blocks puts together what a rule can say together. l.mu is held; what comes back is a copy.
 func (p *proposer) blocks(l *Learner, since int64) (out []block) {
 	stand := p.standIns(l, since)
-	at := map[edgeKey]int{} // port aside
+	type same struct { // port aside
+		edgeKey
+		kinds string // of messages: what a rule says of one port would be of all
+	}
+	at := map[same]int{}
 	for _, k := range l.sortedEdges() {
 		e := l.edges[k]
 		if e.Last < since {
@@ -94,7 +99,7 @@ func (p *proposer) blocks(l *Learner, since int64) (out []block) {
 		if k.app == "" && saysMore(l, k, since) {
 			continue
 		}
-		same := edgeKey{from: cmp.Or(stand[standIn{k.from, k.to, true, k.proto, k.port, k.app}], k.from), to: cmp.Or(stand[standIn{k.to, k.from, false, k.proto, k.port, k.app}], k.to), proto: k.proto, app: k.app}
+		same := same{kinds: strings.Join(sortedKeys(e.shapes), "\n"), edgeKey: edgeKey{from: cmp.Or(stand[standIn{k.from, k.to, true, k.proto, k.port, k.app}], k.from), to: cmp.Or(stand[standIn{k.to, k.from, false, k.proto, k.port, k.app}], k.to), proto: k.proto, app: k.app}}
 		if k.proto != icmp && k.proto != icmpv6 {
 			same.port = 0
 		}
@@ -278,7 +283,7 @@ func (p *proposer) block(b *block) {
 	}
 	notes, made := r.Notes, 0
 	for _, name := range sortedKeys(b.edge.shapes) {
-		for _, x := range b.edge.shapes[name].rules(r) {
+		for _, x := range b.edge.rules(b.edge.shapes[name], r) {
 			made++
 			x.Notes = append(slices.Clone(notes), x.Notes...)
 			if p.add(x) {

@@ -27,31 +27,78 @@ func (b *block) portList() (out []Port) {
 	return out
 }
 
+// lacks returns the fields that messages of a verb have elsewhere, or may have, but those of s have not.
+func (e *edge) lacks(s *shape, verb string) (out []string) {
+	note := func(field string) {
+		if !slices.Contains(s.objects, field) && !slices.Contains(out, field) && vocabulary[field].role == object {
+			out = append(out, field)
+		}
+	}
+	for _, name := range sortedKeys(e.shapes) {
+		if o := e.shapes[name]; o.verb == s.verb && o.verbs[verb] != nil {
+			for _, f := range o.objects {
+				note(f)
+			}
+		}
+	}
+	first := s.verb
+	if first == "" && len(s.objects) > 0 {
+		first = s.objects[0]
+	}
+	for _, f := range optional {
+		if protocolOf(f) == protocolOf(first) && (s.verb != "" || vocabulary[f].style != styleTable) {
+			note(f)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// protocolOf returns what stands in front of a field's first dot.
+func protocolOf(field string) string {
+	p, _, _ := strings.Cut(field, ".")
+	return p
+}
+
 // rules makes rules of one kind of message: one for each set of verbs of which the same is known. base says the rest.
-func (s *shape) rules(base ProposedRule) (out []ProposedRule) {
+func (e *edge) rules(s *shape, base ProposedRule) (out []ProposedRule) {
 	conditions, notes := s.conditions()
 	var refused []string
+	for _, name := range sortedKeys(s.verbs) {
+		if !s.verbs[name].accepted() {
+			refused = append(refused, name)
+		}
+	}
 	at := map[string]int{} // by conditions
 	for _, name := range sortedKeys(s.verbs) {
 		v := s.verbs[name]
-		if !v.accepted() {
-			refused = append(refused, name)
+		if !v.accepted() && len(refused) > refusedMost {
 			continue
 		}
 		r := base
 		r.Tally, r.Notes = v.Tally, nil
+		lacks := e.lacks(s, name)
+		known := 0
 		for i, o := range v.objects {
+			if len(lacks) > 0 && vocabulary[s.objects[i]].role == noRole { // what it lacks tells more
+				known++
+				continue
+			}
 			c, more := o.condition(s.objects[i])
 			if len(c.Patterns) == 0 {
 				r.Where = nil
 				notes = append(notes, more...)
 				break
 			}
+			known++
 			r.Where = append(r.Where, c)
 			r.Notes = append(r.Notes, more...)
 		}
-		if len(r.Where) < len(v.objects) {
+		if known < len(v.objects) {
 			continue
+		}
+		for _, f := range lacks {
+			r.Where = append(r.Where, Condition{f, []string{""}})
 		}
 		same := fmt.Sprint(r.Where)
 		if i, ok := at[same]; ok && s.verb != "" {
@@ -67,7 +114,7 @@ func (s *shape) rules(base ProposedRule) (out []ProposedRule) {
 		out = append(out, r)
 	}
 	if len(refused) > 0 {
-		notes = append(notes, "left out, always refused: "+some8(refused))
+		notes = append(notes, refusedNote(refused))
 	}
 	if s.dropped > 0 {
 		notes = append(notes, fmt.Sprintf("left out: %d messages with further values of %s, for which there was no room", s.dropped, s.verb))
@@ -105,9 +152,13 @@ func (v *values) condition(field string) (c Condition, notes []string) {
 	own := values{style: v.style, of: map[string]*Tally{}, folded: slices.Clone(v.folded)}
 	var refused, once []string
 	for _, p := range sortedKeys(v.of) {
-		t := v.of[p]
-		if !t.accepted() {
+		if !v.of[p].accepted() {
 			refused = append(refused, p)
+		}
+	}
+	for _, p := range sortedKeys(v.of) {
+		t := v.of[p]
+		if !t.accepted() && len(refused) > refusedMost {
 			continue
 		}
 		own.of[p] = &Tally{Count: t.Count, Refused: t.Refused, First: t.First, Last: t.Last, Values: t.Values}
@@ -124,7 +175,7 @@ func (v *values) condition(field string) (c Condition, notes []string) {
 				note += ", hardly any of them seen twice: look at them"
 			}
 			notes = append(notes, note)
-		case t.Count == 1:
+		case t.Count == 1 && t.accepted():
 			once = append(once, p)
 		}
 	}
@@ -132,12 +183,20 @@ func (v *values) condition(field string) (c Condition, notes []string) {
 		notes = append(notes, "seen once: "+some8(once))
 	}
 	if len(refused) > 0 {
-		notes = append(notes, "left out, always refused: "+some8(refused))
+		notes = append(notes, refusedNote(refused))
 	}
 	if v.dropped > 0 {
 		notes = append(notes, fmt.Sprintf("left out: %d values of %s for which there was no room", v.dropped, field))
 	}
 	return c, notes
+}
+
+// refusedNote says what becomes of what was always refused: a few things are a habit of somebody's, whom nobody wants to cut off for them; more are a scan.
+func refusedNote(refused []string) string {
+	if len(refused) > refusedMost {
+		return "left out, always refused: " + some8(refused)
+	}
+	return "always refused so far: " + some8(refused)
 }
 
 // some8 names some of a list.

@@ -8,8 +8,8 @@ import (
 
 // testTerms are some fields and protocols.
 var testTerms = NewTerms(
-	[]string{"raw", "http.method", "http.path", "http.host", "postgresql.verb", "postgresql.table", "postgresql.password", "dns.query", "dns.type", "nats.operation", "nats.subject", "redis.command"},
-	[]string{"http", "postgresql", "dns", "nats", "redis"},
+	[]string{"raw", "http.method", "http.path", "http.host", "postgresql.verb", "postgresql.table", "postgresql.password", "dns.query", "dns.type", "nats.operation", "nats.subject", "redis.command", "tls.sni", "tls.client_version"},
+	[]string{"http", "postgresql", "dns", "nats", "redis", "tls"},
 )
 
 // testWords reads FIELD=VALUE, separated by blanks.
@@ -55,7 +55,15 @@ func TestPatterns(t *testing.T) {
 		{stylePath, "//a", "//a", false},
 		{stylePath, "/t/eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", "/t/{name}", false},
 		{stylePath, "*", "{value}", false},
-		{stylePath, "/" + strings.Repeat("a/", 400), ("/" + strings.Repeat("a/", 400))[:maxValue], true},
+		{stylePath, "/" + strings.Repeat("a/", 400), "/" + strings.Repeat("a/", 127) + "*", false},
+		{stylePath, "/" + strings.Repeat("a", 400), "/{name}", false},
+		{styleTopic, "shop/#", "shop/*", false},
+		{styleTopic, "shop.>", "shop.*", false},
+		{styleTopic, "#", "*", false},
+		{styleTopic, "shop.>.x", "shop.{value}.x", false},
+		{styleLine, "MAIL FROM:<a@shop.example>", "MAIL *", false},
+		{styleLine, "QUIT", "QUIT", false},
+		{styleLine, "a\x01 b", "a.", true},
 		{styleTopic, "orders.17.created", "orders.{id}.created", false},
 		{styleTopic, "orders.*", "orders.{value}", false},
 		{styleTopic, "sensors/7/temp", "sensors/{id}/temp", false},
@@ -68,7 +76,8 @@ func TestPatterns(t *testing.T) {
 		{styleTable, "shop.orders", "shop.orders", false},
 		{styleTable, "events_2024_11", "events_*", false},
 		{styleTable, "t1", "t1", false},
-		{styleTable, "a*", "a*", true},
+		{styleTable, "a*", "a{value}", false},
+		{styleTable, "größe", "gr{value}e", false},
 		{styleWord, "SELECT", "SELECT", false},
 		{styleWord, "a\x1bb", "a.b", true},
 		{styleWord, "{x}", "{x}", true},

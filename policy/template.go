@@ -1,5 +1,7 @@
 package policy
 
+import "bytes"
+
 // Templates: what is learned of a value is not the value but its pattern, so that a million orders are one path. What no name
 // would be written as — numbers, hashes, dates, mail addresses, tokens — becomes a placeholder while a message is noted
 // (here, a byte at a time, without allocation); what only its number gives away is folded later (fold.go).
@@ -12,6 +14,7 @@ type style uint8
 
 const (
 	styleWord   style = iota // as they are: verbs, commands, methods of services
+	styleLine                // the first word of a line
 	stylePath                // segments between slashes; a query is cut off
 	styleTopic               // segments between slashes or dots
 	styleName                // DNS names: lower case, labels
@@ -121,12 +124,28 @@ func appendPattern(dst []byte, s style, value []byte) (out []byte, odd bool) {
 	case styleName:
 		dst = appendLabels(dst, value)
 	case styleTable:
-		dst, odd = appendTable(dst, value)
+		dst = appendTable(dst, value)
+	case styleLine:
+		n := bytes.IndexByte(value, ' ')
+		if n < 0 {
+			dst, odd = appendWord(dst, value)
+			break
+		}
+		if dst, odd = appendWord(dst, value[:n]); !odd {
+			dst = append(dst, " *"...)
+		}
 	default:
 		dst, odd = appendWord(dst, value)
 	}
 	if len(dst)-from > maxValue {
-		dst, odd = dst[:from+maxValue], true
+		dst = dst[:from+maxValue]
+		at := -1
+		if s == stylePath || s == styleTopic {
+			at = bytes.LastIndexAny(dst[from:len(dst)-1], "/.")
+		}
+		if odd = at < maxValue/2; !odd { // whatever stands behind so many segments
+			dst = append(dst[:from+at+1], '*')
+		}
 	}
 	return dst, odd || len(dst) == from && len(value) > 0
 }
@@ -143,7 +162,9 @@ func appendSegments(dst []byte, s style, value []byte) []byte {
 				continue
 			}
 		}
-		if p := placeholder(value[begin:i]); p != "" {
+		if p := placeholder(value[begin:i]); end && s == styleTopic && isRest(value[begin:i]) {
+			dst = append(dst, '*')
+		} else if p != "" {
 			dst = append(dst, p...)
 		} else {
 			dst = append(dst, value[begin:i]...)
@@ -155,6 +176,9 @@ func appendSegments(dst []byte, s style, value []byte) []byte {
 		begin = i + 1
 	}
 }
+
+// isRest reports whether the last segment of a topic is what a subscription says for all that is below: # of MQTT and AMQP, > of NATS.
+func isRest(seg []byte) bool { return len(seg) == 1 && (seg[0] == '#' || seg[0] == '>') }
 
 // appendLabels appends a DNS name. Labels that are identifiers become `*`, several in a row one.
 func appendLabels(dst, value []byte) []byte {
@@ -192,8 +216,8 @@ func appendLabels(dst, value []byte) []byte {
 }
 
 // appendTable appends the name of a table: a run of digits and underscores with four digits or more is a partition.
-func appendTable(dst, value []byte) (out []byte, odd bool) {
-	for i := 0; i < len(value); {
+func appendTable(dst, value []byte) []byte {
+	for i := 0; i < len(value) && len(dst) <= 4*maxValue; {
 		n, found := 0, 0
 		for i+n < len(value) && (isDigit(value[i+n]) || value[i+n] == '_' || value[i+n] == '-') {
 			if isDigit(value[i+n]) {
@@ -201,24 +225,26 @@ func appendTable(dst, value []byte) (out []byte, odd bool) {
 			}
 			n++
 		}
-		if found >= fewDigits {
+		switch {
+		case found >= fewDigits:
 			if !isDigit(value[i]) { // the first joint stays
 				dst = append(dst, value[i])
 			}
 			dst = append(dst, '*')
-			i += n
-			continue
+		case n > 0:
+			dst = append(dst, value[i:i+n]...)
+		case plain(value[i]):
+			dst = append(dst, value[i])
+			n = 1
+		default:
+			for n < len(value)-i && !plain(value[i+n]) {
+				n++
+			}
+			dst = append(dst, "{value}"...)
 		}
-		n = max(n, 1)
-		for _, c := range value[i : i+n] {
-			odd = odd || !plain(c)
-			dst = append(dst, shown(c))
-		}
-		if i += n; len(dst) > 4*maxValue {
-			return dst, true
-		}
+		i += n
 	}
-	return dst, odd
+	return dst
 }
 
 func appendWord(dst, value []byte) (out []byte, odd bool) {

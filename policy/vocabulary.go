@@ -40,11 +40,14 @@ var vocabulary = map[string]term{
 	"dns.query": {object, styleName}, "dns.type": {apart, styleWord},
 	"tls.sni": {object, styleName},
 
-	"ftp.command": {verb, styleWord}, "smtp.command": {verb, styleWord}, "imap.command": {verb, styleWord}, "pop3.command": {verb, styleWord},
+	"ftp.command": {verb, styleWord}, "smtp.command": {verb, styleLine}, "imap.command": {verb, styleWord}, "pop3.command": {verb, styleWord},
 	"smb.command": {verb, styleWord}, "smb.share": {object, styleWord}, "ldap.operation": {verb, styleWord},
 	"snmp.pdu_type": {verb, styleWord}, "modbus.function": {verb, styleWord}, "ajp.method": {verb, styleWord}, "ajp.uri": {object, stylePath},
 	"sip.method": {verb, styleWord}, "rtsp.method": {verb, styleWord},
 }
+
+// optional are objects that a message with the same verb may have or not: that it had none is a condition, too.
+var optional = []string{"postgresql.table", "mysql.table", "tds.table", "cassandra.table", "mongodb.collection", "tls.sni"}
 
 // Terms is the vocabulary by the numbers that fields and protocols have. It is immutable and shared.
 type Terms struct {

@@ -205,6 +205,9 @@ func ciliumL7(r *policy.Rule, ingress bool) (w *ciliumWords, why string) {
 	for _, c := range r.Where {
 		of[c.Field] = c.Patterns
 	}
+	if slices.ContainsFunc(r.Where, func(c policy.Condition) bool { return slices.Contains(c.Patterns, "") }) {
+		return nil, "messages without a field have no words there"
+	}
 	known := func(fields ...string) bool {
 		return !slices.ContainsFunc(r.Where, func(c policy.Condition) bool { return !slices.Contains(fields, c.Field) })
 	}

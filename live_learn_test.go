@@ -1,0 +1,73 @@
+package weir_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestLiveLearn lets real clients talk to real servers, learns, approves what is proposed and protects both: then the same is said once more, and
+// nobody is stopped.
+func TestLiveLearn(t *testing.T) {
+	needs(t, "ip", "setpriv", "psql", "mariadbd", "redis-server", "mosquitto", "mosquitto_pub", "nats-server", "epmd", "amqp-publish",
+		"memcached", "nginx", "openssl", "curl", "sshd", "ssh", "dnsmasq", "dig", "swaks", "nft", "nsenter")
+	host, loads := bridged(t, 2)
+	d := startDaemon(t, buildWeir(t), host, "")
+	d.stop()
+	folder := filepath.Join(d.dir, "policy.d")
+	d.replace("[capture]", fmt.Sprintf("policy = %q\n[capture]", folder))
+	d.launch(host)
+	w := &town{t: t, host: host}
+	talk := func(name string) {
+		t.Run(name, func(t *testing.T) {
+			for _, s := range liveServers {
+				t.Run(s.name, func(t *testing.T) {
+					t.Parallel()
+					dir := t.TempDir()
+					for _, open := range []string{filepath.Dir(dir), dir} {
+						if err := os.Chmod(open, 0o777); err != nil {
+							t.Fatal(err)
+						}
+					}
+					s.talk(t, serverLab{clients: loads[0], servers: loads[1], dir: dir, port: s.port})
+				})
+			}
+		})
+		until(t, "the end of all that was started", func() bool {
+			left := strings.Fields(command(t, "ip", "netns", "pids", loads[1]))
+			return len(slices.DeleteFunc(left, func(pid string) bool { return pid == strconv.Itoa(os.Getpid()) })) == 0
+		})
+	}
+	talk("learn")
+	t.Cleanup(func() {
+		if t.Failed() {
+			out, _, _ := d.weir("policy", "learn")
+			t.Logf("%s\n%s", out, d.lines())
+		}
+	})
+	d.stop() // all conversations are over then; what was learned is kept
+	d.launch(host)
+	if out, stderr, status := d.weir("policy", "approve", "--name", "20-learned.toml"); status != 0 {
+		t.Fatalf("approve: %d, %q, %q", status, out, stderr)
+	}
+	if out, stderr, status := d.weir("policy", "mode", "default", "protect"); status != 0 {
+		t.Fatalf("mode: %d, %q, %q", status, out, stderr)
+	}
+	for _, name := range loads {
+		w.eventually(name+" is protected", func() bool { return w.tables(name) > 0 })
+	}
+	talk("protect")
+	for line := range strings.Lines(string(d.stop())) {
+		if strings.Contains(line, `"engine":"policy"`) {
+			t.Errorf("stopped: %s", line)
+		}
+	}
+	if t.Failed() {
+		text, _ := os.ReadFile(filepath.Join(folder, "20-learned.toml"))
+		t.Logf("%s", text)
+	}
+}
