@@ -9,6 +9,7 @@ import (
 
 // judge asks for rulings on the frames of b.
 func (q *queue) judge(b *batch) {
+	b.clear = q.clears.Load()
 	now := time.Now().UnixNano()
 	for i := range b.frames {
 		f := &b.frames[i]
@@ -36,7 +37,10 @@ func (q *queue) noteCut(c *engine.Cut) {
 // answer gives the kernel the rulings of b.
 func (q *queue) answer(s *socket, b *batch) error {
 	q.end(b)
-	clear, passed, cleared, dropped := q.clears.Load(), uint64(0), uint64(0), uint64(0)
+	clear, passed, cleared, dropped := b.clear, uint64(0), uint64(0), uint64(0)
+	if clear != q.clears.Load() { // what was judged before Rejudge clears nothing after it
+		clear = 0
+	}
 	open := false // packets since the last verdict are accepted with the next one
 	for i := range b.frames {
 		p, f, r := &b.packets[i], &b.frames[i], b.rulings[i]

@@ -6,7 +6,11 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"weir/engine"
+	"weir/wire"
 )
 
 // TestClear holds that a cleared connection needs no queue any more, and comes back to it by Rejudge, any number of times. The bits of others in marks stay.
@@ -50,6 +54,44 @@ func TestClear(t *testing.T) {
 			}
 		}
 		pod.do(t, func() error { return exec.Command("nft", "delete", "table", "inet", "other").Run() })
+	})
+}
+
+// TestClearLate holds that a verdict that was found before Rejudge clears nothing after it.
+func TestClearLate(t *testing.T) {
+	ways(t, func(t *testing.T, client, pod *space, addr string) {
+		begun, goOn := make(chan struct{}), make(chan struct{})
+		var late, seen atomic.Int64
+		g := pod.guard(t, Config{Deadline: patience, Judge: func(_ *engine.Lane, frames []wire.Frame, rulings []engine.Ruling, _ func(*engine.Cut)) {
+			if late.CompareAndSwap(1, 2) {
+				close(begun)
+				<-goOn
+				for i := range rulings {
+					rulings[i] = engine.Clear
+				}
+			}
+			seen.Add(int64(len(frames)))
+		}})
+		server := newSink(t, pod, addr)
+		conn := client.mustDial(t, server.Addr())
+		late.Store(1)
+		answered := make(chan error, 1)
+		go func() { answered <- ask(conn, "hello") }()
+		<-begun
+		if err := g.Rejudge(); err != nil {
+			t.Fatal(err)
+		}
+		close(goOn)
+		if err := <-answered; err != nil {
+			t.Fatal(err)
+		}
+		n := seen.Load()
+		if err := ask(conn, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		if seen.Load() == n {
+			t.Error("the connection was cleared")
+		}
 	})
 }
 
