@@ -136,7 +136,7 @@ type Weir struct {
 	DropsBefore  uint64   // frames that the interface lost before this event
 	Lost         uint64   // capture.drops: of them, since it was told last
 	Gaps         uint64   // bytes of the flow that were never seen
-	Inside       []string // flow: what its packets were taken out of: vxlan, gre ...
+	Inside       []string // flow, and alert of the policy: what its packets were taken out of: vxlan, gre ...
 	Uninspected  *Uninspected
 	Counts       map[string]int // flow: findings per rule in the flow
 	Unsure       map[string]int // flow: likewise those that were less sure than the rule asks for

@@ -64,7 +64,7 @@ type app struct {
 	spoke     [2]uint8 // messages of each direction, up to enoughMessages
 	followed  bool     // an upgrade was agreed on, and nothing was recognised since
 	turning   bool     // it seems to have become another protocol without that
-	unknown   uint8    // unknownTold, unknownNoted
+	unknown   uint8    // unknownTold, unknownNoted, tunnelNoted
 	unsure    bool     // the dissector has taken none of the datagrams yet: proto is a guess that is not told
 }
 
@@ -72,6 +72,7 @@ type app struct {
 const (
 	unknownTold  = 1 << iota // it was told
 	unknownNoted             // and noted for who learns
+	tunnelNoted              // likewise that it carries packets
 )
 
 // rare is what is remembered of a flow of which there is something to tell.
@@ -134,10 +135,11 @@ func (a *app) more() *rare {
 
 // own is what only some flows have.
 type own struct {
-	slice    *slice // open slice of an alert of this flow
-	smuggled bool   // its odd options of IPv6 were told
-	ruled    ruled  // of an inline tap
-	shed     bool   // it was left out for want of time: what was lost of it was not inspected for that
+	slice    *slice    // open slice of an alert of this flow
+	smuggled bool      // its odd options of IPv6 were told
+	ruled    ruled     // of an inline tap
+	tunnel   tunnelled // of a flow that carries packets
+	shed     bool      // it was left out for want of time: what was lost of it was not inspected for that
 }
 
 func (c *conn) more() *own {

@@ -24,14 +24,18 @@ func (l *Lane) denied(m *dissect.Message, w *law, c *policy.Context, v *policy.V
 	case l.a == nil && l.e.local(&l.fl.Key, l.fl.Start) && l.e.denials.again(&l.fl.Key, v.Rule, l.t.now): // both taps of a conversation see its beginning
 		return
 	}
-	rule, detail := "policy."+RuleDefault, "no rule of the policy allows this conversation"
-	if m != nil {
-		detail = "no rule of the policy allows this message"
+	what := "conversation"
+	switch {
+	case m != nil:
+		what = "message"
+	case c.Fields == &l.wordless:
+		what = "tunnel"
 	}
+	rule, detail := "policy."+RuleDefault, "no rule of the policy allows this "+what
 	severity := rules.Medium
 	if v.Rule >= 0 {
 		r := &w.policy.Set().Rules[v.Rule]
-		rule, detail, severity = r.ID, "a rule of the policy denies this", rules.High
+		rule, detail, severity = r.ID, "a rule of the policy denies this "+what, rules.High
 		if v.Why == whyOverdue || v.Why == whyTooMany {
 			detail = v.Why
 		}
@@ -43,7 +47,7 @@ func (l *Lane) denied(m *dissect.Message, w *law, c *policy.Context, v *policy.V
 	if l.t.inline() && v.Mode == policy.Protect {
 		ev.Alert.Action = "blocked"
 	}
-	ev.Weir.Verdict = w.told(v)
+	ev.Weir.Verdict, ev.Weir.Inside = w.told(v), l.inside()
 	ev.Weir.Why = detail
 	if v.Rule < 0 {
 		ev.Weir.Why = l.drift(m, w, c)
@@ -120,6 +124,9 @@ func (l *Lane) verdict() *alert.Verdict {
 	w := l.rules.law
 	if w == nil || l.neighbours() {
 		return nil
+	}
+	if o := l.fl.S.own; o != nil && o.tunnel.law == w {
+		return w.told(&o.tunnel.verdict)
 	}
 	if a := l.fl.S.app; a != nil && a.judge != nil && a.judge.law == w {
 		return w.told(&a.judge.worst)

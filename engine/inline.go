@@ -107,10 +107,22 @@ func (l *Lane) ruling(r *ruled, t *Tap) Ruling {
 
 // clear lets go of a flow of which the policy has nothing more to say, unless detection may.
 func (l *Lane) clear(t *Tap) Ruling {
-	if l.rules.db != nil || l.rules.law.names && l.port() == resolverPort {
+	if l.rules.db != nil || l.rules.law.names && l.port() == resolverPort || l.mayCarry() {
 		return Pass
 	}
 	return Clear
+}
+
+// mayCarry reports whether packets of the present flow carry others, or may yet: those are conversations of their own, and to the kernel all of them are the one that carries them.
+func (l *Lane) mayCarry() bool {
+	switch l.fl.Key.Proto {
+	case wire.ProtoIPIP, wire.ProtoIPv6, wire.ProtoGRE:
+		return true
+	case wire.ProtoUDP:
+		a := l.fl.S.app
+		return l.p.NCarriers > 0 || a == nil || a.proto == nil || a.sure == unrecognised
+	}
+	return l.p.NCarriers > 0
 }
 
 // resolverPort is where names are asked for: answers are looked at where groups ask for names.

@@ -12,6 +12,11 @@ import (
 // that nobody answers; ours.
 const sidesAfter = 8
 
+// inside names what packets of the present flow were taken out of; tags have a member of their own.
+func (l *Lane) inside() []string {
+	return ((l.fl.Dirs[0].Encap | l.fl.Dirs[1].Encap) &^ wire.EncapVLAN).Names()
+}
+
 // who returns the workload at an end of a flow; nil if it is not known. On a loopback interface it is the one whose interface it is. Where the
 // address is none of a workload's, and the host translates the flow's addresses, it is the one behind it, and real is where that is.
 func (l *Lane) who(fl *flow.Flow[conn], addr [16]byte, initiator bool) (w *workload.Workload, real netip.AddrPort) {

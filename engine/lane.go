@@ -48,10 +48,11 @@ type Lane struct {
 	block    []wire.Frame
 	comments []string
 
-	asked   policy.Context // scratch
-	groups  groups
-	learn   notes
-	rulings []Ruling // of the block that is judged, by frame; nil: nobody waits for one
+	asked    policy.Context // scratch
+	wordless policy.Fields  // of what has no messages
+	groups   groups
+	learn    notes
+	rulings  []Ruling // of the block that is judged, by frame; nil: nobody waits for one
 
 	others []elsewhere // frames of the block that belong to other taps of the interface
 	whole  []byte      // a datagram put together from fragments that these share
@@ -68,7 +69,7 @@ type Lane struct {
 
 // NewLane returns a Lane of e. Close it with Free.
 func (e *Engine) NewLane() *Lane {
-	l := &Lane{e: e, opener: content.New(e.cfg.Dissect)}
+	l := &Lane{e: e, opener: content.New(e.cfg.Dissect), wordless: policy.Fields{Complete: true}}
 	l.emit, l.matchInside = l.onMessage, l.match
 	return l
 }
@@ -251,8 +252,9 @@ func (l *Lane) Packet(t *Tap, f *wire.Frame) {
 // 0: it was whole.
 func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
 	t.now = f.Time
-	if l.p.NCarriers > 0 {
-		l.outside(t)
+	stop := l.p.NCarriers > 0 && l.outside(t)
+	if stop {
+		l.rulings[l.index] = Drop
 	}
 	fl, chunks := t.table.Push(&l.p)
 	if fl == nil {
@@ -279,7 +281,7 @@ func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
 		l.met()
 	}
 	l.chunks(chunks)
-	if l.rulings != nil {
+	if l.rulings != nil && !stop {
 		l.rule(t)
 	}
 	t.keepPacket(l, f, tag)

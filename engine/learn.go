@@ -130,6 +130,9 @@ func (l *Lane) noteFlow(fl *flow.Flow[conn]) {
 	}
 	app := policy.AppNone
 	if a := fl.S.app; a != nil {
+		if a.unknown&tunnelNoted != 0 && a.raw == [2]uint64{} {
+			return
+		}
 		app = policy.AppUnknown
 		if a.proto != nil && a.sure != unrecognised && !a.unsure {
 			app = numberOf[index(a.proto)]

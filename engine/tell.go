@@ -443,7 +443,7 @@ func (l *Lane) tellFlow(fl *flow.Flow[conn], why flow.Reason) {
 			ev.Flow.ICMP = &alert.ICMP{Type: reply}
 		}
 	}
-	ev.Weir.Inside = ((s.Encap | c.Encap) &^ wire.EncapVLAN).Names() // tags have a member of their own
+	ev.Weir.Inside = l.inside()
 	ev.Weir.Gaps = s.Lost + c.Lost
 	ev.Weir.Verdict = l.verdict()
 	if a := fl.S.app; a != nil {

@@ -160,8 +160,8 @@ type Packet struct {
 	segment    []byte // transport header and payload, for the checksum
 }
 
-// maxCarriers is how many of the packets that carried one another are remembered; those further out are not.
-const maxCarriers = 3
+// maxCarriers is how many packets can have carried one another: none is forgotten, for each is judged.
+const maxCarriers = maxDepth
 
 // Carrier is a packet that carried another one.
 type Carrier struct {
