@@ -80,7 +80,7 @@ func loadCases(t testing.TB) (out []*testCase) {
 					t.Fatalf("%s: events.json: %v", path, err)
 				}
 			case "policy.toml":
-				c.policy = compilePolicy(t, string(f.Data))
+				c.policy = compilePolicy(t, caseTunnels+string(f.Data))
 			case "reaches":
 				text := ""
 				for line := range strings.Lines(string(f.Data)) {
@@ -119,6 +119,20 @@ func buildCaseSet(t testing.TB, dir, table string) {
 		t.Fatal(err)
 	}
 }
+
+// caseTunnels allows what cases are wrapped in.
+const caseTunnels = `
+[[policy]]
+id = "case-gre"
+ports = ["gre"]
+protocol = "gre"
+action = "allow"
+[[policy]]
+id = "case-vxlan"
+ports = ["udp/4789"]
+protocol = "vxlan"
+action = "allow"
+`
 
 // TestCases plays every case in every way and over every wrapping: the same alerts each time.
 func TestCases(t *testing.T) {
