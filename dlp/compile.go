@@ -37,6 +37,7 @@ type Database struct {
 	named    []named
 	sets     map[string]*edm.Set // of exact data, by their path and their key's
 	matchers []*matcher
+	compiled []native
 	classes  int
 	of       [2][]*class // by direction and index into dissect.FieldNames; nil where no rule looks
 	files    bool        // Options.Files
@@ -143,6 +144,9 @@ func (db *Database) Last4() bool { return db != nil && db.last4 }
 func (db *Database) Size() (sum int64) {
 	for _, m := range db.matchers {
 		sum += m.native.size()
+	}
+	for _, d := range db.compiled {
+		sum += d.size()
 	}
 	return sum
 }
@@ -340,6 +344,9 @@ func (db *Database) release() {
 	}
 	for _, m := range db.matchers {
 		m.native.free()
+	}
+	for _, d := range db.compiled {
+		d.free()
 	}
 	for _, s := range db.sets {
 		s.Close()

@@ -19,7 +19,7 @@ type Hit struct {
 	Off, End    int64  // in view 0 of the value: [Off, End) stand for what was found
 	Exact       bool   // Off and End are exact; otherwise the whole value must be taken for it
 	Masked      string // the mask of what was found, as it stands in Excerpt and must stand wherever else the value is written
-	Excerpt     string // masked, with some of what stands around it; "" once Raise was told of this rule and message
+	Excerpt     string // masked, with some of what stands around it; "" where Raise cannot be told with it
 	Fingerprint string // keyed hash of the value: equal for equal values of one installation
 	Sum         uint64 // Fingerprint as a number
 	Confidence  uint8  // percent

@@ -16,6 +16,7 @@ type job struct {
 	pats   []*hyperscan.Pattern
 	name   string // in the cache
 	into   []target
+	native native
 	err    error
 }
 
@@ -44,6 +45,9 @@ func (db *Database) build(cacheDir string) error {
 	var errs []error
 	for _, j := range jobs {
 		errs = append(errs, j.err)
+		if j.native.db != nil {
+			db.compiled = append(db.compiled, j.native)
+		}
 		for _, p := range j.pats {
 			if p.Flags&hyperscan.PrefilterMode != 0 {
 				db.rules[p.Id].prefix = true
@@ -67,22 +71,26 @@ const blockMost = 512
 
 // jobs lists what has to be made: block and stream databases of each matcher's patterns, and of those that are sieved.
 func (db *Database) jobs() (jobs []*job, err error) {
-	for _, m := range db.matchers {
+	kinds := make([]map[*rule]kind, len(db.matchers))
+	for i, m := range db.matchers {
 		if m.native, err = newNativeClass(); err != nil {
 			return nil, err
 		}
-		kinds, v := sift(m.rules)
 		if db.unsieved {
-			kinds, v = nil, nil
+			continue
 		}
-		if v != nil {
+		var v *sieve
+		if kinds[i], v = sift(m.rules); v != nil {
 			v.scalar = db.scalar
 			if err := m.native.sift(v); err != nil {
 				return nil, err
 			}
 		}
+	}
+	everywhere := db.everywhere(kinds)
+	for i, m := range db.matchers {
 		for _, as := range roles {
-			pats := m.hyperscanPatterns(kinds, as.kind)
+			pats := m.hyperscanPatterns(everywhere[i], kinds[i], as.kind)
 			if len(pats) == 0 || m.brief && as.stream || !m.brief && !as.stream && len(m.rules) > blockMost {
 				continue
 			}
@@ -101,6 +109,37 @@ func (db *Database) jobs() (jobs []*job, err error) {
 	return jobs, nil
 }
 
+// everywhere returns, by matcher, the rules that it looks for in every byte, and those of others that are cheap to look for, where these are few:
+// a database takes seconds to compile, and one for several matchers is held once.
+func (db *Database) everywhere(kinds []map[*rule]kind) [][]*rule {
+	of := make([][]*rule, len(db.matchers))
+	var cheap []*rule
+	for i, m := range db.matchers {
+		for _, r := range m.rules {
+			if kinds[i][r] != always {
+				continue
+			}
+			of[i] = append(of[i], r)
+			if !m.brief && r.cheap() && !slices.Contains(cheap, r) {
+				cheap = append(cheap, r)
+			}
+		}
+	}
+	for i, m := range db.matchers {
+		var more []*rule
+		for _, r := range cheap {
+			if !slices.Contains(m.rules, r) {
+				more = append(more, r)
+			}
+		}
+		if !m.brief && len(of[i]) > 0 && len(more) <= sharedMost {
+			of[i] = append(of[i], more...)
+			slices.SortFunc(of[i], func(a, b *rule) int { return int(a.index - b.index) })
+		}
+	}
+	return of
+}
+
 func (j *job) mode() hyperscan.ModeFlag {
 	if j.stream {
 		return hyperscan.StreamMode
@@ -108,10 +147,14 @@ func (j *job) mode() hyperscan.ModeFlag {
 	return hyperscan.BlockMode
 }
 
-// hyperscanPatterns returns the patterns of those rules that are of a kind; kinds leaves out what is always looked for.
-func (m *matcher) hyperscanPatterns(kinds map[*rule]kind, want kind) (pats []*hyperscan.Pattern) {
-	for _, r := range m.rules {
-		if kinds[r] != want {
+// hyperscanPatterns returns the patterns of a kind: those of rules that are looked for everywhere, or of what kinds has.
+func (m *matcher) hyperscanPatterns(everywhere []*rule, kinds map[*rule]kind, want kind) (pats []*hyperscan.Pattern) {
+	from := m.rules
+	if want == always {
+		from = everywhere
+	}
+	for _, r := range from {
+		if want != always && kinds[r] != want {
 			continue
 		}
 		p := hyperscan.NewPattern(r.expr.pattern(), 0)
@@ -157,11 +200,12 @@ func (db *Database) make(j *job, cacheDir string) error {
 	return j.load(b)
 }
 
-func (j *job) load(b []byte) error {
+func (j *job) load(b []byte) (err error) {
+	if j.native, err = loadNative(b); err != nil {
+		return err
+	}
 	for _, t := range j.into {
-		if err := t.native.load(t.role, b); err != nil {
-			return err
-		}
+		t.native.lend(t.role, j.native)
 	}
 	return nil
 }

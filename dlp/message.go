@@ -193,18 +193,29 @@ func (s *Scanner) tell(at *site, t *text, p *passed, given bool, hits []Hit) []H
 	return s.count(m, r, h, where, hits)
 }
 
-// show makes what may be told of what was found. What stands around it is told with the first finding that is raised, and with test values.
+// show makes what may be told of what was found. What stands around it is told with the finding that is raised, and with test values.
 func (s *Scanner) show(h *Hit, at *site, r *rule, f *found, n *tally) {
 	if s.Silent {
 		return
 	}
 	h.Masked = s.masked(r, f)
-	if !n.raised || h.Test || s.Excerpts {
+	if n.mayRaise(r, h) || h.Test || s.Excerpts {
 		h.Excerpt = f.shown
 		if h.Excerpt == "" {
 			h.Excerpt = s.masker.excerpt(f, h.Masked, at.spec.Privacy)
 		}
 	}
+}
+
+// mayRaise reports whether the rule's conditions may hold with h for the first time.
+func (n *tally) mayRaise(r *rule, h *Hit) bool {
+	switch {
+	case n.raised || h.Given || h.Unsure:
+		return false
+	case r.Per != rules.PerMessage || r.keywords || len(r.needs) > 0: // that is known later
+		return true
+	}
+	return len(n.distinct)+n.beyond+1 >= r.MinDistinct
 }
 
 // regrown tells that a finding told before turned out longer. It is not counted again.

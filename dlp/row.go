@@ -1,7 +1,6 @@
 package dlp
 
 import (
-	"math/bits"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -194,16 +193,23 @@ const (
 func (s *byteSet) likely() float64 {
 	sum := 0.0
 	for i, w := range s {
-		for ; w != 0; w &= w - 1 {
-			sum += likelyBytes[i<<6|bits.TrailingZeros64(w)]
+		for k := 0; w != 0; k, w = k+1, w>>8 {
+			sum += likelyBytes[i<<3|k][w&0xff]
 		}
 	}
 	return sum
 }
 
-var likelyBytes = func() (t [256]float64) {
-	for c := range t {
-		t[c] = likelyByte(byte(c))
+// likelyBytes are the parts that eight bytes have, by which of them are in a set.
+var likelyBytes = func() (t [32][256]float64) {
+	for i := range t {
+		for in := range t[i] {
+			for k := range 8 {
+				if in>>k&1 != 0 {
+					t[i][in] += likelyByte(byte(i<<3 | k))
+				}
+			}
+		}
 	}
 	return t
 }()

@@ -72,24 +72,36 @@ func (n nativeClass) place(r role) **C.hs_database_t {
 	return &n.c.block[r.kind]
 }
 
-// load takes over a database in its serialised form.
-func (n nativeClass) load(r role, b []byte) error {
+// A native is a compiled database in C memory. Several classes may look for patterns with one.
+type native struct{ db *C.hs_database_t }
+
+// loadNative takes over a database in its serialised form.
+func loadNative(b []byte) (native, error) {
 	countMemory()
 	if len(b) == 0 {
-		return errNative
+		return native{}, errNative
 	}
 	p := C.CBytes(b) // Hyperscan wants the serialised form aligned, which Go's slices need not be
 	defer C.free(p)
 	db := C.weir_load((*C.char)(p), C.size_t(len(b)))
 	if db == nil {
-		return fmt.Errorf("dlp: load a compiled database: %w", errNative)
+		return native{}, fmt.Errorf("dlp: load a compiled database: %w", errNative)
 	}
-	if *n.place(r) != nil {
-		C.hs_free_database(*n.place(r))
-	}
-	*n.place(r) = db
-	return nil
+	return native{db}, nil
 }
+
+func (d native) free() { C.hs_free_database(d.db) }
+
+func (d native) size() int64 {
+	var size C.size_t
+	if C.hs_database_size(d.db, &size) != C.HS_SUCCESS {
+		return 0
+	}
+	return int64(size)
+}
+
+// lend has the class look for patterns with a database, which must outlive it.
+func (n nativeClass) lend(r role, d native) { *n.place(r) = d.db }
 
 // sift sets the class's sieve.
 func (n nativeClass) sift(v *sieve) error {
@@ -159,28 +171,17 @@ func (n *nativeClass) free() {
 	if n.c == nil {
 		return
 	}
-	for _, r := range roles {
-		if p := n.place(r); *p != nil {
-			C.hs_free_database(*p)
-		}
-	}
 	C.weir_release(unsafe.Pointer(n.c.sieve))
 	C.weir_release(unsafe.Pointer(n.c))
 	n.c = nil
 }
 
-// size returns the bytes of its databases.
-func (n nativeClass) size() (sum int64) {
-	for _, r := range roles {
-		var size C.size_t
-		if db := *n.place(r); db != nil && C.hs_database_size(db, &size) == C.HS_SUCCESS {
-			sum += int64(size)
-		}
+// size returns the bytes of what it has itself, without databases.
+func (n nativeClass) size() int64 {
+	if n.c == nil || n.c.sieve == nil {
+		return 0
 	}
-	if n.c.sieve != nil {
-		sum += C.sizeof_weir_sieve
-	}
-	return sum
+	return C.sizeof_weir_sieve
 }
 
 // streamSize returns the bytes that an open stream holds.
