@@ -54,6 +54,9 @@ func box(t *testing.T, tools ...string) bool {
 	if err != nil || bytes.Contains(out, []byte("--- SKIP")) {
 		t.Fatalf("in the box: %v\n%s", err, out)
 	}
+	if testing.Verbose() {
+		t.Logf("in the box:\n%s", out)
+	}
 	return false
 }
 

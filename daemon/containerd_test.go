@@ -143,6 +143,12 @@ func (p *pod) run(name string, args ...string) (id string) {
 	for _, a := range args {
 		config = append(config, message(3, a)...)
 	}
+	return p.start(config)
+}
+
+// start starts a container, as it is configured, in the pod.
+func (p *pod) start(config []byte) (id string) {
+	p.c.t.Helper()
 	id = p.c.call("CreateContainer", message(1, p.id, 2, string(config), 3, string(p.config)))
 	p.c.call("StartContainer", message(1, id))
 	return id

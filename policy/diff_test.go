@@ -113,6 +113,7 @@ action = "allow"
 		{"a", "b", "tcp/81 http", "http.method=GET http.path=/ok", "web", "port", "tcp/81 is new: rule web allows tcp/80"},
 		{"c", "b", "tcp/80 http", "http.method=GET http.path=/ok", "web", "peer", "c is new to b: rule web allows a"},
 		{"a", "c", "tcp/80 http", "http.method=GET http.path=/ok", "web", "peer", "c is new to a: rule web allows b"},
+		{"", "b", "tcp/80 http", "http.method=GET http.path=/ok", "web", "peer", "a workload in no group is new to b: rule web allows a"},
 		{"c", "c", "tcp/80 http", "http.method=GET http.path=/ok", "", "peer", "no rule allows c or c anything"},
 		{"a", "b", "tcp/5432 postgresql", "postgresql.verb=DROP postgresql.table=orders", "sql", "postgresql.verb", "postgresql.verb DROP is new: rule sql allows SELECT"},
 		{"a", "b", "tcp/5432 postgresql", "postgresql.verb=SELECT postgresql.table=secrets", "sql", "postgresql.table", "postgresql.table secrets is new: rule sql allows orders"},
@@ -127,7 +128,7 @@ action = "allow"
 				o.App = i
 			}
 		}
-		w := testTerms.Words([]string{c.from}, []string{c.to}, &o)
+		w := testTerms.Words(strings.Fields(c.from), strings.Fields(c.to), &o)
 		n := set.Nearest(&w)
 		rule := ""
 		if n.Rule >= 0 {

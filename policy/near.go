@@ -27,9 +27,18 @@ const (
 	nearLetters = 80 // bytes of a value that are shown
 )
 
+// inNone stands for the groups of who is in none: no group has a name like that.
+const inNone = "a workload in no group"
+
 // Words says what an observation is in the terms of rules, its values as patterns: what identifies somebody is not in it. from and to are the groups of its ends.
 func (t *Terms) Words(from, to []string, o *Observation) Words {
-	w := Words{From: from, To: to, Ports: Port{o.Proto, o.Port, o.Port}, Protocol: AppUnknownName}
+	groups := func(names []string) []string {
+		if len(names) == 0 { // to rules, no name means anybody
+			return []string{inNone}
+		}
+		return names
+	}
+	w := Words{From: groups(from), To: groups(to), Ports: Port{o.Proto, o.Port, o.Port}, Protocol: AppUnknownName}
 	if o.App == AppNone {
 		w.Protocol = ""
 	}
