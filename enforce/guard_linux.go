@@ -94,13 +94,14 @@ func (g *Guard) reinstall(clear uint32) error {
 // arrived returns how many packets the queue got, or is known not to have got.
 func (g *Guard) arrived() uint64 { return g.queue.count.packets.Load() + g.queue.count.missed.Load() }
 
-// Close ends enforcement: the workload's traffic passes, and nothing is left in its namespace. No packet is lost by it.
+// Close ends enforcement, and a Hold: the workload's traffic passes, and nothing is left in its namespace. No packet is lost by it.
 func (g *Guard) Close() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.conn == nil {
 		return nil
 	}
+	g.queue.release() // what waits is judged
 	err := g.rules.lift(g.conn)
 	if err == nil {
 		g.drain()

@@ -62,16 +62,17 @@ func (c *counters) read() Stats {
 
 // queue is one netfilter queue. run serves it, on one goroutine.
 type queue struct {
-	conf    *Config
-	pool    *Pool
-	number  uint16
-	count   counters
-	failure atomic.Uint32 // a Failure
-	clears  atomic.Uint32 // the mark that clears a connection; 0: none can be cleared
-	base    time.Time     // of since
-	since   atomic.Int64  // ns since base when the work in hand began; 0: none
-	answers atomic.Bool   // verdicts are on their way
-	closed  chan struct{}
+	conf     *Config
+	pool     *Pool
+	number   uint16
+	count    counters
+	failure  atomic.Uint32 // a Failure
+	clears   atomic.Uint32 // the mark that clears a connection; 0: none can be cleared
+	base     time.Time     // of since
+	since    atomic.Int64  // ns since base when the work in hand began; 0: none
+	answers  atomic.Bool   // verdicts are on their way
+	closed   chan struct{}
+	released chan struct{} // closed when packets are not held any more
 
 	// run's
 	b       *batch
@@ -88,7 +89,7 @@ type queue struct {
 
 // newQueue binds a queue. Serve it with run.
 func newQueue(conf *Config, pool *Pool, number uint16) (*queue, error) {
-	q := &queue{conf: conf, pool: pool, number: number, base: time.Now(), closed: make(chan struct{}), cutter: cutter{open: conf.Open}}
+	q := &queue{conf: conf, pool: pool, number: number, base: time.Now(), closed: make(chan struct{}), released: make(chan struct{}), cutter: cutter{open: conf.Open}}
 	q.failure.Store(uint32(conf.Failure))
 	q.read, q.onCut = q.readable, q.noteCut
 	if err := q.bind(); err != nil {
@@ -111,9 +112,7 @@ func (q *queue) bind() error {
 			err = net.ErrClosed
 		} else {
 			q.sock = s
-			if q.conf.Tick != nil {
-				s.f.SetReadDeadline(time.Now().Add(tickEvery))
-			}
+			s.f.SetReadDeadline(q.nextTick())
 		}
 		q.mu.Unlock()
 	}
@@ -202,6 +201,7 @@ func (q *queue) setFailure(f Failure) error {
 // run serves the queue until close.
 func (q *queue) run() {
 	defer q.cutter.close()
+	q.hold()
 	for q.serve() {
 	}
 	if q.conf.End != nil {
@@ -220,9 +220,11 @@ func (q *queue) serve() bool {
 	err := s.raw.Read(q.read)
 	if err == nil {
 		err = q.readErr
-	} else if errors.Is(err, os.ErrDeadlineExceeded) && q.conf.Tick != nil {
-		q.tick()
-		s.f.SetReadDeadline(time.Now().Add(tickEvery))
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		if q.conf.Tick != nil {
+			q.tick()
+		}
+		s.f.SetReadDeadline(q.nextTick())
 		return true
 	}
 	b := q.b
