@@ -16,6 +16,7 @@ type boxedDaemon struct {
 	client *Client
 	cancel context.CancelFunc
 	done   chan error
+	log    bytes.Buffer // to be read once it has ended
 }
 
 // startDaemon starts the daemon, with a rule that finds WEIRTOKEN- and six digits, and waits until it is ready. change says what is configured
@@ -34,14 +35,13 @@ func startDaemon(t *testing.T, change ...func(*Config)) *boxedDaemon {
 	for _, c := range change {
 		c(conf)
 	}
-	var log bytes.Buffer
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &boxedDaemon{t, Dial(conf.Paths.Socket()), cancel, make(chan error, 1)}
-	go func() { d.done <- Run(ctx, conf, slog.New(slog.NewTextHandler(&log, nil))) }()
+	d := &boxedDaemon{t: t, client: Dial(conf.Paths.Socket()), cancel: cancel, done: make(chan error, 1)}
+	go func() { d.done <- Run(ctx, conf, slog.New(slog.NewTextHandler(&d.log, nil))) }()
 	t.Cleanup(func() {
 		cancel()
 		if t.Failed() {
-			t.Logf("the daemon:\n%s", log.Bytes())
+			t.Logf("the daemon:\n%s", d.log.Bytes())
 		}
 	})
 	until(t, "the daemon", func() bool {

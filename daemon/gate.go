@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -39,10 +40,12 @@ type gates struct {
 	who    atomic.Pointer[map[string]bool] // the namespaces that have a gate, by path
 	db     *dlp.Database                   // the rules that block; nil: none. d.reloading guards it
 
-	mu    sync.Mutex        // guards what follows
-	at    map[uint64]*gate  // by the inode of the network namespace
-	clean map[uint64]bool   // namespaces in which nothing of an earlier daemon is left
-	fails map[uint64]string // why a namespace has no gate that should have one
+	mu      sync.Mutex                    // guards what follows
+	at      map[uint64]*gate              // by the inode of the network namespace
+	clean   map[uint64]bool               // namespaces in which nothing of an earlier daemon is left
+	fails   map[uint64]string             // why a namespace has no gate that should have one
+	blind   map[string]bool               // ways of which it was told
+	decided map[uint64]*workload.Workload // by namespace: as whom it is judged though more may become known
 
 	quarantines []*Quarantine
 	cut         map[uint64]bool // by namespace: whether it is in quarantine, where that is known
@@ -53,8 +56,10 @@ type gate struct {
 	way       way
 	guard     *enforce.Guard
 	tap       *engine.Tap
-	name      string // as events call it
+	list      atomic.Pointer[[]capture.Interface] // as events call it
 	failure   policy.Failure
+	held      bool         // until it is known who the workload is; gates.mu guards it
+	first     atomic.Int64 // ns since the epoch: since when a packet is held; 0: none is
 	who       atomic.Pointer[workload.Workload]
 	addresses atomic.Pointer[[]netip.Addr]
 }
@@ -76,7 +81,7 @@ func (d *Daemon) startGates() error {
 	limits := flow.DefaultLimits
 	limits.Flows, limits.HeldPerTable, limits.Fragments = gateFlows, gateHeld, gateFrags
 	g := &gates{d: d, wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		at: map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, cut: map[uint64]bool{}}
+		at: map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]*workload.Workload{}, cut: map[uint64]bool{}}
 	g.who.Store(&map[string]bool{})
 	events := map[string]bool{"alert": true, "anomaly": true}
 	g.engine = engine.New(engine.Config{
@@ -142,6 +147,7 @@ func (g *gates) emit(ev *alert.Event) {
 
 // enact puts a policy in force at the gates; nil: there is none.
 func (g *gates) enact(p *policy.Policy) {
+	g.settle()
 	g.policy.Store(p)
 	g.engine.SetPolicy(p)
 	g.mu.Lock()
@@ -149,7 +155,7 @@ func (g *gates) enact(p *policy.Policy) {
 	g.mu.Unlock()
 	for _, x := range list {
 		if err := x.guard.Rejudge(); err != nil {
-			g.d.log.Error("connections that were cleared are not judged by the new policy", "workload", x.name, "problem", err)
+			g.d.log.Error("connections that were cleared are not judged by the new policy", "workload", x.name(), "problem", err)
 		}
 	}
 	g.stir()
@@ -232,23 +238,25 @@ type wanted struct {
 	way       way
 	who       *workload.Workload
 	addresses []netip.Addr
+	settled   bool // nothing more is to be expected of who it is
 }
 
 // wants returns what is known of the network namespaces of workloads.
 func (g *gates) wants() map[uint64]*wanted {
 	out := map[uint64]*wanted{}
 	d := g.d
-	d.mu.Lock()
-	ways := d.ways
-	d.mu.Unlock()
-	for index, w := range ways {
+	ways := d.leads.Load()
+	if ways == nil {
+		return out
+	}
+	for index, w := range *ways {
 		k := d.naming.known(index)
 		if k.who == nil {
-			k.who = &workload.Workload{}
+			k.who, k.settled = &workload.Workload{}, true
 		}
 		x := out[w.inode]
 		if x == nil {
-			x = &wanted{way: w, who: k.who}
+			x = &wanted{way: w, who: k.who, settled: k.settled}
 			out[w.inode] = x
 		}
 		for _, a := range k.addresses {
@@ -289,24 +297,32 @@ func (g *gates) reconcile() {
 	for inode, w := range wants {
 		x := g.at[inode]
 		yes, failure := g.protected(w)
+		await := g.awaits(inode, w)
 		switch {
-		case yes && x == nil:
-			if err := g.put(inode, w, failure); err != nil {
+		case (yes || await) && x == nil:
+			if err := g.put(inode, w, failure, await); err != nil && yes {
 				g.failed(inode, w, err)
 			}
-		case yes:
+		case yes || await && x.held:
 			x.know(w)
+			if x.held && !await {
+				g.release(x)
+				g.d.log.Info("protected", "workload", x.name(), "failure", failure.String(), "waited", x.waited())
+			}
 			if failure != x.failure {
 				x.failure = failure
 				x.tap.SetClosed(failure == policy.Closed)
 				if err := x.guard.SetFailure(enforce.Failure(failure)); err != nil {
-					g.d.log.Error("what becomes of packets that nobody judges is as before", "workload", x.name, "problem", err)
+					g.d.log.Error("what becomes of packets that nobody judges is as before", "workload", x.name(), "problem", err)
 				}
 			}
 		case x != nil:
+			x.know(w) // for what is held still
 			delete(g.at, inode)
 			g.end(x)
-			g.d.log.Info("protected no more", "workload", x.name)
+			if !x.held {
+				g.d.log.Info("protected no more", "workload", x.name())
+			}
 		case !g.clean[inode] && g.d.spaces != nil:
 			if err := enforce.Remove(g.opener(w.way)); err != nil && !errors.Is(err, errMoved) {
 				g.d.log.Warn("whether an earlier daemon left rules in a workload's network namespace is not known", "namespace", w.way.path, "problem", err)
@@ -317,6 +333,11 @@ func (g *gates) reconcile() {
 	for inode := range g.clean {
 		if wants[inode] == nil {
 			delete(g.clean, inode)
+		}
+	}
+	for inode := range g.decided {
+		if wants[inode] == nil {
+			delete(g.decided, inode)
 		}
 	}
 	g.quarantine(wants)
@@ -331,6 +352,7 @@ func (g *gates) reconcile() {
 func (g *gates) failed(inode uint64, w *wanted, err error) {
 	why := err.Error()
 	g.fails[inode] = why
+	g.blind[w.way.path] = true
 	g.d.mu.Lock()
 	before := g.d.blind["protect:"+w.way.path]
 	g.d.blind["protect:"+w.way.path] = why
@@ -353,33 +375,37 @@ func (g *gates) opener(w way) enforce.Opener {
 
 var errNoWay = errors.New("workloads' network namespaces cannot be entered (start weir-broker.service, or run Weir with CAP_SYS_ADMIN)")
 
-// put puts up the gate of a workload. g.mu is held.
-func (g *gates) put(inode uint64, w *wanted, failure policy.Failure) error {
+// put puts up the gate of a workload, which holds its packets if it is not known yet who it is. g.mu is held.
+func (g *gates) put(inode uint64, w *wanted, failure policy.Failure, await bool) error {
 	if g.d.spaces == nil {
 		return errNoWay
 	}
-	x := &gate{way: w.way, failure: failure, name: w.who.String()}
-	if x.name == "" {
-		x.name = w.way.path
-	}
+	x := &gate{way: w.way, failure: failure, held: await}
 	x.know(w)
-	list := []capture.Interface{{Name: x.name + "/gate", Link: wire.LinkRaw}}
 	conf := enforce.Config{
 		Open: g.opener(w.way), Failure: enforce.Failure(failure), Unreachable: true,
 		Tell: func(ev enforce.Event) { g.tell(x, ev) },
 	}
-	x.tap = enforce.Inline(g.engine, engine.TapConfig{Interfaces: func() []capture.Interface { return list }, Own: x.own}, &conf)
+	x.tap = enforce.Inline(g.engine, engine.TapConfig{Interfaces: func() []capture.Interface { return *x.list.Load() }, Own: x.own}, &conf)
+	if await {
+		conf.Hold, conf.Waits = holdMost, func() { g.waits(inode, x) }
+	}
 	var err error
 	x.guard, err = enforce.Start(conf, g.pool)
 	if err != nil {
-		return fmt.Errorf("%s: %w", x.name, err)
+		return fmt.Errorf("%s: %w", x.name(), err)
 	}
 	g.at[inode] = x
 	g.clean[inode] = true
-	g.d.mu.Lock()
-	delete(g.d.blind, "protect:"+w.way.path)
-	g.d.mu.Unlock()
-	g.d.log.Info("protected", "workload", x.name, "failure", failure.String())
+	if g.blind[w.way.path] {
+		delete(g.blind, w.way.path)
+		g.d.mu.Lock()
+		delete(g.d.blind, "protect:"+w.way.path)
+		g.d.mu.Unlock()
+	}
+	if !await {
+		g.d.log.Info("protected", "workload", x.name(), "failure", failure.String())
+	}
 	return nil
 }
 
@@ -387,7 +413,11 @@ func (g *gates) put(inode uint64, w *wanted, failure policy.Failure) error {
 func (x *gate) know(w *wanted) {
 	x.who.Store(w.who)
 	x.addresses.Store(&w.addresses)
+	x.list.Store(&[]capture.Interface{{Name: x.name() + "/gate", Link: wire.LinkRaw}})
 }
+
+// name is what people call who is behind a gate.
+func (x *gate) name() string { return cmp.Or(x.who.Load().String(), x.way.path) }
 
 // own returns the workload for the addresses that are its own.
 func (x *gate) own(addr [16]byte) *workload.Workload {
@@ -407,14 +437,14 @@ func (g *gates) tell(x *gate, ev enforce.Event) {
 	case ev.N > 0:
 		detail = fmt.Sprintf("%d packets", ev.N)
 	}
-	g.d.log.Warn("enforcement", "workload", x.name, "event", ev.Code, "problem", detail)
-	g.d.tell(x.name, ev.Code, detail)
+	g.d.log.Warn("enforcement", "workload", x.name(), "event", ev.Code, "problem", detail)
+	g.d.tell(x.name(), ev.Code, detail)
 }
 
 // end takes a gate away: traffic passes, and nothing is left.
 func (g *gates) end(x *gate) {
 	if err := x.guard.Close(); err != nil && !errors.Is(err, os.ErrNotExist) {
-		g.d.log.Warn("the rules of a workload that is protected no more", "workload", x.name, "problem", err)
+		g.d.log.Warn("the rules of a workload that is protected no more", "workload", x.name(), "problem", err)
 	}
 	x.guard.Wait()
 }

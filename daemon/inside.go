@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -51,14 +53,38 @@ type way struct {
 	first bool // of the veths that lead there: its loopback interface is listened on once
 }
 
-// led takes up what naming knows of the ways into namespaces, by the index of the host's end.
+// led is told what naming knows of the ways into namespaces, by the index of the host's end. It does not wait: rings are slow to open and to close, and whoever waits for a name, or for
+// rules in a namespace, does not wait for that.
 func (d *Daemon) led(ways map[int]way) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.ways = ways
-	d.reconcile()
+	d.leads.Store(&ways)
 	if g := d.gates.Load(); g != nil {
 		g.stir()
+	}
+	select {
+	case d.leading <- struct{}{}:
+	default:
+	}
+}
+
+// enters has interfaces inside namespaces listened on as the ways there become known, until ctx ends.
+func (d *Daemon) enters(ctx context.Context) {
+	for {
+		select {
+		case <-d.leading:
+			d.goInside()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// goInside takes up the ways that are known now.
+func (d *Daemon) goInside() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ways := d.leads.Load(); ways != nil {
+		d.ways = maps.Clone(*ways)
+		d.reconcile()
 	}
 }
 

@@ -35,10 +35,11 @@ type naming struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 
-	mu      sync.Mutex   // guards what follows
-	ifaces  map[int]seen // by index
-	moved   bool         // they have changed
-	news    map[int]bool // by namespace id: addresses have changed
+	mu      sync.Mutex      // guards what follows
+	ifaces  map[int]seen    // by index
+	moved   bool            // they have changed
+	news    map[int]bool    // by namespace id: addresses have changed
+	urgent  map[uint64]bool // by inode of the namespace: somebody waits for the name
 	answers []answer
 	named   map[int]known     // by interface index, as published
 	limits  []string          // that are reached now
@@ -63,6 +64,7 @@ type known struct {
 	iface     workload.Interface
 	who       *workload.Workload
 	addresses []netip.Addr
+	settled   bool // nothing more is to be expected of who it is
 }
 
 // startNaming begins to name what see tells it, for interfaces of the calling thread's network namespace. publish gets
@@ -73,7 +75,7 @@ func startNaming(log *slog.Logger, runtimes []workload.Runtime, publish func(*wo
 		return nil, err
 	}
 	n := &naming{log: log, finder: finder, publish: publish, full: full, wake: make(chan struct{}, 1), ifaces: map[int]seen{},
-		news: map[int]bool{}, named: map[int]known{}, places: map[int]*place{}, told: map[string]bool{}}
+		news: map[int]bool{}, urgent: map[uint64]bool{}, named: map[int]known{}, places: map[int]*place{}, told: map[string]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	if news, err := workload.WatchAddresses(ctx); err != nil {
@@ -129,6 +131,14 @@ func (n *naming) settle() {
 	case <-done:
 	case <-time.After(nameSettle):
 	}
+}
+
+// hurry has it looked for who is in a network namespace, by its inode, as soon as can be: somebody waits for that. It does not wait.
+func (n *naming) hurry(inode uint64) {
+	n.mu.Lock()
+	n.urgent[inode] = true
+	n.mu.Unlock()
+	n.stir()
 }
 
 // known returns what is known of the other end of an interface; the zero value if nothing is.
@@ -219,8 +229,8 @@ func (n *naming) run(ctx context.Context) {
 // pass deals with all that has happened and all that is due, and returns when the next thing will be.
 func (n *naming) pass(now time.Time) (next time.Time) {
 	n.mu.Lock()
-	moved, news, answers, waiting := n.moved, n.news, n.answers, n.waiting
-	n.moved, n.news, n.answers, n.waiting = false, map[int]bool{}, nil, nil
+	moved, news, answers, waiting, urgent := n.moved, n.news, n.answers, n.waiting, n.urgent
+	n.moved, n.news, n.answers, n.waiting, n.urgent = false, map[int]bool{}, nil, nil, map[uint64]bool{}
 	ifaces := n.ifaces
 	if moved {
 		ifaces = maps.Clone(ifaces)
@@ -232,6 +242,13 @@ func (n *naming) pass(now time.Time) (next time.Time) {
 	changed = n.outlive(now) || changed
 	for id := range news {
 		n.hear(now, id)
+	}
+	for _, p := range n.places {
+		if urgent[p.found.Space] && p.found.Space != 0 {
+			p.look.hurry(now)
+			p.ask.hurry(now)
+			p.read.hurry(now)
+		}
 	}
 	for _, a := range answers {
 		n.take(now, a)
@@ -354,7 +371,7 @@ func (n *naming) tell() {
 	clear(n.named)
 	for index, i := range n.ifaces {
 		if p := n.places[i.NSID]; p != nil {
-			n.named[index] = known{i.Interface, p.who, p.addresses}
+			n.named[index] = known{i.Interface, p.who, p.addresses, p.settled()}
 		}
 	}
 	n.limits = limits

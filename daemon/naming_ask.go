@@ -29,8 +29,9 @@ type asker struct {
 
 // answer is what a runtime says of a container; nil: nothing.
 type answer struct {
-	id   string
-	said *workload.Description
+	id     string
+	said   *workload.Description
+	absent bool // there is no such runtime
 }
 
 func newAsker(r workload.Runtime) *asker {
@@ -81,7 +82,7 @@ func (a *asker) run(ctx context.Context, tell func(answer)) {
 		if err == nil || errors.Is(err, workload.ErrAbsent) {
 			wait = 0
 			a.done(id)
-			tell(answer{id, said})
+			tell(answer{id, said, err != nil})
 			continue
 		}
 		wait = min(max(2*wait, askFirst), askMost)

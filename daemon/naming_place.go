@@ -15,6 +15,7 @@ import (
 const (
 	nameFirst = 20 * time.Millisecond // after a first look in vain; doubled with each further one
 	nameMost  = time.Minute           // up to this
+	nameSoon  = 2 * time.Second       // so long after it came a namespace is looked for without waiting longer each time
 	nameEvery = time.Minute           // what is known is looked at again
 	askEvery  = 10 * time.Minute      // what a runtime has named is asked for again
 
@@ -39,6 +40,8 @@ type place struct {
 	cut       bool                 // it has more addresses
 	gone      map[netip.Addr]int64 // addresses that it had, and until when, ns since the epoch
 	changed   bool                 // since it was published
+	absent    int                  // runtimes that are not there, of those that were asked last
+	asked     int
 
 	look     pace // through /proc
 	ask      pace // the runtimes
@@ -111,13 +114,16 @@ func (n *naming) look(now time.Time) bool {
 			continue
 		}
 		found := n.finder.Find(p.iface)
-		if found.ID == "" {
+		switch {
+		case found.NetNS == "" && now.Sub(p.since) < nameSoon: // it may speak any time
+			p.look.settle(now, nameFirst)
+		case found.ID == "":
 			p.look.retry(now)
-		} else {
+		default:
 			p.look.settle(now, nameEvery)
 		}
 		if found.ID != p.found.ID {
-			p.said = nil
+			p.said, p.asked, p.absent = nil, 0, 0
 			p.ask.hurry(now)
 		}
 		p.found = found
@@ -197,10 +203,18 @@ func (n *naming) read(now time.Time, p *place) {
 	}
 }
 
+// settled reports whether nothing more is to be expected of who is in a place: what was there before anybody looked, what has a name, and a container of
+// which there is no runtime to be asked.
+func (p *place) settled() bool {
+	return p.since.IsZero() || p.who.Name != "" || p.asked > 0 && p.absent >= p.asked
+}
+
 // ask asks the runtimes that may know a place's container. Their answers come later.
 func (n *naming) ask(now time.Time, p *place) {
+	p.asked, p.absent = 0, 0
 	for _, a := range n.askers {
 		if a.runtime.MayKnow(p.found.Mark) {
+			p.asked++
 			a.want(p.found.ID)
 		}
 	}
@@ -215,6 +229,11 @@ func (n *naming) ask(now time.Time, p *place) {
 // any more, or does not know its containers yet.
 func (n *naming) take(now time.Time, a answer) {
 	for _, p := range n.places {
+		if p.found.ID == a.id && a.absent {
+			was := p.settled()
+			p.absent++
+			p.changed = p.changed || p.settled() != was
+		}
 		if p.found.ID != a.id || a.said == nil || a.said.Name == "" && p.said != nil && p.said.Name != "" {
 			continue
 		}

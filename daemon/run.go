@@ -59,6 +59,8 @@ type Daemon struct {
 	limiter  *alert.Limiter
 	blocks   *rules.Set                     // the rules that block, as of the start
 	where    atomic.Pointer[workload.Table] // addresses in force
+	leads    atomic.Pointer[map[int]way]    // the ways into workloads' network namespaces, as naming knows them
+	leading  chan struct{}                  // they have changed
 	outside  string                         // why workloads' network namespaces cannot be entered; "": they can, or nobody wants to
 	told     *tally
 	reading  chan struct{} // one pull of recent packets at a time
@@ -125,6 +127,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	go d.enters(ctx)
 	d.translated(ctx)
 	links, err := workload.Watch(ctx, conf.Capture.Include, conf.Capture.Exclude)
 	if err != nil {
@@ -144,7 +147,7 @@ func newDaemon(conf *Config, log *slog.Logger) *Daemon {
 	d := &Daemon{
 		conf: conf, log: log, started: time.Now(), taps: map[tapID]*tap{}, ifaces: map[int]workload.Interface{}, sided: map[int]bool{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
 		blind: map[string]string{}, refused: map[tapID]*tap{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
-		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
+		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), leading: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
 	}
 	d.patience = patience(d.notify.Interval())
 	return d
@@ -302,6 +305,7 @@ func (d *Daemon) link(ev workload.Event) {
 // has to be asked.
 func (d *Daemon) ready() (err error) {
 	d.naming.settle()
+	d.goInside()
 	d.up.Store(true)
 	d.control, err = ServeControl(d.conf.Paths.Socket(), ControlHandlers{
 		Status: d.Status, Reload: d.Reload, Events: d.events, Alerts: d.alerts, Workloads: d.Workloads, Packets: d.Packets, Audit: d.audit,

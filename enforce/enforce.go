@@ -44,9 +44,9 @@ type Config struct {
 	Tick     func(lane *engine.Lane, now int64, cut func(*engine.Cut)) // every second, now is ns since the epoch; nil: nobody asks for it
 	End      func(lane *engine.Lane)                                   // after the last Judge and Tick; nil: likewise
 	Deadline time.Duration                                             // that Judge has for what the queue holds; then the queue is let go of. 0: 500 ms
-	// Hold keeps packets in the queue, unread, until Release: for a workload of which it is not known yet who it is. Waits is told once, when the first packet
-	// waits; nil: nobody. It must not block.
-	Hold  bool
+	// Hold keeps packets in the queue, unread, until Release, or until the first of them has waited so long: for a workload of which it is not known yet who it is.
+	// Waits is told once, when the first packet waits; nil: nobody. It must not block.
+	Hold  time.Duration
 	Waits func()
 	// Unreachable says that who sends what is dropped, and is not TCP, gets an ICMP error: administratively prohibited.
 	Unreachable bool

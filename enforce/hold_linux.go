@@ -25,9 +25,9 @@ func (q *queue) release() {
 	}
 }
 
-// hold returns when the queue is released. Nothing is read until then: the kernel keeps what it brought, as many packets as may wait.
+// hold returns when the queue is released, or the first packet has waited long enough. Nothing is read until then: the kernel keeps what it brought, as many packets as may wait.
 func (q *queue) hold() {
-	if !q.conf.Hold {
+	if q.conf.Hold == 0 {
 		return
 	}
 	q.await()
@@ -36,7 +36,7 @@ func (q *queue) hold() {
 	}
 }
 
-// await waits for the first packet, tells of it, and waits for the release.
+// await waits for the first packet, tells of it, and waits for the release, but not for ever.
 func (q *queue) await() {
 	for {
 		s := q.holds()
@@ -62,9 +62,12 @@ func (q *queue) await() {
 	if q.conf.Waits != nil {
 		q.conf.Waits()
 	}
+	patience := time.NewTimer(q.conf.Hold)
+	defer patience.Stop()
 	select {
 	case <-q.released:
 	case <-q.closed:
+	case <-patience.C:
 	}
 }
 

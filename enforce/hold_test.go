@@ -12,8 +12,9 @@ import (
 func TestHold(t *testing.T) {
 	for _, end := range []struct {
 		name string
+		hold time.Duration
 		of   func(*Guard)
-	}{{"release", (*Guard).Release}, {"close", func(g *Guard) { g.Close() }}} {
+	}{{"release", time.Minute, (*Guard).Release}, {"close", time.Minute, func(g *Guard) { g.Close() }}, {"patience", 300 * time.Millisecond, func(*Guard) {}}} {
 		t.Run(end.name, func(t *testing.T) {
 			client, pod := pair(t)
 			server := newSink(t, pod, "10.9.0.2")
@@ -23,7 +24,7 @@ func TestHold(t *testing.T) {
 					judged <- time.Now()
 				}
 			}
-			g := pod.guard(t, Config{Judge: judge, Hold: true, Waits: func() { waits <- time.Now() }})
+			g := pod.guard(t, Config{Judge: judge, Hold: end.hold, Waits: func() { waits <- time.Now() }})
 			done := make(chan error, 1)
 			go func() {
 				c, err := client.dial(server.Addr())
@@ -47,7 +48,6 @@ func TestHold(t *testing.T) {
 			}
 			released := time.Now()
 			end.of(g)
-			g.Release()
 			select {
 			case err := <-done:
 				if err != nil {
@@ -71,7 +71,7 @@ func TestHold(t *testing.T) {
 		client, pod := pair(t)
 		server := newSink(t, pod, "10.9.0.2")
 		c := newCensor("")
-		g := pod.guard(t, Config{Judge: c.judge, Hold: true})
+		g := pod.guard(t, Config{Judge: c.judge, Hold: time.Minute})
 		g.Release()
 		conn := client.mustDial(t, server.Addr())
 		if err := ask(conn, "x"); err != nil {

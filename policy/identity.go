@@ -122,5 +122,15 @@ func (p *Policy) mode(a, b *identity) Mode {
 	return max(a.mode, b.mode) // without one it is 0
 }
 
+// Protects reports whether anybody may be in protect.
+func (p *Policy) Protects() bool {
+	for _, m := range p.set.Modes {
+		if m == Protect {
+			return true
+		}
+	}
+	return false
+}
+
 // Failure is what becomes of traffic of an Identity that nobody can judge: closed if it is for one of its groups.
 func (p *Policy) Failure(id Identity) Failure { return p.of(id).failure }

@@ -20,6 +20,8 @@ const (
 	maxNames     = 1 << 14                // named namespaces that are looked at
 	maxProcesses = 1 << 16                // processes that are looked at
 	scanEvery    = 100 * time.Millisecond // how soon after one scan a miss may cause the next
+	listEvery    = 5 * time.Millisecond   // likewise of looking at what is new
+	youth        = time.Second            // of a process: in that time it may go into another namespace
 	scanShare    = 20                     // and not before so many times what the last one took: a twentieth of one processor
 )
 
@@ -35,7 +37,10 @@ type Finder struct {
 	byID    map[int]*netSpace    // by namespace id
 	scanned time.Time
 	took    time.Duration // the last scan
-	left    string        // what it did not look at
+	listed  time.Time     // when what is new was looked at last, and how long that took
+	listing time.Duration
+	pids    map[int]time.Time // processes, and when each was met
+	left    string            // what it did not look at
 }
 
 // netSpace is one network namespace as found.
@@ -76,6 +81,10 @@ func (f *Finder) Find(i Interface) Workload {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.byID[i.NSID]
+	if s == nil || !s.proc.boxed() || f.nsid(s.path) != i.NSID {
+		f.list()
+		s = f.byID[i.NSID]
+	}
 	if s == nil || !s.proc.boxed() || f.nsid(s.path) != i.NSID || !s.lives() {
 		if time.Since(f.scanned) >= max(scanEvery, scanShare*f.took) {
 			f.scan()
@@ -135,6 +144,62 @@ func (f *Finder) nsid(path string) int {
 		return -1
 	}
 	return id
+}
+
+// list finds namespaces that have got a name or a process since they were looked for last. It costs far less than a scan, so that a namespace that gets its interface before its first process
+// does anything, as all runtimes have it, is known before anybody in it speaks.
+func (f *Finder) list() {
+	start := time.Now()
+	if start.Sub(f.listed) < max(listEvery, scanShare*f.listing) {
+		return
+	}
+	if f.spaces == nil {
+		f.spaces, f.byID = map[uint64]*netSpace{}, map[int]*netSpace{}
+	}
+	fresh := map[uint64]*netSpace{}
+	names, _ := entries(namesDir, maxNames) // a scan tells of what is left out
+	for _, e := range names {
+		path := filepath.Join(namesDir, e)
+		ino, err := inode(path)
+		if old := f.spaces[ino]; err == nil && ino != f.own && (old == nil || old.name != e && (old.name == "" || !old.lives())) {
+			fresh[ino] = &netSpace{inode: ino, path: path, name: e}
+		}
+	}
+	pids, _ := entries("/proc", maxProcesses)
+	met := make(map[int]time.Time, len(pids))
+	for _, e := range pids {
+		pid, err := strconv.Atoi(e)
+		if err != nil {
+			continue
+		}
+		since, known := f.pids[pid]
+		if !known {
+			since = start
+		}
+		met[pid] = since
+		if start.Sub(since) > youth {
+			continue
+		}
+		ino, err := inode(process{pid: pid}.netNS())
+		if err != nil || ino == f.own || f.spaces[ino] != nil && f.spaces[ino].proc.boxed() && f.spaces[ino].lives() {
+			continue
+		}
+		if fresh[ino] == nil {
+			fresh[ino] = &netSpace{inode: ino, path: process{pid: pid}.netNS()}
+			if old := f.spaces[ino]; old != nil && old.name != "" {
+				fresh[ino].name, fresh[ino].path = old.name, old.path
+			}
+		}
+		fresh[ino].add(pid)
+	}
+	f.pids = met
+	for ino, s := range fresh {
+		if id := f.nsid(s.path); id >= 0 {
+			f.spaces[ino], f.byID[id] = s, s
+		}
+	}
+	f.listed = time.Now()
+	f.listing = f.listed.Sub(start)
 }
 
 // scan finds all network namespaces that have an id here and either a name or a process. Of one whose process is known
