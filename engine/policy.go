@@ -56,10 +56,16 @@ func FieldNumber(name string) (int, bool) {
 	return i, i >= 0
 }
 
+// sameAs are fields that are another one's to the policy: a query that is asked once more has its name in a field of its own, so that nothing in it is found twice.
+var sameAs = map[string]string{"dns.question": "dns.query"}
+
 // firstOf is the number of the first field that has the same name, for protocols that share fields.
 var firstOf = func() []int {
 	out := make([]int, len(dissect.FieldNames))
 	for i, name := range dissect.FieldNames {
+		if other, ok := sameAs[name]; ok {
+			name = other
+		}
 		out[i] = slices.Index(dissect.FieldNames, name)
 	}
 	return out
