@@ -153,11 +153,11 @@ func (g *gates) enact(p *policy.Policy) {
 	g.mu.Lock()
 	list := g.list()
 	g.mu.Unlock()
-	for _, x := range list {
+	together(list, func(x *gate) {
 		if err := x.guard.Rejudge(); err != nil {
 			g.d.log.Error("connections that were cleared are not judged by the new policy", "workload", x.name(), "problem", err)
 		}
-	}
+	})
 	g.stir()
 }
 
@@ -288,6 +288,7 @@ func (g *gates) reconcile() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	clear(g.fails)
+	var builds []*build
 	for inode, x := range g.at {
 		if wants[inode] == nil { // its namespace is gone, and the rules with it
 			delete(g.at, inode)
@@ -300,9 +301,7 @@ func (g *gates) reconcile() {
 		await := g.awaits(inode, w)
 		switch {
 		case (yes || await) && x == nil:
-			if err := g.put(inode, w, failure, await); err != nil && yes {
-				g.failed(inode, w, err)
-			}
+			builds = append(builds, &build{inode: inode, w: w, failure: failure, await: await, yes: yes})
 		case yes || await && x.held:
 			x.know(w)
 			if x.held && !await {
@@ -329,6 +328,10 @@ func (g *gates) reconcile() {
 			}
 			g.clean[inode] = true
 		}
+	}
+	together(builds, func(b *build) { b.made, b.err = g.put(b) })
+	for _, b := range builds {
+		g.take(b)
 	}
 	for inode := range g.clean {
 		if wants[inode] == nil {
@@ -374,40 +377,6 @@ func (g *gates) opener(w way) enforce.Opener {
 }
 
 var errNoWay = errors.New("workloads' network namespaces cannot be entered (start weir-broker.service, or run Weir with CAP_SYS_ADMIN)")
-
-// put puts up the gate of a workload, which holds its packets if it is not known yet who it is. g.mu is held.
-func (g *gates) put(inode uint64, w *wanted, failure policy.Failure, await bool) error {
-	if g.d.spaces == nil {
-		return errNoWay
-	}
-	x := &gate{way: w.way, failure: failure, held: await}
-	x.know(w)
-	conf := enforce.Config{
-		Open: g.opener(w.way), Failure: enforce.Failure(failure), Unreachable: true,
-		Tell: func(ev enforce.Event) { g.tell(x, ev) },
-	}
-	x.tap = enforce.Inline(g.engine, engine.TapConfig{Interfaces: func() []capture.Interface { return *x.list.Load() }, Own: x.own}, &conf)
-	if await {
-		conf.Hold, conf.Waits = holdMost, func() { g.waits(inode, x) }
-	}
-	var err error
-	x.guard, err = enforce.Start(conf, g.pool)
-	if err != nil {
-		return fmt.Errorf("%s: %w", x.name(), err)
-	}
-	g.at[inode] = x
-	g.clean[inode] = true
-	if g.blind[w.way.path] {
-		delete(g.blind, w.way.path)
-		g.d.mu.Lock()
-		delete(g.d.blind, "protect:"+w.way.path)
-		g.d.mu.Unlock()
-	}
-	if !await {
-		g.d.log.Info("protected", "workload", x.name(), "failure", failure.String())
-	}
-	return nil
-}
 
 // know takes note of who is behind a gate.
 func (x *gate) know(w *wanted) {
@@ -459,10 +428,8 @@ func (g *gates) close() {
 	close(g.stop)
 	g.wg.Wait()
 	g.mu.Lock()
-	for inode, x := range g.at {
-		delete(g.at, inode)
-		g.end(x)
-	}
+	together(g.list(), g.end)
+	clear(g.at)
 	g.mu.Unlock()
 	g.pool.Each((*engine.Lane).Free)
 	g.pool.Close()
