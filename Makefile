@@ -46,9 +46,11 @@ bench-live: build
 bench-dlp: build
 	@testdata/bench/dlp-scan
 
-# What holding packets costs: no queue, one that passes everything, the engine judging every message, and a connection that was cleared.
+# What holding packets costs: no queue, one that passes everything, the engine judging every message, and a connection that was cleared. The same with the daemon as it runs on a host; what
+# a reload, an upgrade, kill -9 and SIGSTOP do to traffic; and 250 workloads with 10,000 rules.
 bench-inline: deps
 	go test -run '^$$' -bench Inline -benchtime 3s ./enforce
+	go test -run '^$$' -bench 'Protect(Load|Outage|Many)$$' -benchtime 1x -timeout 30m .
 
 conformance: deps
 	@[ -n "$(CORPUS)" ] || { echo "make conformance: name the folder of public test suites: make conformance CORPUS=DIR" >&2; exit 2; }

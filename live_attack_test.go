@@ -164,7 +164,7 @@ func slicePackets(t *testing.T, dir string) (n int64) {
 	return n
 }
 
-func until(t *testing.T, what string, ok func() bool) {
+func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	end := time.After(20 * time.Second)
 	for tick := time.NewTicker(20 * time.Millisecond); !ok(); {

@@ -143,7 +143,7 @@ func (c *churn) check(eve []byte) {
 }
 
 // whole is the frames of a request with the token, in few segments.
-func whole(t *testing.T, port uint16) [][]byte {
+func whole(t testing.TB, port uint16) [][]byte {
 	t.Helper()
 	d, err := parseDialogue(fmt.Sprintf("tcp %d 80\n> POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 16\\r\\n\\r\\nWEIRTOKEN-7f3a91\n< HTTP/1.1 204 x\\r\\n\\r\\n", port))
 	if err != nil {
@@ -180,7 +180,7 @@ func (c *churn) footprint() (f footprint) {
 	return f
 }
 
-func kibibytes(t *testing.T, gauge, metrics string) int {
+func kibibytes(t testing.TB, gauge, metrics string) int {
 	t.Helper()
 	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(gauge) + ` (\S+)$`).FindStringSubmatch(metrics)
 	if m == nil {
@@ -193,7 +193,7 @@ func kibibytes(t *testing.T, gauge, metrics string) int {
 	return int(v) >> 10
 }
 
-func number(t *testing.T, expression, text string) int {
+func number(t testing.TB, expression, text string) int {
 	t.Helper()
 	m := regexp.MustCompile(expression).FindStringSubmatch(text)
 	if m == nil {

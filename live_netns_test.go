@@ -11,7 +11,7 @@ import (
 )
 
 // inNamespace runs fn on a thread in a network namespace; the thread ends with it.
-func inNamespace(t *testing.T, ns string, fn func() error) {
+func inNamespace(t testing.TB, ns string, fn func() error) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() {
@@ -32,7 +32,7 @@ func inNamespace(t *testing.T, ns string, fn func() error) {
 }
 
 // links changes and reads the interfaces of a namespace, without a process for each.
-func links(t *testing.T, ns string) (h *netlink.Handle) {
+func links(t testing.TB, ns string) (h *netlink.Handle) {
 	t.Helper()
 	inNamespace(t, ns, func() (err error) {
 		h, err = netlink.NewHandle()
@@ -43,7 +43,7 @@ func links(t *testing.T, ns string) (h *netlink.Handle) {
 }
 
 // sentBy returns the frames that an interface has ever sent.
-func sentBy(t *testing.T, h *netlink.Handle, name string) uint64 {
+func sentBy(t testing.TB, h *netlink.Handle, name string) uint64 {
 	t.Helper()
 	l, err := h.LinkByName(name)
 	if err != nil {
@@ -54,12 +54,12 @@ func sentBy(t *testing.T, h *netlink.Handle, name string) uint64 {
 
 // wireEnd sends frames out of an interface.
 type wireEnd struct {
-	t    *testing.T
+	t    testing.TB
 	conn *packet.Conn
 }
 
 // openWire opens an interface of a namespace for sending.
-func openWire(t *testing.T, ns, name string) *wireEnd {
+func openWire(t testing.TB, ns, name string) *wireEnd {
 	t.Helper()
 	w := &wireEnd{t: t}
 	inNamespace(t, ns, func() error {

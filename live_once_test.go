@@ -39,7 +39,7 @@ func buildWeir(t testing.TB) string {
 }
 
 // fetchRules gives a daemon's state the rules that were compiled before, and the key that says they are its own.
-func fetchRules(t *testing.T, state string) {
+func fetchRules(t testing.TB, state string) {
 	t.Helper()
 	once.mu.Lock()
 	defer once.mu.Unlock()
@@ -47,14 +47,14 @@ func fetchRules(t *testing.T, state string) {
 }
 
 // keepRules keeps what a daemon has compiled.
-func keepRules(t *testing.T, state string) {
+func keepRules(t testing.TB, state string) {
 	t.Helper()
 	once.mu.Lock()
 	defer once.mu.Unlock()
 	copyState(t, state, filepath.Join(once.dir, "state"))
 }
 
-func copyState(t *testing.T, from, to string) {
+func copyState(t testing.TB, from, to string) {
 	t.Helper()
 	for _, dir := range []string{"state", "cache"} {
 		if _, err := os.Stat(filepath.Join(from, dir)); os.IsNotExist(err) {

@@ -19,11 +19,11 @@ import (
 
 // town is a host's network namespace with a bridge, and workloads behind veths of it.
 type town struct {
-	t    *testing.T
+	t    testing.TB
 	host string
 }
 
-func newTown(t *testing.T) *town {
+func newTown(t testing.TB) *town {
 	needs(t, "ip", "nft", "nsenter")
 	w := &town{t, fmt.Sprintf("wtown-%d", os.Getpid())}
 	w.ip("netns", "add", w.host)

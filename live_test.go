@@ -20,7 +20,7 @@ import (
 )
 
 // needs skips the test where it cannot run, saying why.
-func needs(t *testing.T, tools ...string) {
+func needs(t testing.TB, tools ...string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, for network namespaces and packet sockets")
@@ -56,7 +56,7 @@ func veth(t *testing.T) (ns string) {
 
 // daemonProcess is a running `weir run` of a test.
 type daemonProcess struct {
-	t    *testing.T
+	t    testing.TB
 	bin  string
 	dir  string
 	conf string
@@ -66,7 +66,7 @@ type daemonProcess struct {
 }
 
 // startDaemon starts the daemon in a namespace and waits until it is ready. capture is lines for that table.
-func startDaemon(t *testing.T, bin, ns, rules string, capture ...string) *daemonProcess {
+func startDaemon(t testing.TB, bin, ns, rules string, capture ...string) *daemonProcess {
 	d := &daemonProcess{t: t, bin: bin, dir: t.TempDir(), log: make(chan string, 1000), done: make(chan error, 1)}
 	d.conf = filepath.Join(d.dir, "weir.toml")
 	list := ""
@@ -194,7 +194,7 @@ func (d *daemonProcess) stop() []byte {
 }
 
 // writePcap writes frames as a capture file.
-func writePcap(t *testing.T, path string, frames [][]byte) {
+func writePcap(t testing.TB, path string, frames [][]byte) {
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
