@@ -4,22 +4,23 @@ package dissect
 var Cassandra = Protocol{
 	Name: "cassandra",
 	About: "CQL binary protocol v3 to v5 (native_protocol_v3.spec to v5.spec) of Cassandra and ScyllaDB, with the segments of v5, bodies compressed by LZ4 or Snappy: " +
-		"statements, user, errors; bound values and results as they came. Each message has an event of its own. What nodes say to each other is named only.",
-	Carrier:    Stream,
-	Ports:      []uint16{9042, 9142},
-	Probe:      probeCassandra,
-	PerMessage: true,
+		"statements, user, errors; bound values and results as they came. A request and its answer are an exchange with an event; " +
+		"what a server tells by itself is one of its own. What nodes say to each other is named only.",
+	Carrier: Stream,
+	Ports:   []uint16{9042, 9142},
+	Probe:   probeCassandra,
 	Fields: []FieldSpec{
 		cqlText:      {Name: "cassandra.query", Doc: "statement, to run or to prepare", EVE: "query", Privacy: Statement},
 		cqlVerb:      {Name: "cassandra.verb", Doc: "its verb, upper case", EVE: "verb", Derived: true},
 		cqlTable:     {Name: "cassandra.table", Doc: "tables that it names", EVE: "tables[]", Derived: true},
-		cqlVersion:   {Name: "cassandra.version", Doc: "version of the protocol", EVE: "version", Number: true, Derived: true},
-		cqlOpcode:    {Name: "cassandra.message", Doc: "kind of the message, as `query`, `result`", EVE: "message", Derived: true},
+		cqlVersion:   {Name: "cassandra.version", Doc: "version of the protocol", EVE: "version", Number: true, First: true, Derived: true},
+		cqlOpcode:    {Name: "cassandra.message", Doc: "kind of the message, as `query`, `result`", EVE: "message", First: true, Derived: true},
 		cqlOption:    {Name: "cassandra.option", Doc: "options of the connection"},
 		cqlPassword:  {Name: "cassandra.password", Doc: "what the client proves its identity with", Privacy: Credential},
 		cqlErrorCode: {Name: "cassandra.error_code", Doc: "number of an error", EVE: "error_code", Number: true, Derived: true},
 		cqlErrorText: {Name: "cassandra.error", Doc: "its text", EVE: "error"},
 		cqlData:      {Name: "cassandra.data", Doc: "bound values, rows and all else, as they came"},
+		cqlAnswer:    {Name: "cassandra.answer", Doc: "kind of the answer", EVE: "answer", Derived: true},
 	},
 	New:    newEnveloped(&cqlEnvelope),
 	Resume: resumeEnveloped(&cqlEnvelope),
@@ -37,6 +38,7 @@ const (
 	cqlErrorCode
 	cqlErrorText
 	cqlData
+	cqlAnswer
 )
 
 // CassandraNode is what nodes of a cluster say to each other.

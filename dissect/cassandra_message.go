@@ -24,10 +24,23 @@ const (
 
 var cqlNote = Note{"cassandra.undecodable", false, "a compressed body that does not decode, or to more than it may: not inspected"}
 
-var cqlEnvelope = enveloping{head: cqlHeader, size: cqlSize, tell: cqlTell, data: cqlData}
+var cqlEnvelope = enveloping{head: cqlHeader, size: cqlSize, tell: cqlTell, data: cqlData, pair: cqlPair}
 
 var cqlNames = [...]string{"error", "startup", "ready", "authenticate", "credentials", "options", "supported", "query", "result", "prepare", "execute", "register",
 	"event", "batch", "auth_challenge", "auth_response", "auth_success"}
+
+// cqlPair pairs a request with its answer by its stream, which is negative for what a server tells by itself. Frames in segments are paired there.
+func cqlPair(d *enveloped, dir wire.Dir, b []byte) (key uint64, asks, ok bool) {
+	if d.state&cqlSegments != 0 {
+		return 0, false, false
+	}
+	return cqlStream(dir, b)
+}
+
+func cqlStream(dir wire.Dir, frame []byte) (key uint64, asks, ok bool) {
+	stream := binary.BigEndian.Uint16(frame[2:])
+	return uint64(stream), dir == wire.ToServer, int16(stream) >= 0
+}
 
 func cqlSize(d *enveloped, dir wire.Dir, b []byte) int {
 	if d.state&cqlSegments != 0 {
@@ -64,12 +77,18 @@ func cqlTell(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed boo
 			}
 		}
 	}
-	for whole && len(body) >= cqlHeader {
+	for first := true; whole && len(body) >= cqlHeader; first = false {
 		size := int64(binary.BigEndian.Uint32(body[5:]))
 		if size > int64(len(body)-cqlHeader) {
 			break
 		}
 		frame := body[:cqlHeader+size]
+		if !first {
+			t.flush(true, !d.side[dir].waits)
+			d.open(dir)
+		}
+		key, asks, ok := cqlStream(dir, frame)
+		d.paired(dir, key, asks, ok)
 		if n, _ := d.cqlFrame(t, dir, frame); n < len(frame) {
 			t.add(cqlData, frame[n:])
 		}
@@ -89,6 +108,9 @@ func (d *enveloped) cqlFrame(t *teller, dir wire.Dir, b []byte) (n int, sealed b
 	t.number(cqlVersion, int64(version))
 	if int(op) < len(cqlNames) {
 		t.addString(cqlOpcode, cqlNames[op])
+		if dir == wire.ToClient {
+			t.addString(cqlAnswer, cqlNames[op])
+		}
 	}
 	if d.state&cqlSegments == 0 && version >= 5 && (op == cqlReady || op == cqlAuthenticate) {
 		d.state |= cqlSegments

@@ -6,7 +6,8 @@ import (
 	"weir/wire"
 )
 
-// enveloping is how the messages of a simple protocol are found and told: each tells its length in a header, and is an exchange of its own.
+// enveloping is how the messages of a simple protocol are found and told: each tells its length in a header, and is an exchange of its own unless
+// pair says otherwise.
 type enveloping struct {
 	head int // bytes that tell a message's length
 	// size returns the length of the message at the front of b, header included; 0 if it is none. b has at least head bytes.
@@ -15,12 +16,14 @@ type enveloping struct {
 	// data. sealed says that the message cannot be looked into.
 	tell func(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed bool)
 	data Field
+	// pair returns what a request and its answer have in common, and whether a message is the request; ok is false if it is neither. nil: none is.
+	pair func(d *enveloped, dir wire.Dir, b []byte) (key uint64, asks, ok bool)
 }
 
 // ours
 const (
 	envelopeHold  = 64 << 10 // bytes of a message that are waited for
-	envelopedSize = 192      // bytes that a enveloped is counted for
+	envelopedSize = 232      // bytes that a enveloped is counted for
 )
 
 var errEnveloped = errors.New("not a message of this protocol")
@@ -32,10 +35,12 @@ type enveloped struct {
 	f      *enveloping
 	lastID uint64
 	state  uint64 // the protocol's own
+	pairs  pairs
 	side   [2]struct {
 		u      unit
 		value  pieces
 		sealed bool
+		waits  bool   // for an answer: the exchange does not end with the message
 		more   bool   // the next one goes on with this message: set by tell
 		text   pieces // a value of a message that comes in several
 	}
@@ -73,8 +78,8 @@ func (d *enveloped) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Pro
 				break
 			}
 			if s.u.id == 0 {
-				d.lastID++
-				s.u = unit{id: d.lastID, tx: d.lastID}
+				d.open(dir)
+				d.pair(dir, b[:want])
 			}
 			n, sealed := d.f.tell(d, t, dir, b[:want])
 			pr.Used += n
@@ -95,7 +100,7 @@ func (d *enveloped) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Pro
 		}
 		if s.value.left == 0 && !s.more {
 			t.joinEnd(&s.text)
-			t.flush(true, true)
+			t.flush(true, !s.waits)
 			s.u = unit{}
 		}
 		if len(t.text) > maxScratch {
@@ -104,6 +109,35 @@ func (d *enveloped) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Pro
 	}
 	t.flush(false, false)
 	return pr, err
+}
+
+// open begins a message of dir.
+func (d *enveloped) open(dir wire.Dir) {
+	d.lastID++
+	s := &d.side[dir]
+	s.u, s.waits = unit{id: d.lastID, tx: d.lastID}, false
+}
+
+// pair finds the exchange of the message in hand of dir, of which nothing was told yet.
+func (d *enveloped) pair(dir wire.Dir, b []byte) {
+	if d.f.pair != nil {
+		key, asks, ok := d.f.pair(d, dir, b)
+		d.paired(dir, key, asks, ok)
+	}
+}
+
+func (d *enveloped) paired(dir wire.Dir, key uint64, asks, ok bool) {
+	s := &d.side[dir]
+	switch {
+	case !ok:
+	case asks:
+		d.pairs.asked(dir, key, s.u.tx, 0)
+		s.waits = true
+	default:
+		if q, found := d.pairs.answered(dir, key); found {
+			s.u.tx = q.tx
+		}
+	}
 }
 
 // Gap implements Dissector: it goes on if what was lost lies within a long message.
@@ -122,10 +156,10 @@ func (d *enveloped) Close(dir wire.Dir, emit func(*Message)) {
 	}
 }
 
-// Rest implements Dissector: no message is under way.
+// Rest implements Dissector: no message is under way, and none waits for its answer.
 func (d *enveloped) Rest() (Rest, bool) {
-	return Rest{ID: d.lastID, Tx: d.lastID, State: d.state}, d.side[0].u.id == 0 && d.side[1].u.id == 0
+	return Rest{ID: d.lastID, Tx: d.lastID, State: d.state}, d.side[0].u.id == 0 && d.side[1].u.id == 0 && d.pairs.empty()
 }
 
 // Size implements Dissector.
-func (d *enveloped) Size() int { return envelopedSize }
+func (d *enveloped) Size() int { return envelopedSize + d.pairs.size() }

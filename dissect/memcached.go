@@ -11,15 +11,14 @@ import (
 // Memcached is the protocol of memcached, text, meta and binary, over TCP.
 var Memcached = Protocol{
 	Name: "memcached",
-	About: "Memcached's text, meta and binary protocols over TCP and UDP (doc/protocol.txt, doc/protocol-binary.txt of memcached): commands, keys, values. Each " +
-		"message has an event of its own.",
-	Carrier:    Stream,
-	Ports:      []uint16{11211},
-	Probe:      probeMemcached,
-	PerMessage: true,
-	Fields:     memcachedFields,
-	New:        newMemcached,
-	Resume:     resumeMemcached,
+	About: "Memcached's text, meta and binary protocols over TCP and UDP (doc/protocol.txt, doc/protocol-binary.txt of memcached): commands, keys, values. A " +
+		"request and its answers are an exchange with an event; over UDP each message has one of its own.",
+	Carrier: Stream,
+	Ports:   []uint16{11211},
+	Probe:   probeMemcached,
+	Fields:  memcachedFields,
+	New:     newMemcached,
+	Resume:  resumeMemcached,
 }
 
 // MemcachedUDP is the same over UDP: each datagram has a header of 8 bytes in front.
@@ -27,12 +26,11 @@ var MemcachedUDP = Protocol{Name: "memcached", Carrier: Datagram, Ports: []uint1
 
 // Couchbase is the protocol of Couchbase's data service.
 var Couchbase = Protocol{
-	Name:       "couchbase",
-	About:      "Couchbase's data service, which speaks memcached's binary protocol with extensions: operations, keys, values. Each message has an event of its own.",
-	Carrier:    Stream,
-	Ports:      []uint16{11210, 11207},
-	Probe:      probeCouchbase,
-	PerMessage: true,
+	Name:    "couchbase",
+	About:   "Couchbase's data service, which speaks memcached's binary protocol with extensions: operations, keys, values. A request and its answer are an exchange with an event.",
+	Carrier: Stream,
+	Ports:   []uint16{11210, 11207},
+	Probe:   probeCouchbase,
 	Fields: []FieldSpec{
 		{Name: "couchbase.request", Doc: "key of a request; of lines all of it"},
 		{Name: "couchbase.command", Doc: "number of the operation, as `0x1f`", EVE: "command", Derived: true},
@@ -50,7 +48,7 @@ var memcachedFields = []FieldSpec{
 	memcachedCommand: {Name: "memcached.command", Doc: "the command; of a binary one its number, as `0x01`", EVE: "command", Derived: true},
 	memcachedKey:     {Name: "memcached.key", Doc: "its first key", EVE: "key", Derived: true},
 	memcachedValue:   {Name: "memcached.value", Doc: "values, of either end"},
-	memcachedReply:   {Name: "memcached.reply", Doc: "line of an answer; of a binary one its key"},
+	memcachedReply:   {Name: "memcached.reply", Doc: "line of an answer; of a binary one its key", EVE: "reply"},
 	memcachedStatus:  {Name: "memcached.status", Doc: "number of a binary answer's status", EVE: "status", Number: true, Derived: true},
 }
 
@@ -83,8 +81,19 @@ var errMemcached = errors.New("memcached: not a message")
 // memcached parses one flow.
 type memcached struct {
 	framed
-	udp bool
+	udp   bool
+	lines queue[memcachedKind] // commands of the text protocol: answers come in their order
+	pairs pairs                // of the binary one: by operation and number
 }
+
+// memcachedKind says how a command is answered.
+type memcachedKind uint8
+
+const (
+	memcachedOnce  memcachedKind = iota
+	memcachedQuiet               // perhaps not at all
+	memcachedNoop                // mn: whatever was asked quietly before has no answer any more
+)
 
 func newMemcached(p *Protocol, env *Env) Dissector {
 	d := new(memcached)
@@ -105,7 +114,13 @@ func resumeMemcached(p *Protocol, env *Env, r Rest) Dissector {
 }
 
 // Rest implements Dissector.
-func (d *memcached) Rest() (Rest, bool) { return d.quiet() }
+func (d *memcached) Rest() (Rest, bool) {
+	r, quiet := d.quiet()
+	return r, quiet && d.lines.front() == nil && d.pairs.empty()
+}
+
+// Size implements Dissector.
+func (d *memcached) Size() int { return framedSize + d.pairs.size() + 16*cap(d.lines.list) }
 
 // Feed implements Dissector.
 func (d *memcached) Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, error) {
@@ -140,8 +155,14 @@ func (d *memcached) message(t *teller, dir wire.Dir, b []byte) (n, need int, err
 	if len(line) == 0 {
 		return n, 0, nil
 	}
-	d.begin(dir)
 	verb, rest, _ := bytes.Cut(line, []byte(" "))
+	ends := true
+	if dir == wire.ToServer {
+		d.begin(dir)
+		ends = d.udp || !d.asks(verb, rest)
+	} else {
+		ends = d.answers(dir, verb)
+	}
 	size, at := int64(-1), -1 // of a value that follows; the word that has it
 	if dir == wire.ToServer {
 		t.add(memcachedLine, line)
@@ -178,11 +199,80 @@ func (d *memcached) message(t *teller, dir wire.Dir, b []byte) (n, need int, err
 		i++
 	}
 	if size < 0 {
-		d.done(t, dir, true)
+		d.done(t, dir, ends)
 		return n, 0, nil
 	}
-	d.stream(t, dir, memcachedValue, size+2, true, true)
+	d.stream(t, dir, memcachedValue, size+2, true, ends)
 	return n, 0, nil
+}
+
+// asks takes the command of the message in hand, a line. It reports whether an answer is to come.
+func (d *memcached) asks(verb, rest []byte) bool {
+	kind := memcachedOnce
+	switch string(verb) {
+	case "quit", "shutdown":
+		return false
+	case "mn":
+		kind = memcachedNoop
+	case "mg", "ms", "md", "ma":
+		for word := range bytes.FieldsSeq(rest) {
+			if len(word) == 1 && word[0] == 'q' {
+				kind = memcachedQuiet
+			}
+		}
+	default:
+		if bytes.HasSuffix(rest, []byte(" noreply")) {
+			return false
+		}
+	}
+	return d.lines.push(kind, d.lastTx)
+}
+
+// answers begins an answer, a line, of the exchange that it belongs to. It reports whether that ends with it.
+func (d *memcached) answers(dir wire.Dir, verb []byte) (ends bool) {
+	if string(verb) == "MN" {
+		for q := d.lines.front(); q != nil && q.kind == memcachedQuiet; q = d.lines.front() {
+			d.lines.pop()
+		}
+	}
+	q := d.lines.front()
+	if q == nil {
+		d.begin(dir)
+		return true
+	}
+	d.beginTx(dir, q.tx)
+	switch string(verb) {
+	case "VALUE", "STAT", "ITEM":
+		return false
+	}
+	d.lines.pop()
+	return true
+}
+
+// memcachedStat is the operation that is answered by many messages, of which the last one has no key.
+const memcachedStat = 0x10
+
+// binaryTx begins a message of the binary protocol, of the exchange that it belongs to. It reports whether that ends with it.
+func (d *memcached) binaryTx(dir wire.Dir, b []byte, key int) (ends bool) {
+	id := uint64(b[1])<<32 | uint64(binary.BigEndian.Uint32(b[12:]))
+	if dir == wire.ToServer {
+		d.begin(dir)
+		if !d.udp {
+			d.pairs.asked(dir, id, d.lastTx, 0)
+		}
+		return d.udp
+	}
+	q, ok := d.pairs.answered(dir, id)
+	if !ok {
+		d.begin(dir)
+		return true
+	}
+	d.beginTx(dir, q.tx)
+	if b[1] == memcachedStat && key > 0 {
+		d.pairs.asked(q.dir, id, q.tx, 0)
+		return false
+	}
+	return true
 }
 
 // binary takes a message of the binary protocol, up to its value.
@@ -202,7 +292,7 @@ func (d *memcached) binary(t *teller, dir wire.Dir, b []byte) (n, need int, err 
 	if len(b) < front+key {
 		return 0, front + key - len(b), nil
 	}
-	d.begin(dir)
+	ends := d.binaryTx(dir, b, key)
 	f := memcachedReply
 	if dir == wire.ToServer {
 		f = memcachedLine
@@ -219,6 +309,6 @@ func (d *memcached) binary(t *teller, dir wire.Dir, b []byte) (n, need int, err 
 			t.add(memcachedKey, b[front:front+key])
 		}
 	}
-	d.stream(t, dir, memcachedValue, total-int64(framing+extras+key), true, true)
+	d.stream(t, dir, memcachedValue, total-int64(framing+extras+key), true, ends)
 	return front + key, 0, nil
 }

@@ -12,10 +12,10 @@ const (
 	tdsMinText = 3 // characters of UTF-16 in a row that are told as text
 )
 
-var tdsEnvelope = enveloping{head: tdsHeader, size: tdsSize, tell: tdsTell, data: tdsData}
+var tdsEnvelope = enveloping{head: tdsHeader, size: tdsSize, tell: tdsTell, data: tdsData, pair: tdsPair}
 
 var tdsNames = map[uint8]string{
-	tdsBatch: "batch", tdsOldLogin: "login", tdsRPC: "rpc", tdsResponse: "response", 0x06: "attention", 0x07: "bulk", 0x08: "token", 0x0e: "transaction",
+	tdsBatch: "batch", tdsOldLogin: "login", tdsRPC: "rpc", tdsResponse: "response", tdsAttention: "attention", 0x07: "bulk", 0x08: "token", 0x0e: "transaction",
 	tdsLogin: "login", 0x11: "sspi", tdsPrelogin: "prelogin",
 }
 
@@ -29,10 +29,21 @@ func tdsSize(d *enveloped, dir wire.Dir, b []byte) int {
 	return int(binary.BigEndian.Uint16(b[2:]))
 }
 
+// tdsPair pairs requests with answers, which come in their order. Who gives up a request by `attention` gets one answer to both.
+func tdsPair(d *enveloped, dir wire.Dir, b []byte) (key uint64, asks, ok bool) {
+	return 0, dir == wire.ToServer, !tdsSealed(b) && b[0] != tdsAttention
+}
+
+// tdsSealed reports whether a packet is TLS, or carries that.
+func tdsSealed(b []byte) bool {
+	return b[1] == 3 && b[0] >= recordCCS && tdsNames[b[0]] == "" ||
+		b[0] == tdsPrelogin && len(b) > tdsHeader+2 && b[tdsHeader] >= recordCCS && b[tdsHeader] <= recordData && b[tdsHeader+1] == 3
+}
+
 // tdsTell tells a packet. A message may come in several.
 func tdsTell(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed bool) {
 	s := &d.side[dir]
-	if b[1] == 3 && b[0] >= recordCCS && tdsNames[b[0]] == "" || b[0] == tdsPrelogin && len(b) > tdsHeader+2 && b[tdsHeader] >= recordCCS && b[tdsHeader] <= recordData && b[tdsHeader+1] == 3 {
+	if tdsSealed(b) {
 		return len(b), true
 	}
 	first := !s.more

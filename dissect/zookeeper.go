@@ -8,12 +8,12 @@ import (
 
 // ZooKeeper is the client protocol of Apache ZooKeeper.
 var ZooKeeper = Protocol{
-	Name:       "zookeeper",
-	About:      "Apache ZooKeeper's client protocol (zookeeper.jute): operations, paths, data, errors. Each message has an event of its own.",
-	Carrier:    Stream,
-	Ports:      []uint16{2181, 2182},
-	Probe:      probeZooKeeper,
-	PerMessage: true,
+	Name: "zookeeper",
+	About: "Apache ZooKeeper's client protocol (zookeeper.jute): operations, paths, data, errors. A request and its answer are an exchange with an event; " +
+		"what a watch tells is one of its own.",
+	Carrier: Stream,
+	Ports:   []uint16{2181, 2182},
+	Probe:   probeZooKeeper,
 	Fields: []FieldSpec{
 		zooOperation: {Name: "zookeeper.operation", Doc: "what is asked for, as `create`, `getData`", EVE: "operation", Derived: true},
 		zooPath:      {Name: "zookeeper.path", Doc: "path of the node", EVE: "path"},
@@ -37,7 +37,7 @@ const (
 // zooMax is more than jute.maxbuffer allows.
 const zooMax = 64 << 20 // bytes of a message
 
-var zooEnvelope = enveloping{head: 4, size: zooSize, tell: zooTell, data: zooData}
+var zooEnvelope = enveloping{head: 4, size: zooSize, tell: zooTell, data: zooData, pair: zooPair}
 
 // zooOperations are the names of operations.
 var zooOperations = map[int32]string{
@@ -54,11 +54,28 @@ func zooSize(d *enveloped, dir wire.Dir, b []byte) int {
 	return 0
 }
 
+// zooPair pairs a request with its answer by its number, which is negative for some kinds of requests; -1 is what a watch tells. What opens a session
+// has none.
+func zooPair(d *enveloped, dir wire.Dir, b []byte) (key uint64, asks, ok bool) {
+	const connect = 1 << 32
+	asks = dir == wire.ToServer
+	if d.state>>dir&1 == 0 && zooConnects(b) {
+		return connect, asks, true
+	}
+	xid := binary.BigEndian.Uint32(b[4:])
+	return uint64(xid), asks, asks || int32(xid) != -1
+}
+
+// zooConnects reports whether the first message of a direction is one that opens a session: ConnectRequest, ConnectResponse.
+func zooConnects(b []byte) bool {
+	return len(b) >= 40 && len(b) <= 49 && binary.BigEndian.Uint32(b[4:]) == 0
+}
+
 // zooTell tells a message. Bit n of the state says that direction n has said its first one.
 func zooTell(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed bool) {
 	first := d.state>>dir&1 == 0
 	d.state |= 1 << dir
-	if first && len(b) >= 40 && binary.BigEndian.Uint32(b[4:]) == 0 && len(b) <= 49 { // ConnectRequest, ConnectResponse
+	if first && zooConnects(b) {
 		if dir == wire.ToServer {
 			t.addString(zooOperation, "connect")
 		}
