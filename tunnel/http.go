@@ -8,14 +8,15 @@ import (
 )
 
 var (
-	httpWords  = fieldsOf(&dissect.HTTP, "http.request.header", "http.request.body", "http.response.body")
-	http2Words = fieldsOf(&dissect.HTTP2, "http.request.header", "http.request.body", "http.response.body")
+	httpWords  = fieldsOf(&dissect.HTTP, "http.request.header", "http.request.body", "http.response.body", "http.uri")
+	http2Words = fieldsOf(&dissect.HTTP2, "http.request.header", "http.request.body", "http.response.body", "http.uri")
 )
 
 const (
 	httpHead = iota + 1
 	httpRequest
 	httpResponse
+	httpTarget
 )
 
 // HTTP looks at a part of a message of HTTP/1 or HTTP/2. s is what is remembered of its flow; it is made if something is to be.
@@ -38,6 +39,9 @@ func HTTP(s **Stream, m *dissect.Message) (Verdict, bool) {
 			if in := Inside(m.Dir, p.Bytes); in != nil && isForeign(in) {
 				return remember(s).body(m.Dir, in)
 			}
+		}
+		if v, found := pollTake(s, words[p.Field], p.Bytes); found {
+			return v, true
 		}
 	}
 	return Verdict{}, false

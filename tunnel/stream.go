@@ -12,6 +12,7 @@ type Stream struct {
 	ip     uint8                // IP packets at the beginning of its pieces
 	inside [2]*dissect.Protocol // what bodies or messages of each direction began with
 	looked [2]uint8             // messages of a WebSocket whose beginning was looked at
+	poll   poll
 }
 
 // Raw looks at bytes of a flow that nobody understands. s is what is remembered of it as a shell; it is made if the flow begins as text.

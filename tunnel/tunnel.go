@@ -73,7 +73,7 @@ func (p *points) verdict(k Kind) (Verdict, bool) {
 func Wants(field string) bool {
 	switch field {
 	case "dns.flags", "dns.query", "dns.question", "dns.type", "dns.answer", "dns.answer.type", "dns.rdata",
-		"http.request.header", "http.request.body", "http.response.body":
+		"http.request.header", "http.request.body", "http.response.body", "http.uri":
 		return true
 	}
 	return strings.HasPrefix(field, "websocket.")

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -300,6 +301,69 @@ func TestHTTP(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: got %t, want %t", c.what, got, c.want)
+		}
+	}
+}
+
+// TestPoll: the same path again and again, bodies that look like ciphertext both ways; and what looks a little like that.
+func TestPoll(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	random := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		return b
+	}
+	say := func(dir wire.Dir, parts ...string) *dissect.Message {
+		m := &dissect.Message{Protocol: &dissect.HTTP, Dir: dir}
+		for k := 0; k < len(parts); k += 2 {
+			for i, f := range dissect.HTTP.Fields {
+				if f.Name == parts[k] {
+					m.Parts = append(m.Parts, dissect.Part{Field: dissect.Field(i), Bytes: []byte(parts[k+1])})
+				}
+			}
+		}
+		return m
+	}
+	bytes := func(int) string { return string(random(30 + r.IntN(900))) }
+	text := func(int) string { return base64.StdEncoding.EncodeToString(random(30 + r.IntN(900))) }
+	json := func(i int) string { return fmt.Sprintf(`{"id": %d, "name": "something or other of the sort"}`, i) }
+	jpeg := func(i int) string { return "\xff\xd8\xff\xe0" + bytes(i) }
+	path := func(int) string { return "/index.php" }
+	for _, c := range []struct {
+		what      string
+		path      func(i int) string
+		ask, tell func(i int) string
+		typ       string
+		want      bool
+	}{
+		{"ciphertext both ways", path, bytes, bytes, "application/octet-stream", true},
+		{"base64 of it", path, text, text, "text/plain", true},
+		{"one way in base64, a query that changes", func(i int) string { return fmt.Sprint("/a?", i) }, text, bytes, "", true},
+		{"uploads that are acknowledged", path, bytes, json, "application/octet-stream", false},
+		{"objects of a store", func(i int) string { return fmt.Sprint("/bucket/", i) }, bytes, bytes, "application/octet-stream", false},
+		{"pictures", path, jpeg, jpeg, "", false},
+		{"a service of its own kind", path, bytes, bytes, "application/x-protobuf", false},
+		{"JSON", path, json, json, "application/json", false},
+		{"words", path, func(int) string { return "thisIsNoCiphertextButSomeWordsInARowThatSomebodyHasWrittenHereForYou" }, text, "", false},
+	} {
+		var s *Stream
+		got := 0
+		for i := range 60 {
+			answer := c.tell(i)
+			if i%3 == 1 {
+				answer = ""
+			}
+			for _, m := range []*dissect.Message{say(0, "http.uri", c.path(i), "http.request.header", "Content-Type: "+c.typ+"\r\n", "http.request.body", c.ask(i)),
+				say(1, "http.response.body", answer)} {
+				if _, found := HTTP(&s, m); found {
+					got++
+				}
+			}
+		}
+		if want := map[bool]int{true: 1}[c.want]; got != want {
+			t.Errorf("%s: %d verdicts, want %d", c.what, got, want)
 		}
 	}
 }
