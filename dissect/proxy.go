@@ -77,6 +77,9 @@ type proxy struct {
 
 // Feed implements Dissector.
 func (d *proxy) Feed(dir wire.Dir, data []byte, emit func(*Message)) (Progress, error) {
+	if len(data) == 0 {
+		return Progress{}, nil
+	}
 	if dir == wire.ToClient || d.over {
 		return Progress{}, errProxy
 	}
