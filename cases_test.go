@@ -21,6 +21,7 @@ import (
 	"weir/engine"
 	"weir/flow"
 	"weir/policy"
+	"weir/rules"
 	"weir/wire"
 )
 
@@ -50,7 +51,10 @@ type testCase struct {
 	want     []expectation
 	policy   *policy.Policy // nil: none
 	reaches  *string        // bytes that the server may have, where packets are held until they are judged; nil: not asked
-	rules    string         // path of a file with the rules; "" for the built-in ones
+	answers  *string        // likewise the client
+	blocks   *dlp.Database  // of the rules that block; nil: none, or not compiled yet
+	own      map[string]*rules.Rule
+	rules    string // path of a file with the rules; "" for the built-in ones
 }
 
 func loadCases(t testing.TB) (out []*testCase) {
@@ -81,16 +85,20 @@ func loadCases(t testing.TB) (out []*testCase) {
 				}
 			case "policy.toml":
 				c.policy = compilePolicy(t, caseTunnels+string(f.Data))
-			case "reaches":
+			case "reaches", "answers":
 				text := ""
 				for line := range strings.Lines(string(f.Data)) {
 					more, err := unescape(strings.TrimSuffix(line, "\n"))
 					if err != nil {
-						t.Fatalf("%s: reaches: %v", path, err)
+						t.Fatalf("%s: %s: %v", path, f.Name, err)
 					}
 					text += more
 				}
-				c.reaches = &text
+				if f.Name == "reaches" {
+					c.reaches = &text
+				} else {
+					c.answers = &text
+				}
 			case "set.csv": // exact data: set.edm beside the rules
 				buildCaseSet(t, filepath.Dir(c.rules), string(f.Data))
 			case "values": // see dissect.TestCasesInPieces

@@ -192,3 +192,15 @@ func notesOf(t *testing.T) map[string][][3]string {
 	}
 	return out
 }
+
+// TestViolations: every note that raises an alert is one of those of which rule files may say what follows.
+func TestViolations(t *testing.T) {
+	listed := dissect.Violations()
+	for _, notes := range notesOf(t) {
+		for _, n := range notes {
+			if is := slices.Contains(listed, n[0]); is != (n[1] == "true") {
+				t.Errorf("%s: in dissect.Violations: %v, raises an alert: %s", n[0], is, n[1])
+			}
+		}
+	}
+}

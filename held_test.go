@@ -2,16 +2,20 @@ package weir_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"weir/alert"
+	"weir/daemon"
 	"weir/dissect"
+	"weir/dlp"
 	"weir/engine"
 	"weir/flow"
 	"weir/policy"
+	"weir/rules"
 	"weir/wire"
 )
 
@@ -29,12 +33,12 @@ func compilePolicy(t testing.TB, text string) *policy.Policy {
 	return p
 }
 
-// TestCasesHeld plays the cases that say what may reach the server through a queue, in every way: of an offending message that comes in one
+// TestCasesHeld plays the cases that say what may reach an end through a queue, in every way: of an offending message that comes in one
 // segment nothing does, of one cut up never the byte that decides it, nor any after.
 func TestCasesHeld(t *testing.T) {
 	n := 0
 	for _, c := range loadCases(t) {
-		if c.reaches == nil {
+		if c.reaches == nil && c.answers == nil {
 			continue
 		}
 		n++
@@ -47,10 +51,12 @@ func TestCasesHeld(t *testing.T) {
 					if c.dialogue.udp && w.name != "whole" || c.dialogue.not == w.name {
 						continue
 					}
-					got, blocked, cuts := hold(t, c, play(t, c.dialogue, w, wrap))
+					got, blocked, cuts := holdBoth(t, c, play(t, c.dialogue, w, wrap))
 					exact := w.name == "bytes" || c.dialogue.udp
-					if got != *c.reaches && (exact || !strings.HasPrefix(*c.reaches, got)) {
-						t.Errorf("%s, %s: the server has %q, want %q", wrap.name, w.name, got, *c.reaches)
+					for dir, want := range []*string{wire.ToServer: c.reaches, wire.ToClient: c.answers} {
+						if want != nil && got[dir] != *want && (exact || !strings.HasPrefix(*want, got[dir])) {
+							t.Errorf("%s, %s: the %s has %q, want %q", wrap.name, w.name, []string{"server", "client"}[dir], got[dir], *want)
+						}
 					}
 					want := 0
 					for _, x := range c.want {
@@ -70,25 +76,58 @@ func TestCasesHeld(t *testing.T) {
 	}
 }
 
+// block compiles those of the case's rules that block, once.
+func (c *testCase) block(t *testing.T) {
+	if c.own != nil {
+		return
+	}
+	set, problems := daemon.LoadRules([]string{c.rules}, false)
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	c.own = set.Own
+	if set = set.Blocking(); len(set.Rules) == 0 {
+		return
+	}
+	db, err := dlp.Compile(set, dlp.Options{FingerprintKey: []byte("a key for tests, thirty-two byte")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	c.blocks = db
+}
+
 // hold gives frames to a queue, and returns what its server got to read.
 func hold(t *testing.T, c *testCase, frames [][]byte) (reached string, blocked, cuts int) {
+	t.Helper()
+	read, blocked, cuts := holdBoth(t, c, frames)
+	return read[wire.ToServer], blocked, cuts
+}
+
+// holdBoth gives frames to a queue, and returns what each end got to read, by the direction that it came in.
+func holdBoth(t *testing.T, c *testCase, frames [][]byte) (read [2]string, blocked, cuts int) {
 	t.Helper()
 	e := engine.New(engine.Config{
 		Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Events: map[string]bool{"alert": true},
 		Emit: func(ev *alert.Event) {
-			if ev.Alert.Action == "blocked" && ev.Weir.Engine == "policy" {
+			if ev.Alert.Action == "blocked" {
 				blocked++
 			}
 		},
 	})
 	e.SetPolicy(c.policy)
+	if c.rules != "" {
+		c.block(t)
+		e.SetRules(c.blocks)
+		e.SetOwn(c.own)
+	}
 	lane := e.NewLane()
 	defer lane.Free()
 	lane.OnPanic = func(stack string) { t.Errorf("panic: %s", stack) }
 	tap := e.NewTap(engine.TapConfig{Cut: func(*engine.Cut) { cuts++ }})
-	server := flow.New[struct{}](flow.DefaultLimits, flow.Linux, flow.ChecksumAuto)
+	ends := flow.New[struct{}](flow.DefaultLimits, flow.Linux, flow.ChecksumAuto)
 	var dec wire.Decoder
-	var b strings.Builder
+	var b [2]strings.Builder
 	dropped := false
 	for i, data := range frames {
 		f := []wire.Frame{{Data: data, Time: caseStart + int64(i)*caseStep, Len: uint32(len(data)), Link: wire.LinkEthernet}}
@@ -105,15 +144,15 @@ func hold(t *testing.T, c *testCase, frames [][]byte) (reached string, blocked, 
 		if dec.Decode(&f[0], &p) != wire.OK {
 			t.Fatalf("frame %d cannot be decoded", i)
 		}
-		fl, chunks := server.Push(&p)
+		fl, chunks := ends.Push(&p)
 		for _, ch := range chunks {
-			if fl != nil && ch.Dir == wire.ToServer {
-				b.Write(ch.Data)
+			if fl != nil {
+				b[ch.Dir].Write(ch.Data)
 			}
 		}
 	}
 	lane.Close(tap)
-	return b.String(), blocked, cuts
+	return [2]string{b[0].String(), b[1].String()}, blocked, cuts
 }
 
 // TestNames: a group of a DNS name is whoever an answer was seen to name so.
@@ -281,4 +320,50 @@ func TestManyUndecided(t *testing.T) {
 	if len(cuts) != all-ended {
 		t.Errorf("%d were cut, want %d", len(cuts), all-ended)
 	}
+}
+
+// TestTunnelsHeld: what belongs to a tunnel in names or pings is stopped from the moment on in which it is known, in whatever flow it comes, for it
+// was told; other names and pings pass.
+func TestTunnelsHeld(t *testing.T) {
+	e := engine.New(engine.Config{Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Events: map[string]bool{"alert": true}, Emit: func(*alert.Event) {}})
+	e.SetPolicy(compilePolicy(t, "[modes]\ndefault = \"protect\"\n[[policy]]\nid = \"any\"\naction = \"allow\"\n"))
+	e.SetOwn(map[string]*rules.Rule{"tunnel.dns": {ID: "tunnel.dns", Action: rules.Block}})
+	lane := e.NewLane()
+	defer lane.Free()
+	tap := e.NewTap(engine.TapConfig{Cut: func(*engine.Cut) {}})
+	now := int64(caseStart)
+	ask := func(i int, name string) engine.Ruling {
+		query := "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+		for label := range strings.SplitSeq(name, ".") {
+			query += string(rune(len(label))) + label
+		}
+		d := &dialogue{client: uint16(20000 + i), srv: 53, udp: true, actions: []action{{kind: "data", client: true, data: query + "\x00\x00\x10\x00\x01"}}}
+		ruling := make([]engine.Ruling, 1)
+		now += 1e8
+		data := play(t, d, ways[0], wrappings()[0])[0]
+		lane.Judge(tap, []wire.Frame{{Data: data, Time: now, Len: uint32(len(data)), Link: wire.LinkEthernet}}, ruling)
+		return ruling[0]
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	encoded := func() string {
+		const letters = "abcdefghijklmnopqrstuvwxyz234567"
+		b := make([]byte, 48)
+		for i := range b {
+			b[i] = letters[r.IntN(len(letters))]
+		}
+		return string(b) + ".t.example.com"
+	}
+	passed := 0
+	for i := range 200 {
+		if ask(i, encoded()) != engine.Drop {
+			passed++
+		}
+		if ask(1000+i, "www.example.org") == engine.Drop || ask(2000+i, "www.example.com") == engine.Drop {
+			t.Fatalf("an ordinary name is stopped, query %d", i)
+		}
+	}
+	if passed == 0 || passed > 60 {
+		t.Errorf("%d of 200 queries of the tunnel passed", passed)
+	}
+	lane.Close(tap)
 }

@@ -258,6 +258,9 @@ func (o *object) weir(e *Event) {
 	}
 	o.counts("counts", w.Counts)
 	o.counts("unsure", w.Unsure)
+	if w.Offender != nil && len(w.Offender.Names()) > 0 {
+		o.str("quarantine", w.Offender.Names()[0])
+	}
 	o.counted("held_back", w.HeldBack)
 	o.counted("drops_before", w.DropsBefore)
 	o.counted("lost", w.Lost)

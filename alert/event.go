@@ -141,6 +141,7 @@ type Weir struct {
 	Counts       map[string]int // flow: findings per rule in the flow
 	Unsure       map[string]int // flow: likewise those that were less sure than the rule asks for
 	Verdict      *Verdict       // what the policy says of the conversation
+	Offender     *Offender      // who is put into quarantine for it; nil: nobody
 	HeldBack     uint64         // alerts of this rule and workload that a rate limit held back before this one
 }
 
@@ -165,6 +166,13 @@ func (w *Workload) Names() []string {
 		out = append(out, w.Name)
 	}
 	return out
+}
+
+// Offender is a workload that an alert's rule puts into quarantine.
+type Offender struct {
+	Workload
+	Rule  string   // the alert's; not written
+	Allow []string // whom it may still speak with, as the rule says; not written
 }
 
 // Match is one finding, masked.

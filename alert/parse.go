@@ -101,6 +101,7 @@ type eveWeir struct {
 	Counts       map[string]int `json:"counts"`
 	Unsure       map[string]int `json:"unsure"`
 	Verdict      *eveVerdict    `json:"verdict"`
+	Quarantine   string         `json:"quarantine"`
 	HeldBack     uint64         `json:"held_back"`
 	DropsBefore  uint64         `json:"drops_before"`
 	Lost         uint64         `json:"lost"`
@@ -212,6 +213,9 @@ func (w *eveWeir) weir() Weir {
 	out := Weir{Src: (*Workload)(w.Src), Dst: (*Workload)(w.Dst), Rule: w.Rule, Engine: w.Engine, Severity: w.Severity, Why: w.Why, Score: w.Score, Conversation: w.Conversation,
 		Slice: w.Slice, Gaps: w.Gaps, Inside: w.Inside, Uninspected: (*Uninspected)(w.Uninspected), Counts: w.Counts, Unsure: w.Unsure, HeldBack: w.HeldBack,
 		Verdict: (*Verdict)(w.Verdict), DropsBefore: w.DropsBefore, Lost: w.Lost}
+	if w.Quarantine != "" {
+		out.Offender = &Offender{Workload: Workload{Name: w.Quarantine}}
+	}
 	for _, m := range w.Matches {
 		out.Matches = append(out.Matches, Match(m))
 	}

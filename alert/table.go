@@ -215,6 +215,9 @@ func describeAlert(e *Event) string {
 	if e.Type == "info" {
 		parts = append(parts, short(e.Weir.Why))
 	}
+	if o := e.Weir.Offender; o != nil && len(o.Names()) > 0 {
+		parts = append(parts, "quarantine of "+o.Names()[0])
+	}
 	if n := e.Weir.HeldBack; n > 0 {
 		parts = append(parts, fmt.Sprintf("+%d held back", n))
 	}

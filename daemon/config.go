@@ -36,6 +36,8 @@ type Config struct {
 	Alerts    AlertsConfig    `toml:"alerts"`
 	Events    EventsConfig    `toml:"events"`
 	Privacy   PrivacyConfig   `toml:"privacy"`
+
+	Quarantine QuarantineConfig `toml:"quarantine"`
 }
 
 // PathsConfig is the table [paths].
@@ -129,6 +131,12 @@ type PrivacyConfig struct {
 	Cards Cards `toml:"cards"` // what is shown of a card's number
 }
 
+// QuarantineConfig is the table [quarantine]: of workloads that rules cut off.
+type QuarantineConfig struct {
+	Allow []string `toml:"allow"` // whom each may still speak with
+	Most  int      `toml:"most"`  // that are cut off at a time; further ones are told
+}
+
 // DefaultConfig returns the configuration that holds where no file says otherwise.
 func DefaultConfig() *Config {
 	return &Config{
@@ -152,6 +160,8 @@ func DefaultConfig() *Config {
 		Metrics:   MetricsConfig{Listen: "127.0.0.1:9477"},
 		Alerts:    AlertsConfig{Burst: 100, PerSecond: 10},
 		Events:    EventsConfig{Stats: Duration(time.Minute)},
+
+		Quarantine: QuarantineConfig{Allow: []string{}, Most: 10},
 	}
 }
 
@@ -241,6 +251,14 @@ func (c *Config) validate(file string, data []byte) rules.Problems {
 		if !slices.Contains(engine.ConversationAnomalies, code) {
 			wrong("protocols.alerts", fmt.Sprintf("%q is no anomaly of conversations", code), "known are "+strings.Join(engine.ConversationAnomalies, ", "))
 		}
+	}
+	for _, text := range c.Quarantine.Allow {
+		if _, err := ParseAllow(text); err != nil {
+			wrong("quarantine.allow", err.Error(), "")
+		}
+	}
+	if n := c.Quarantine.Most; n < 0 || n > maxQuarantines {
+		wrong("quarantine.most", fmt.Sprintf("%d is out of range", n), fmt.Sprintf("0 to %d; 0: no rule cuts anybody off", maxQuarantines))
 	}
 	if err := checkListen(c.Metrics.Listen); err != "" {
 		wrong("metrics.listen", err, `write HOST:PORT, as "127.0.0.1:9477", or "" for no metrics`)

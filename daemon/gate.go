@@ -38,6 +38,7 @@ type gates struct {
 	wg     sync.WaitGroup
 	policy atomic.Pointer[policy.Policy]
 	who    atomic.Pointer[map[string]bool] // the namespaces that have a gate, by path
+	blocks atomic.Pointer[rules.Set]       // the rules that block
 	db     *dlp.Database                   // the rules that block; nil: none. d.reloading guards it
 
 	mu      sync.Mutex                    // guards what follows
@@ -46,6 +47,9 @@ type gates struct {
 	fails   map[uint64]string             // why a namespace has no gate that should have one
 	blind   map[string]bool               // ways of which it was told
 	decided map[uint64]*workload.Workload // by namespace: as whom it is judged though more may become known
+
+	offences chan *alert.Offender // whom rules want cut off
+	refused  map[string]time.Time // of those, who is not, and when that was told
 
 	quarantines []*Quarantine
 	cut         map[uint64]bool // by namespace: whether it is in quarantine, where that is known
@@ -81,12 +85,13 @@ func (d *Daemon) startGates() error {
 	limits := flow.DefaultLimits
 	limits.Flows, limits.HeldPerTable, limits.Fragments = gateFlows, gateHeld, gateFrags
 	g := &gates{d: d, wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		at: map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]*workload.Workload{}, cut: map[uint64]bool{}}
+		at: map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]*workload.Workload{}, cut: map[uint64]bool{},
+		offences: make(chan *alert.Offender, maxOffences), refused: map[string]time.Time{}}
 	g.who.Store(&map[string]bool{})
 	events := map[string]bool{"alert": true, "anomaly": true}
 	g.engine = engine.New(engine.Config{
 		Flow: limits, Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: events, Emit: g.emit, Full: d.queue.Full,
-		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: d.limiter,
+		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: d.limiter, Validation: d.conf.Protocols.validation(),
 		Budgets: engine.Budgets{Flows: budget.New(gateFlows), Held: budget.New(gateHeld), Fragments: budget.New(gateFrags), Inspect: budget.New(gateOpen), Recent: budget.New(gateRecent)},
 	})
 	lanes := make([]*engine.Lane, n)
@@ -140,9 +145,17 @@ func (d *Daemon) setWorkloads(t *workload.Table) {
 // emit passes on what a gate tells: alerts. What is odd about a conversation is told by whoever looks at all of it; that something was not looked
 // at, by the gate too.
 func (g *gates) emit(ev *alert.Event) {
-	if ev.Type == "alert" && ev.Alert.Action == "blocked" || ev.Type == "anomaly" && ev.Anomaly.Type == "engine" {
+	switch {
+	case ev.Type == "alert" && (ev.Alert.Action == "blocked" || g.stops(ev)), ev.Type == "anomaly" && ev.Anomaly.Type == "engine":
 		g.d.emit(ev)
 	}
+}
+
+// stops reports whether an alert is of a rule that blocks, though it came too late: who looks at all of the conversation leaves it to the gate to tell.
+func (g *gates) stops(ev *alert.Event) bool {
+	set := g.blocks.Load()
+	r := cmp.Or(set.Rule(ev.Weir.Rule), set.Own[ev.Weir.Rule])
+	return r != nil && r.Action >= rules.Block
 }
 
 // enact puts a policy in force at the gates; nil: there is none.
@@ -161,18 +174,6 @@ func (g *gates) enact(p *policy.Policy) {
 	g.stir()
 }
 
-// blocking returns the rules of a set that block.
-func blocking(set *rules.Set) *rules.Set {
-	some := *set
-	some.Rules = nil
-	for _, r := range set.Rules {
-		if r.Action == rules.Block {
-			some.Rules = append(some.Rules, r)
-		}
-	}
-	return &some
-}
-
 // block makes rules those of the gates. d.reloading is held, or there are no gates yet.
 func (g *gates) block(set *rules.Set) error {
 	var db *dlp.Database
@@ -184,6 +185,8 @@ func (g *gates) block(set *rules.Set) error {
 	}
 	old := g.db
 	g.db = db
+	g.blocks.Store(set)
+	g.engine.SetOwn(set.Own)
 	g.engine.SetRules(db)
 	if old != nil {
 		g.pool.Each(func(*engine.Lane) {}) // none is about to take up the old rules then
@@ -217,6 +220,8 @@ func (g *gates) run() {
 			return
 		case <-g.wake:
 			g.reconcile()
+		case o := <-g.offences:
+			g.isolate(o)
 		case <-tick.C:
 			g.retry()
 		}

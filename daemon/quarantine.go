@@ -26,6 +26,7 @@ type Quarantine struct {
 	Allow []string  `json:"allow,omitempty"` // see ParseAllow
 	Since time.Time `json:"since,omitzero"`
 	By    uint32    `json:"by"`             // user
+	Rule  string    `json:"rule,omitempty"` // that did it, in the stead of a user
 	Now   bool      `json:"now"`            // a workload of that name is there, and is cut off
 	Why   string    `json:"why,omitempty"`  // what went wrong with one
 	Lift  bool      `json:"lift,omitempty"` // of a request: end it
@@ -130,9 +131,11 @@ func (g *gates) Quarantine(q Quarantine) error {
 		return err
 	}
 	wants := g.wants()
-	there := false
+	there, host := false, false
 	for _, w := range wants {
-		there = there || w.named(q.Name)
+		if w.named(q.Name) {
+			there, host = true, host || hostSpace(w.way.inode)
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -142,6 +145,8 @@ func (g *gates) Quarantine(q Quarantine) error {
 		return fmt.Errorf("%s is not in quarantine (weir quarantine lists who is)", q.Name)
 	case !q.Lift && !there && i < 0:
 		return fmt.Errorf("there is no workload %s (weir workloads has their names)", q.Name)
+	case !q.Lift && host:
+		return fmt.Errorf("%s is the host itself, which is never cut off", q.Name)
 	case !q.Lift && g.d.spaces == nil:
 		return errNoWay
 	case !q.Lift && i < 0 && len(g.quarantines) == maxQuarantines:
@@ -159,10 +164,10 @@ func (g *gates) Quarantine(q Quarantine) error {
 	}
 	clear(g.cut)
 	g.quarantine(wants)
-	g.d.log.Warn("quarantine", "workload", q.Name, "lifted", q.Lift, "by", q.By)
-	what := fmt.Sprintf("%s: cut off from everybody but %s, by user %d", q.Name, cmp.Or(strings.Join(q.Allow, ", "), "nobody"), q.By)
+	g.d.log.Warn("quarantine", "workload", q.Name, "lifted", q.Lift, "by", q.by())
+	what := fmt.Sprintf("%s: cut off from everybody but %s, by %s", q.Name, cmp.Or(strings.Join(q.Allow, ", "), "nobody"), q.by())
 	if q.Lift {
-		what = fmt.Sprintf("%s: let in again, by user %d", q.Name, q.By)
+		what = fmt.Sprintf("%s: let in again, by %s", q.Name, q.by())
 	}
 	g.d.tell(q.Name, "enforce.quarantine", what)
 	for _, x := range g.quarantines {
@@ -171,6 +176,14 @@ func (g *gates) Quarantine(q Quarantine) error {
 		}
 	}
 	return nil
+}
+
+// by says who asked for it.
+func (q *Quarantine) by() string {
+	if q.Rule != "" {
+		return "rule " + q.Rule
+	}
+	return fmt.Sprintf("user %d", q.By)
 }
 
 // quarantine cuts off who is to be, and lets in who is not any more. g.mu is held.
@@ -195,6 +208,8 @@ func (g *gates) quarantine(wants map[uint64]*wanted) {
 				continue
 			}
 			g.cut[inode] = false
+		case q != nil && hostSpace(inode):
+			q.Why = "it is the host itself, which is never cut off"
 		case q != nil && !was:
 			allowed, err := q.allowed()
 			if err == nil {
@@ -233,6 +248,7 @@ func (c *Control) quarantine(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q.By, _ = peer(r.Context())
+	q.Rule = ""
 	if err := c.h.Quarantine(q); err != nil {
 		writeError(w, http.StatusConflict, err.Error())
 		return
@@ -265,7 +281,7 @@ func WriteQuarantines(w io.Writer, list []Quarantine) error {
 		case q.Now:
 			state = "cut off"
 		}
-		fmt.Fprintf(t, "%s\t%s\tuser %d\t%s\t%s\n", clean(q.Name), q.Since.Format(time.DateTime), q.By, clean(state), cmp.Or(clean(strings.Join(q.Allow, " ")), "nobody"))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", clean(q.Name), q.Since.Format(time.DateTime), clean(q.by()), clean(state), cmp.Or(clean(strings.Join(q.Allow, " ")), "nobody"))
 	}
 	t.Flush()
 	_, err := w.Write(b.Bytes())

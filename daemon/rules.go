@@ -10,13 +10,18 @@ import (
 
 	"weir/dissect"
 	"weir/dlp"
+	"weir/engine"
 	"weir/rules"
 )
 
 // LoadRules reads rule files and folders, the built-in set first if wanted. Allow-lists that have expired today are left out.
 func LoadRules(paths []string, builtin bool) (*rules.Set, rules.Problems) {
 	return rules.Load(paths, rules.Options{
-		Builtin: builtin, Fields: dissect.FieldNames, Validators: dlp.Validators(), Masks: dlp.Masks(), Now: time.Now(),
+		Builtin: builtin, Fields: dissect.FieldNames, Validators: dlp.Validators(), Masks: dlp.Masks(), Own: engine.OwnRules, Now: time.Now(),
+		Peer: func(text string) error {
+			_, err := ParseAllow(text)
+			return err
+		},
 	})
 }
 

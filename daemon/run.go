@@ -172,7 +172,7 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.memory = d.newKeeper(div)
-	d.rules, d.loaded, d.blocks = len(set.Rules), time.Now(), blocking(set)
+	d.rules, d.loaded, d.blocks = len(set.Rules), time.Now(), set.Blocking()
 	for _, f := range []struct{ key, dir string }{{"log", d.conf.Paths.Log}, {"run", d.conf.Paths.Run}} {
 		if err := os.MkdirAll(f.dir, 0o750); err != nil {
 			return fmt.Errorf("[paths] %s: %w", f.key, err)
@@ -197,6 +197,7 @@ func (d *Daemon) open() error {
 		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: d.limiter, Budgets: d.memory.budgets, Held: d.held,
 		Validation: d.conf.Protocols.validation(),
 	})
+	d.engine.SetOwn(set.Own)
 	d.engine.SetRules(d.db)
 	d.enact(law, compiled)
 	n := runtime.GOMAXPROCS(0)
@@ -220,6 +221,9 @@ func (d *Daemon) unnamed(what string) {
 func (d *Daemon) emit(ev *alert.Event) {
 	if d.twice.seen(ev) {
 		return
+	}
+	if o := ev.Weir.Offender; o != nil {
+		d.offended(o)
 	}
 	if ev.Type == "alert" {
 		d.latency.observe(time.Since(time.Unix(0, ev.Time)))
@@ -386,8 +390,9 @@ func (d *Daemon) reload() rules.Problems {
 	old := d.db
 	d.db, d.rules, d.loaded = db, len(set.Rules), time.Now()
 	d.mu.Unlock()
+	d.engine.SetOwn(set.Own)
 	d.engine.SetRules(db)
-	if err := d.gates.Load().block(blocking(set)); err != nil {
+	if err := d.gates.Load().block(set.Blocking()); err != nil {
 		problems = append(problems, rules.Problem{What: "rules that block: " + err.Error()})
 	}
 	d.enact(law, compiled)

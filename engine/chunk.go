@@ -109,6 +109,7 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 				return l.notIt(a, dir, head, data)
 			}
 			if maybe && l.keep(dir, head) {
+				l.peek(a, dir, head)
 				return nil
 			}
 		}
@@ -144,6 +145,7 @@ func (l *Lane) probe(a *app, dir wire.Dir, data []byte) []byte {
 		}
 		return rest
 	case maybe && l.keep(dir, head):
+		l.peek(a, dir, head)
 		return nil
 	}
 	a.at[dir] = unknown
@@ -197,6 +199,7 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 		a.hold(dir, len(data))
 		return nil
 	}
+	l.understood(a, dir)
 	pr, err := a.d.Feed(dir, data, l.emit)
 	rest := data[min(pr.Used, len(data)):]
 	a.unread(&pr)
@@ -298,7 +301,7 @@ func (l *Lane) upgraded(a *app) {
 	a.d.Close(wire.ToClient, l.emit)
 	l.scanEnd(a)
 	a.d, a.alive, a.tried, a.taken, a.reprobes = nil, protocols{}, protocols{}, false, 0
-	a.at = [2]place{fresh, fresh}
+	a.at, a.need = [2]place{fresh, fresh}, [2]int{}
 	if a.sure < violated {
 		a.unrecognise()
 	}
@@ -331,6 +334,7 @@ func (l *Lane) unknown(a *app, dir wire.Dir, data []byte) []byte {
 		}
 		if maybe && l.keep(dir, head) {
 			a.need[dir] = 1
+			l.peek(a, dir, head)
 			return nil
 		}
 		a.reprobes++
@@ -435,6 +439,9 @@ func (l *Lane) raw(a *app, dir wire.Dir, data []byte, more bool) {
 	if a.at[dir] == dropped {
 		a.skip(len(data), whyBudget)
 		l.t.count.givenUpBytes += uint64(len(data))
+	}
+	if data = a.unpeeked(dir, data); len(data) == 0 && more {
+		return
 	}
 	l.rawMessage(dir, rawID|uint64(dir), int64(a.raw[dir]), data, !more)
 	a.raw[dir] += uint64(len(data))

@@ -101,6 +101,7 @@ type work struct {
 	taken     bool      // the dissector has used bytes
 	need      [2]int    // bytes that the dissector waits for
 	held      int       // bytes of the initiator that are held for it
+	peeked    [2]int    // bytes that are kept and were inspected as raw ones
 	upgrade   bool
 	next      *dissect.Protocol // that it becomes, if the upgrade says which; and what is known of it
 	nextState uint64

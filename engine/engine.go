@@ -15,6 +15,7 @@ import (
 	"weir/dlp"
 	"weir/flow"
 	"weir/pcapstore"
+	"weir/rules"
 	"weir/tunnel"
 	"weir/workload"
 )
@@ -62,6 +63,7 @@ type Engine struct {
 	setting sync.Mutex    // guards what follows
 	db      *dlp.Database // in force
 	law     *law
+	own     map[string]*rules.Rule // by id; see SetOwn
 
 	names      names
 	denials    *denials
@@ -77,6 +79,8 @@ type ruleset struct {
 	wants dissect.Wants
 	asked dissect.Wants // by rules alone
 	law   *law          // nil: no policy
+	own   map[string]*rules.Rule
+	stops bool // one of own is to stop something
 }
 
 // New returns an Engine without rules.
@@ -135,7 +139,7 @@ func (e *Engine) arm() {
 			wants[i] = wants[i] || is
 		}
 	}
-	e.rules.Store(&ruleset{db: db, wants: wants, asked: asked, law: e.law})
+	e.rules.Store(&ruleset{db: db, wants: wants, asked: asked, law: e.law, own: e.own, stops: stops(e.own)})
 }
 
 // Trim lets go of what taps and lanes keep for reuse, each when it works next.

@@ -107,7 +107,7 @@ func (l *Lane) ruling(r *ruled, t *Tap) Ruling {
 
 // clear lets go of a flow of which the policy has nothing more to say, unless detection may.
 func (l *Lane) clear(t *Tap) Ruling {
-	if l.rules.db != nil || l.rules.law.names && l.port() == resolverPort || l.mayCarry() {
+	if l.rules.db != nil || l.rules.stops || l.rules.law.names && l.port() == resolverPort || l.mayCarry() {
 		return Pass
 	}
 	return Clear

@@ -99,12 +99,13 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	} else {
 		l.a.alerted = true
 	}
-	blocks := typ == "alert" && r.Action == rules.Block
-	switch {
-	case blocks && l.t.inline():
-		l.fl.S.more().ruled.blocked = true
-	case blocks && l.stopped(): // who stops it tells it
-		return
+	blocked := false
+	if typ == "alert" {
+		elsewhere := false
+		cut := l.closing && l.t.inline() && l.fl.S.more().ruled.blocked
+		if blocked, elsewhere = l.follows(r); elsewhere || cut { // what was cut has been told
+			return
+		}
 	}
 	if !l.e.asked(typ) {
 		if typ == "alert" {
@@ -120,8 +121,11 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 		Action: "allowed", GID: 1, SignatureID: r.SID, Rev: r.Rev,
 		Signature: r.Description, Category: r.Category, Severity: eveSeverity[r.Severity], Metadata: metadata(r),
 	}
-	if blocks && l.t.inline() {
+	if blocked {
 		ev.Alert.Action = "blocked"
+	}
+	if typ == "alert" {
+		l.accuse(ev, r, h.Dir)
 	}
 	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = r.ID, r.Engine.String(), r.Severity.String()
 	if h.Test {
@@ -213,6 +217,11 @@ func (l *Lane) protocolAlert(m *dissect.Message, rule, detail string) {
 
 // ownAlert makes an alert of a rule that is part of Weir; nil: nobody listens, or its limit is reached.
 func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail string, severity rules.Severity) *alert.Event {
+	own := l.rules.own[rule]
+	blocked, elsewhere := l.follows(own)
+	if elsewhere {
+		return nil
+	}
 	if l.a != nil {
 		l.a.alerted = true
 	}
@@ -224,10 +233,18 @@ func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail strin
 	if !l.allowed(ev, rule) {
 		return nil
 	}
+	dir := wire.ToServer
+	if m != nil && engine == "protocol" {
+		dir = m.Dir
+	}
+	l.accuse(ev, own, dir)
 	ev.Alert = &alert.Alert{Action: "allowed", GID: 1, SignatureID: rules.SIDOf(rule), Rev: 1,
 		Signature: detail, Category: category, Severity: eveSeverity[severity]}
 	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = rule, engine, severity.String()
 	ev.Weir.Why = detail
+	if blocked {
+		ev.Alert.Action = "blocked"
+	}
 	if m != nil {
 		ev.TxID = m.Tx
 		if rec := l.a.find(m.Tx); rec != nil {

@@ -105,9 +105,26 @@ func (l *Lane) seekInPing(message []byte) {
 	}
 }
 
+// ownRules lists the rules that are part of Weir.
+func ownRules() (out []string) {
+	out = append(out, "policy."+RuleDefault)
+	out = append(out, ConversationAnomalies...)
+	for i := range tunnel.Kinds {
+		out = append(out, tunnel.Kinds[i].Rule)
+	}
+	for _, code := range dissect.Violations() {
+		out = append(out, "protocol."+code)
+	}
+	return out
+}
+
 // tunnelled raises the alert of a tunnel, once for a flow and kind.
 func (l *Lane) tunnelled(m *dissect.Message, v tunnel.Verdict) {
 	k := &tunnel.Kinds[v.Kind]
+	if v.Again { // what belongs to it is stopped too, and told no more
+		l.follows(l.rules.own[k.Rule])
+		return
+	}
 	if l.a != nil && !l.a.tell(k.Rule) {
 		return
 	}

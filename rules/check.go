@@ -92,10 +92,7 @@ func (s *source) rule(base *Rule, raw *rawRule, path string) *Rule {
 	setName(s, &r.Severity, raw.Severity, Severities, at("severity"))
 	setName(s, &r.MinConfidence, raw.MinConfidence, Confidences, at("min_confidence"))
 	setName(s, &r.Direction, raw.Direction, Directions, at("direction"))
-	setName(s, &r.Action, raw.Action, Actions, at("action"))
-	if r.Action == Block {
-		s.fail(at("action"), Warning, "nothing is blocked yet: the rule raises alerts only", "")
-	}
+	s.consequence(r, raw, path)
 	setName(s, &r.Engine, raw.Engine, Engines, at("engine"))
 	setTrue(&r.ContextRequired, raw.ContextRequired)
 	setTrue(&r.SkipReport, raw.SkipReport)

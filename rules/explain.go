@@ -186,8 +186,11 @@ func raises(r *Rule) string {
 		return "nothing by itself: other rules require it"
 	}
 	text := fmt.Sprintf("an alert of severity %s, engine %s, category %s", r.Severity, r.Engine, r.Category)
-	if r.Action == Block {
-		text += ", and asks to block"
+	switch r.Action {
+	case Block:
+		text += "; what it finds does not arrive, where packets are held (weir policy mode GROUP protect)"
+	case Quarantine:
+		text += "; the workload that sent it is cut off (weir quarantine)"
 	}
 	return text
 }

@@ -57,6 +57,7 @@ type rawRule struct {
 	Severity        string         `toml:"severity"`
 	Mask            string         `toml:"mask"`
 	Action          string         `toml:"action"`
+	QuarantineAllow []string       `toml:"quarantine_allow"`
 	EDM             *rawEDM        `toml:"edm"`
 	Test            *rawTest       `toml:"test"`
 }

@@ -13,11 +13,13 @@ import (
 // Options say what Load takes for granted. Names are given by the caller, since this package knows no protocol and no
 // validator; an empty list is not checked against.
 type Options struct {
-	Builtin    bool      // begin with the rules that are built in
-	Fields     []string  // what rules may name under fields
-	Validators []string  // ... under validate
-	Masks      []string  // ... under mask
-	Now        time.Time // the day on which allowlists may have expired; zero: none has
+	Builtin    bool                    // begin with the rules that are built in
+	Fields     []string                // what rules may name under fields
+	Validators []string                // ... under validate
+	Masks      []string                // ... under mask
+	Own        []string                // ids of rules that are part of Weir: what follows from them can be said
+	Peer       func(text string) error // what is wrong with somebody whom quarantine_allow names; nil: nobody knows
+	Now        time.Time               // the day on which allowlists may have expired; zero: none has
 }
 
 // Limits of a set, ours.
@@ -30,7 +32,7 @@ const (
 // rules with one id the later one wins. All problems of all files are returned; the Set is nil iff one of them is an
 // error. A path that does not exist is an error: whoever asks for rules is not served by none.
 func Load(paths []string, opt Options) (*Set, Problems) {
-	l := loader{opt: opt, byID: map[string]*Rule{}, seen: map[string]bool{}}
+	l := newLoader(opt)
 	if opt.Builtin {
 		l.builtin()
 	}
@@ -45,18 +47,18 @@ func Load(paths []string, opt Options) (*Set, Problems) {
 	if l.problems.Failed() {
 		return nil, l.problems
 	}
-	return &Set{Rules: l.rules, Allow: l.allow, Files: l.files, byID: l.byID}, l.problems
+	return l.set(), l.problems
 }
 
 // Parse is Load for the text of one file, of which nothing but the form is known.
 func Parse(name string, data []byte) (*Set, Problems) {
-	l := loader{byID: map[string]*Rule{}, seen: map[string]bool{}}
+	l := newLoader(Options{})
 	l.file(name, data)
 	l.finish()
 	if l.problems.Failed() {
 		return nil, l.problems
 	}
-	return &Set{Rules: l.rules, Allow: l.allow, Files: l.files, byID: l.byID}, l.problems
+	return l.set(), l.problems
 }
 
 // loader gathers a Set. Files come in order; a file that extends another is read after it.
@@ -66,11 +68,20 @@ type loader struct {
 	byID     map[string]*Rule
 	allow    []Allowlist
 	files    []string
-	seen     map[string]bool // files read, by absolute path
-	stack    []string        // files being read, each extended by the one before
+	ownByID  map[string]*Rule // of what is part of Weir
+	seen     map[string]bool  // files read, by absolute path
+	stack    []string         // files being read, each extended by the one before
 	problems Problems
 
 	inBuiltin bool // what is read now came with Weir
+}
+
+func newLoader(opt Options) *loader {
+	return &loader{opt: opt, byID: map[string]*Rule{}, ownByID: map[string]*Rule{}, seen: map[string]bool{}}
+}
+
+func (l *loader) set() *Set {
+	return &Set{Rules: l.rules, Allow: l.allow, Files: l.files, Own: l.ownByID, byID: l.byID}
 }
 
 func (l *loader) complain(pos Pos, what, hint string) {
@@ -143,6 +154,10 @@ func (l *loader) rule(src *source, file *rawFile, i int, first map[string]Pos) {
 		return
 	}
 	first[raw.ID] = pos
+	if slices.Contains(l.opt.Own, raw.ID) {
+		l.own(src, raw, path)
+		return
+	}
 	old := l.byID[raw.ID]
 	var base *Rule
 	if file.Extend != nil {

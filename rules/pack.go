@@ -60,7 +60,12 @@ func (s *Set) Only(packs, tags []string) (*Set, error) {
 		hasTag := len(tags) == 0 || slices.ContainsFunc(tags, func(t string) bool { return slices.Contains(r.Tags, t) })
 		keep[r] = inPack && hasTag
 	}
-	out := &Set{Allow: s.Allow, Files: s.Files, byID: map[string]*Rule{}}
+	return s.only(keep), nil
+}
+
+// only returns the rules of a set that are kept, and those that they require, which raise nothing.
+func (s *Set) only(keep map[*Rule]bool) *Set {
+	out := &Set{Allow: s.Allow, Files: s.Files, Own: s.Own, byID: map[string]*Rule{}}
 	for _, r := range s.Rules {
 		switch {
 		case keep[r]:
@@ -74,7 +79,7 @@ func (s *Set) Only(packs, tags []string) (*Set, error) {
 		out.Rules = append(out.Rules, r)
 		out.byID[r.ID] = r
 	}
-	return out, nil
+	return out
 }
 
 // required reports whether a rule that is kept requires r, over others or not.

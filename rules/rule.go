@@ -38,12 +38,13 @@ func (d Direction) String() string { return name(Directions, int(d)) }
 type Action uint8
 
 const (
-	Alert Action = iota
-	Block
+	Alert      Action = iota
+	Block             // what it finds does not arrive, where packets are held
+	Quarantine        // likewise; and the workload that did it is cut off
 )
 
 // Actions names the actions, by value.
-var Actions = []string{"alert", "block"}
+var Actions = []string{"alert", "block", "quarantine"}
 
 func (a Action) String() string { return name(Actions, int(a)) }
 
@@ -131,6 +132,7 @@ type Rule struct {
 	Severity        Severity
 	Mask            string
 	Action          Action
+	QuarantineAllow []string // whom a workload may still speak with that the rule puts into quarantine, beside those of the configuration
 	Allow           []Allowlist
 	Required        []Required
 	SkipReport      bool // it is only there for other rules to require: never raised by itself
@@ -176,9 +178,10 @@ type Test struct {
 
 // Set is an immutable set of rules.
 type Set struct {
-	Rules []*Rule     // in file order; of two with one id only the later
-	Allow []Allowlist // for all rules, or those that they name
-	Files []string    // what was read, in order
+	Rules []*Rule          // in file order; of two with one id only the later
+	Allow []Allowlist      // for all rules, or those that they name
+	Files []string         // what was read, in order
+	Own   map[string]*Rule // by id: what is to follow from what Weir finds without a rule of a file; only ID, Description, Action, QuarantineAllow and Pos are set
 
 	byID map[string]*Rule
 }

@@ -199,7 +199,7 @@ func (d *domain) different() int {
 // judge weighs what is known of d.
 func (w *Watch) judge(now int64, d *domain) (Verdict, bool) {
 	if d.told != 0 && now-d.told < dnsAgain {
-		return Verdict{}, false
+		return Verdict{Kind: KindDNS, Again: true}, true
 	}
 	var p points
 	if d.shapes&shapeIodine != 0 {

@@ -27,17 +27,22 @@ func HTTP(s **Stream, m *dissect.Message) (Verdict, bool) {
 	}
 	for i := range m.Parts {
 		p := &m.Parts[i]
-		if p.View != dissect.ViewPlain || p.Off != 0 || len(p.Bytes) == 0 {
+		if p.View != dissect.ViewPlain || len(p.Bytes) == 0 {
 			continue
 		}
 		switch words[p.Field] {
 		case httpHead:
+			if p.Off != 0 {
+				continue
+			}
 			if why := toolOf(p.Bytes); why != "" {
 				return Verdict{Kind: KindHTTP, Score: 90, Why: why}, true
 			}
 		case httpRequest, httpResponse:
-			if in := Inside(m.Dir, p.Bytes); in != nil && isForeign(in) {
-				return remember(s).body(m.Dir, in)
+			if b := beginning(s, m.Dir, p); len(b) > 0 {
+				if in := Inside(m.Dir, b); in != nil && isForeign(in) {
+					return remember(s).body(m.Dir, in)
+				}
 			}
 		}
 		if v, found := pollTake(s, words[p.Field], p.Bytes); found {

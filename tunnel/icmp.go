@@ -115,7 +115,7 @@ func (e *echo) reply(seed maphash.Seed, payload []byte) {
 // judge weighs what is known of a pair of hosts.
 func (e *echo) judge(now int64) (Verdict, bool) {
 	if e.told != 0 && now-e.told < echoAgain {
-		return Verdict{}, false
+		return Verdict{Kind: KindICMP, Again: true}, true
 	}
 	var p points
 	if e.marks >= 2 {

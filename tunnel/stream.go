@@ -13,6 +13,36 @@ type Stream struct {
 	inside [2]*dissect.Protocol // what bodies or messages of each direction began with
 	looked [2]uint8             // messages of a WebSocket whose beginning was looked at
 	poll   poll
+	heads  [2]head              // beginnings that come in pieces
+}
+
+// headBytes are enough to know what a value begins with.
+const headBytes = 32
+
+// head is the beginning of a value that came in pieces.
+type head struct {
+	value uint32
+	n     uint8 // bytes of it; 0: none is gathered
+	bytes [headBytes]byte
+}
+
+// beginning returns the beginning of the value that a part belongs to, as far as it has come; nil: more than that has been looked at before.
+func beginning(s **Stream, dir wire.Dir, p *dissect.Part) []byte {
+	if p.Off == 0 && len(p.Bytes) >= headBytes || !p.More && p.Off == 0 {
+		return p.Bytes
+	}
+	if p.Off >= headBytes || p.Off > 0 && *s == nil {
+		return nil
+	}
+	h := &remember(s).heads[dir]
+	if p.Off == 0 {
+		h.value, h.n = p.Value, 0
+	}
+	if h.value != p.Value || int64(h.n) != p.Off {
+		return nil
+	}
+	h.n += uint8(copy(h.bytes[h.n:], p.Bytes))
+	return h.bytes[:h.n]
 }
 
 // Raw looks at bytes of a flow that nobody understands. s is what is remembered of it as a shell; it is made if the flow begins as text.
@@ -107,11 +137,19 @@ func Socket(s **Stream, m *dissect.Message) (Verdict, bool) {
 	in := remember(s)
 	for i := range m.Parts {
 		p := &m.Parts[i]
-		if p.View != dissect.ViewPlain || p.Off != 0 || len(p.Bytes) < 3 || m.Protocol.Fields[p.Field].Derived || in.looked[m.Dir] == socketMessages {
+		if p.View != dissect.ViewPlain || m.Protocol.Fields[p.Field].Derived || in.looked[m.Dir] > socketMessages {
 			continue
 		}
-		in.looked[m.Dir]++
-		if q := Inside(m.Dir, p.Bytes); q != nil && in.inside[m.Dir] == nil {
+		if p.Off == 0 {
+			if in.looked[m.Dir]++; in.looked[m.Dir] > socketMessages {
+				continue
+			}
+		}
+		b := beginning(s, m.Dir, p)
+		if len(b) < 3 {
+			continue
+		}
+		if q := Inside(m.Dir, b); q != nil && in.inside[m.Dir] == nil {
 			in.inside[m.Dir] = q
 			return Verdict{Kind: KindSocket, Score: 80, Why: "a message is the beginning of SSH, TLS, HTTP or another protocol that needs no WebSocket"}, true
 		}

@@ -45,6 +45,7 @@ type Verdict struct {
 	Kind  Kind
 	Score int    // percent, at least Threshold
 	Why   string // the reasons, for people; never bytes from the wire
+	Again bool   // it was found before, not long ago: this belongs to it, and Why is empty
 }
 
 // points collects reasons and what they weigh. It allocates nothing: Verdict does.
