@@ -1,6 +1,7 @@
 package weir_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -75,6 +76,16 @@ quarantine_allow = ["10.77.0.2/tcp/82"]
 		}
 	}
 	cutOff()
+	if out, _, _ := d.weir("workloads"); !strings.Contains(out, "fails open") || !strings.Contains(out, "quarantine") || !strings.Contains(out, "protect") || !strings.Contains(out, "discover") {
+		t.Errorf("workloads: %s", out)
+	}
+	var status struct {
+		Gates struct{ Protected, Quarantined, Denied, Packets, Rules int }
+	}
+	out, _, _ := d.weir("status", "-o", "json")
+	if err := json.Unmarshal([]byte(out), &status); err != nil || status.Gates.Protected != 1 || status.Gates.Quarantined != 1 || status.Gates.Denied != 1 || status.Gates.Packets == 0 || status.Gates.Rules != 1 {
+		t.Errorf("status: %+v, %v", status.Gates, err)
+	}
 	offend("10.77.0.2:82") // whom the rule allows; the workload is in quarantine, and stays so, once
 	if got := s.text(); got != "" {
 		t.Errorf("the server has %q", got)

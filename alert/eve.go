@@ -299,6 +299,14 @@ func (o *object) workload(name string, w *Workload) {
 	o.filled("namespace", w.Namespace)
 	o.filled("image", w.Image)
 	o.filled("address", w.Address)
+	o.filled("service", w.Service)
+	if p := w.Process; p != nil {
+		o.open("process")
+		o.int("pid", p.PID)
+		o.filled("comm", p.Comm)
+		o.filled("exe", p.Exe)
+		o.close()
+	}
 	if len(w.Labels) > 0 {
 		var room [16]string
 		o.open("labels")

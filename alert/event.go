@@ -149,7 +149,16 @@ type Weir struct {
 type Workload struct {
 	ID, Name, Pod, Namespace, Image string
 	Labels                          map[string]string
-	Address                         string // its own address and port, where the event's is one that the host translates: a service's; "": the event's
+	Address                         string   // its own address and port, where the event's is one that the host translates: a service's; "": the event's
+	Service                         string   // the service's address and port that the client used, where the event's is the workload's own
+	Process                         *Process // that has the socket, where it is known
+}
+
+// Process is who has a socket.
+type Process struct {
+	PID  int    `json:"pid"`
+	Comm string `json:"comm"` // as the kernel calls it
+	Exe  string `json:"exe"`  // path of its program, as it sees it
 }
 
 // Names returns what a workload is called: NAMESPACE/POD if it is a pod, and its own name; the first is the one to show. A nil Workload has

@@ -122,6 +122,8 @@ type eveWorkload struct {
 	Image     string            `json:"image"`
 	Labels    map[string]string `json:"labels"`
 	Address   string            `json:"address"`
+	Service   string            `json:"service"`
+	Process   *Process          `json:"process"`
 }
 
 type eveMatch struct {

@@ -9,6 +9,7 @@ import (
 	"weir/dlp"
 	"weir/engine"
 	"weir/flow"
+	"weir/policy"
 	"weir/rules"
 )
 
@@ -18,6 +19,8 @@ type division struct {
 	recent   int64 // [pcap] pre
 	program  int64 // Weir before there is a packet: Go's runtime, rules in force and those being loaded, lanes
 	garbage  int64 // what Go has not collected yet
+	learn    int64 // what is learned for a policy
+	gates    int64 // what is under judgement where packets are held; 0: no group is protected
 	flows    int64
 	inspect  int64 // what is open at layer 7: parsers, decoders, matches, exchanges
 	held     int64 // bytes of streams, out of order or unfinished
@@ -36,6 +39,10 @@ const (
 	sliceBuffer = 68 << 10 // bytes of a slice that is open
 	compileCost = 32 << 20 // bytes that compiling takes for a while
 
+	learnPart = 16 // what is learned takes at most this part of what is left beside rings and the program
+	gatesPart = 5  // likewise gates
+	gatesMost = 128 << 20
+
 	// parts
 	garbagePart = 8  // of budget.memory
 	flowsMost   = 75 // percent of what is left then; less if [budget] flows need less
@@ -46,11 +53,16 @@ const (
 	evidencePart = 13
 )
 
-// divide divides the budget of a configuration. program is what Weir takes before there is a packet.
-func (c *Config) divide(rings, recent, program int64) (d division) {
+// divide divides the budget of a configuration. program is what Weir takes before there is a packet. protects says that a group is protected.
+func (c *Config) divide(rings, recent, program int64, protects bool) (d division) {
 	d.rings, d.recent, d.program = rings, recent, max(program, programMin)
 	d.garbage = int64(c.Budget.Memory) / garbagePart
 	left := max(int64(c.Budget.Memory)-d.rings-d.recent-d.program-d.garbage, 0)
+	d.learn = min(policy.LearnerBytes, left/learnPart)
+	if protects {
+		d.gates = min(gatesMost, left/gatesPart)
+	}
+	left -= d.learn + d.gates
 	d.flows = min(int64(c.Budget.Flows)*flowCost, left/100*flowsMost)
 	left -= d.flows
 	d.inspect, d.held = left/100*inspectPart, left/100*heldPart
@@ -93,17 +105,27 @@ func (d *division) slices() (open int, queue int64) {
 }
 
 // divide divides the daemon's budget, now that its rules are loaded: they are counted twice, since a reload needs both the old and the new.
-func (d *Daemon) divide() division {
+func (d *Daemon) divide(law *policy.Set) division {
 	if d.memory == nil {
 		debug.FreeOSMemory()
 		d.program = anonymous() - d.db.Size()
 	}
-	return d.conf.divide(int64(d.conf.Capture.Ring), int64(d.conf.Pcap.Pre), d.program+2*d.db.Size()+programSure+laneCost*int64(runtime.GOMAXPROCS(0)))
+	return d.conf.divide(int64(d.conf.Capture.Ring), int64(d.conf.Pcap.Pre), d.program+2*d.db.Size()+programSure+laneCost*int64(runtime.GOMAXPROCS(0)), protects(law))
+}
+
+// protects reports whether a policy protects anybody.
+func protects(law *policy.Set) bool {
+	for _, m := range law.Modes {
+		if m == policy.Protect {
+			return true
+		}
+	}
+	return false
 }
 
 // compile makes a database of the rules that are to be in force.
 func (d *Daemon) compile(set *rules.Set) (*dlp.Database, error) {
-	div := d.conf.divide(int64(d.conf.Capture.Ring), int64(d.conf.Pcap.Pre), programMin)
+	div := d.conf.divide(int64(d.conf.Capture.Ring), int64(d.conf.Pcap.Pre), programMin, false)
 	return compileRules(set, d.conf, div.inspect)
 }
 

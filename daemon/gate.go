@@ -15,7 +15,6 @@ import (
 
 	"weir/alert"
 	"weir/broker"
-	"weir/budget"
 	"weir/capture"
 	"weir/dissect"
 	"weir/dlp"
@@ -33,6 +32,7 @@ type gates struct {
 	d      *Daemon
 	engine *engine.Engine
 	pool   *enforce.Pool
+	memory *gateMemory
 	wake   chan struct{}
 	stop   chan struct{}
 	wg     sync.WaitGroup
@@ -47,6 +47,7 @@ type gates struct {
 	fails   map[uint64]string             // why a namespace has no gate that should have one
 	blind   map[string]bool               // ways of which it was told
 	decided map[uint64]*workload.Workload // by namespace: as whom it is judged though more may become known
+	gone    GateStatus                    // counts of gates that were taken away
 
 	offences chan *alert.Offender // whom rules want cut off
 	refused  map[string]time.Time // of those, who is not, and when that was told
@@ -64,6 +65,7 @@ type gate struct {
 	failure   policy.Failure
 	held      bool         // until it is known who the workload is; gates.mu guards it
 	first     atomic.Int64 // ns since the epoch: since when a packet is held; 0: none is
+	since     time.Time    // it is there
 	who       atomic.Pointer[workload.Workload]
 	addresses atomic.Pointer[[]netip.Addr]
 }
@@ -71,28 +73,24 @@ type gate struct {
 // ours
 const (
 	gateRetry = 500 * time.Millisecond // what could not be put up is tried again so often
-
-	gateFlows  = 1 << 18 // conversations under judgement, of all gates
-	gateHeld   = 32 << 20
-	gateOpen   = 32 << 20
-	gateFrags  = 4 << 20
-	gateRecent = 16 << 20 // bytes of packets that are kept for the alerts of gates
 )
 
 // startGates begins to protect whom the policy says.
 func (d *Daemon) startGates() error {
 	n := max(1, runtime.GOMAXPROCS(0))
 	limits := flow.DefaultLimits
-	limits.Flows, limits.HeldPerTable, limits.Fragments = gateFlows, gateHeld, gateFrags
+	div := d.divide(d.law)
+	limits.Flows, limits.HeldPerTable, limits.Fragments = d.conf.Budget.Flows, gatesMost, gatesMost
 	g := &gates{d: d, wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		at: map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]*workload.Workload{}, cut: map[uint64]bool{},
+		memory: newGateMemory(div.gates),
+		at:     map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]*workload.Workload{}, cut: map[uint64]bool{},
 		offences: make(chan *alert.Offender, maxOffences), refused: map[string]time.Time{}}
 	g.who.Store(&map[string]bool{})
 	events := map[string]bool{"alert": true, "anomaly": true}
 	g.engine = engine.New(engine.Config{
 		Flow: limits, Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: events, Emit: g.emit, Full: d.queue.Full,
 		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: d.limiter, Validation: d.conf.Protocols.validation(),
-		Budgets: engine.Budgets{Flows: budget.New(gateFlows), Held: budget.New(gateHeld), Fragments: budget.New(gateFrags), Inspect: budget.New(gateOpen), Recent: budget.New(gateRecent)},
+		Budgets: g.memory.Budgets,
 	})
 	lanes := make([]*engine.Lane, n)
 	for i := range lanes {
@@ -133,6 +131,7 @@ func (d *Daemon) setWorkloads(t *workload.Table) {
 		}
 	}
 	d.where.Store(t)
+	d.processes.setHost(host)
 	d.engine.SetHost(host)
 	d.engine.SetWorkloads(t)
 	if g := d.gates.Load(); g != nil {
@@ -421,6 +420,9 @@ func (g *gates) end(x *gate) {
 		g.d.log.Warn("the rules of a workload that is protected no more", "workload", x.name(), "problem", err)
 	}
 	x.guard.Wait()
+	s := x.status()
+	s.Waiting, s.Undecided = 0, 0
+	g.gone.add(&s)
 }
 
 // held reports whether a workload has a gate.

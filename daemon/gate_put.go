@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"weir/capture"
 	"weir/enforce"
@@ -44,7 +45,7 @@ func (g *gates) put(b *build) (*gate, error) {
 	if g.d.spaces == nil {
 		return nil, errNoWay
 	}
-	x := &gate{way: b.w.way, failure: b.failure, held: b.await}
+	x := &gate{way: b.w.way, failure: b.failure, held: b.await, since: time.Now().UTC()}
 	x.know(b.w)
 	conf := enforce.Config{
 		Open: g.opener(b.w.way), Failure: enforce.Failure(b.failure), Unreachable: true,

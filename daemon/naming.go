@@ -41,11 +41,12 @@ type naming struct {
 	news    map[int]bool    // by namespace id: addresses have changed
 	urgent  map[uint64]bool // by inode of the namespace: somebody waits for the name
 	answers []answer
-	named   map[int]known     // by interface index, as published
-	limits  []string          // that are reached now
-	waiting []chan<- bool     // for the end of a pass
-	ways    func(map[int]way) // gets the ways into namespaces; nil: nobody goes there
-	again   bool              // it has not got them yet
+	named   map[int]known                               // by interface index, as published
+	limits  []string                                    // that are reached now
+	waiting []chan<- bool                               // for the end of a pass
+	ways    func(map[int]way)                           // gets the ways into namespaces; nil: nobody goes there
+	again   bool                                        // it has not got them yet
+	others  func(id string, said *workload.Description) // gets answers of runtimes, too; nil: nobody
 
 	places map[int]*place   // by namespace id; the goroutine's own, as all that follows
 	past   []workload.Entry // of places that are gone, in order of their going: flows of theirs are yet to be told
@@ -200,9 +201,28 @@ func (n *naming) listen(news <-chan int) {
 // answer takes an asker's answer.
 func (n *naming) answer(a answer) {
 	n.mu.Lock()
+	if n.others != nil {
+		n.others(a.id, a.said)
+	}
 	n.answers = append(n.answers, a)
 	n.mu.Unlock()
 	n.stir()
+}
+
+// wonder asks the runtimes for a container that is behind no interface. It does not wait; answer gets what they say.
+func (n *naming) wonder(id, mark string) {
+	for _, a := range n.askers {
+		if a.runtime.MayKnow(mark) {
+			a.want(id)
+		}
+	}
+}
+
+// share has runtimes' answers given to somebody else, too: fn must not block.
+func (n *naming) share(fn func(id string, said *workload.Description)) {
+	n.mu.Lock()
+	n.others = fn
+	n.mu.Unlock()
 }
 
 func (n *naming) run(ctx context.Context) {

@@ -38,12 +38,13 @@ type learning struct {
 	done    chan struct{}
 }
 
-// startLearning takes up what was learned before. What cannot be read is set aside and told, and learning begins anew.
-func startLearning(file string, log *slog.Logger) *learning {
+// startLearning takes up what was learned before, in so many bytes. What cannot be read is set aside and told, and learning begins anew.
+func startLearning(file string, bytes int64, log *slog.Logger) *learning {
 	l := &learning{
 		learner: policy.NewLearner(engine.Terms), log: log, file: file,
 		full: make(chan *policy.Seen, learnQueue), empty: make(chan *policy.Seen, learnQueue), ends: make(chan struct{}), done: make(chan struct{}),
 	}
+	l.learner.Bound(bytes)
 	if err := restore(l.learner, file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		aside := file + ".unreadable"
 		log.Warn("what was learned cannot be read: learning begins anew", "problem", err, "kept", aside)

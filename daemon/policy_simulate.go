@@ -28,7 +28,7 @@ func SimulateCaptures(conf *Config, set *policy.Set, files []string, stderr io.W
 	if problems.Failed() {
 		return nil, problems.Err()
 	}
-	div := conf.divide(0, 0, programMin)
+	div := conf.divide(0, 0, programMin, false)
 	if err := div.check(conf); err != nil {
 		return nil, err
 	}

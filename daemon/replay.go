@@ -56,7 +56,7 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 	if r.Slices != "" {
 		recent = min(replayRecent, int64(conf.Budget.Memory)/4)
 	}
-	div := conf.divide(0, recent, programMin)
+	div := conf.divide(0, recent, programMin, false)
 	if err := div.check(conf); err != nil {
 		return 0, err
 	}

@@ -29,7 +29,7 @@ type Tried struct {
 // TryCapture runs a capture through the pipeline and returns what the rules of a set find in it, and what they refuse, at most most of each.
 func TryCapture(set *rules.Set, file string, most int) ([]Tried, error) {
 	conf := DefaultConfig()
-	div := conf.divide(0, 0, programMin)
+	div := conf.divide(0, 0, programMin, false)
 	key, err := fingerprintKey(filepath.Join(userDir(), "state"), false)
 	if err != nil {
 		return nil, err

@@ -49,22 +49,24 @@ type Daemon struct {
 	program int64 // bytes that Weir took before there was a packet, without rules
 	notify  *Notifier
 
-	control  *Control       // nil until ready
-	metrics  *MetricsServer // nil: none
-	latency  latency
-	naming   *naming
-	learn    *learning
-	gates    atomic.Pointer[gates]         // nil until there are some
-	compiled atomic.Pointer[policy.Policy] // the policy in force; nil: none
-	limiter  *alert.Limiter
-	blocks   *rules.Set                     // the rules that block, as of the start
-	where    atomic.Pointer[workload.Table] // addresses in force
-	leads    atomic.Pointer[map[int]way]    // the ways into workloads' network namespaces, as naming knows them
-	leading  chan struct{}                  // they have changed
-	outside  string                         // why workloads' network namespaces cannot be entered; "": they can, or nobody wants to
-	told     *tally
-	reading  chan struct{} // one pull of recent packets at a time
-	slow     chan struct{} // sockets that are ending
+	control      *Control       // nil until ready
+	metrics      *MetricsServer // nil: none
+	latency      latency
+	naming       *naming
+	learn        *learning
+	gates        atomic.Pointer[gates]         // nil until there are some
+	compiled     atomic.Pointer[policy.Policy] // the policy in force; nil: none
+	limiter      *alert.Limiter
+	processes    *processes
+	translations atomic.Pointer[workload.Translations] // nil: they are not known
+	blocks       *rules.Set                            // the rules that block, as of the start
+	where        atomic.Pointer[workload.Table]        // addresses in force
+	leads        atomic.Pointer[map[int]way]           // the ways into workloads' network namespaces, as naming knows them
+	leading      chan struct{}                         // they have changed
+	outside      string                                // why workloads' network namespaces cannot be entered; "": they can, or nobody wants to
+	told         *tally
+	reading      chan struct{} // one pull of recent packets at a time
+	slow         chan struct{} // sockets that are ending
 
 	hangup    chan struct{} // a SIGHUP that waits for its reload
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
@@ -121,6 +123,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	if d.naming, err = startNaming(log, workload.Runtimes(), d.setWorkloads, d.unnamed); err != nil {
 		return errors.Join(err, d.close())
 	}
+	d.naming.share(d.processes.answered)
 	d.enter()
 	if err := d.startGates(); err != nil {
 		return errors.Join(err, d.close())
@@ -150,6 +153,7 @@ func newDaemon(conf *Config, log *slog.Logger) *Daemon {
 		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), leading: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
 	}
 	d.patience = patience(d.notify.Interval())
+	d.processes = newProcesses(d)
 	return d
 }
 
@@ -167,7 +171,7 @@ func (d *Daemon) open() error {
 	if d.db, err = d.compile(set); err != nil {
 		return err
 	}
-	div := d.divide()
+	div := d.divide(law)
 	if err = div.check(d.conf); err != nil {
 		return err
 	}
@@ -186,11 +190,11 @@ func (d *Daemon) open() error {
 	if d.eve, err = alert.NewFile(d.conf.Paths.EVE(), eveMaxBytes, eveKeep); err != nil {
 		return err
 	}
-	d.queue = alert.NewQueue(&sink{eve: d.eve, events: d.events, alerts: d.alerts}, false)
+	d.queue = alert.NewQueue(&sink{eve: d.eve, events: d.events, alerts: d.alerts, processes: d.processes}, false)
 	d.queue.Limit(div.events)
 	d.limiter = alert.NewLimiter()
 	d.limiter.Burst, d.limiter.PerSecond = d.conf.Alerts.Burst, d.conf.Alerts.PerSecond
-	d.learn = startLearning(d.conf.Paths.LearnedFile(), d.log)
+	d.learn = startLearning(d.conf.Paths.LearnedFile(), div.learn, d.log)
 	d.engine = engine.New(engine.Config{
 		Learn: &engine.Learn{Party: d.learn.learner.Party, Exchange: d.learn.Exchange},
 		Flow:  div.limits(d.conf), Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: allEvents(), Emit: d.emit, Full: d.queue.Full,
@@ -219,7 +223,9 @@ func (d *Daemon) unnamed(what string) {
 
 // emit takes an event off the packet path. An alert that two taps see of one conversation is told once.
 func (d *Daemon) emit(ev *alert.Event) {
-	if d.twice.seen(ev) {
+	one, translated := d.service(ev)
+	translated = translated && ev.Weir.Src != nil && ev.Weir.Dst != nil
+	if d.twice.seen(ev, one, translated) {
 		return
 	}
 	if o := ev.Weir.Offender; o != nil {
@@ -399,7 +405,9 @@ func (d *Daemon) reload() rules.Problems {
 	d.passLanes()
 	d.log.Info("reloaded", "rules", len(set.Rules), "policy", len(law.Rules))
 	old.Close()
-	d.memory.divide(d.divide())
+	div := d.divide(law)
+	d.memory.divide(div)
+	d.gates.Load().memory.divide(div.gates)
 	return problems
 }
 

@@ -8,12 +8,16 @@ import (
 type sink struct {
 	eve            *alert.File
 	events, alerts *EventLog
+	processes      *processes // nil: nobody asks
 	line           []byte
 }
 
 // Write implements alert.Sink. The file comes first: what somebody has seen must not be gone after a crash. Who reads the file first, then a
 // log, misses nothing.
 func (s *sink) Write(ev *alert.Event) error {
+	if s.processes != nil {
+		s.processes.name(ev)
+	}
 	line, err := alert.AppendEVE(s.line[:0], ev)
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ type Status struct {
 	Interfaces   []InterfaceStatus `json:"interfaces"`
 	Memory       MemoryStatus      `json:"memory"`
 	Slices       SlicesStatus      `json:"slices"`
+	Gates        GatesStatus       `json:"gates"`
 	Events       EventsStatus      `json:"events"`
 	Lost         []LossStatus      `json:"lost"`
 	NotWatched   []NotWatched      `json:"not_watched"`
@@ -157,6 +158,7 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 	var b bytes.Buffer
 	s.writeHead(&b, now)
 	s.writeInterfaces(&b, now)
+	s.writeGates(&b)
 	s.writeLost(&b)
 	s.writeNotWatched(&b)
 	s.writeNotInspected(&b)

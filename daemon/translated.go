@@ -20,6 +20,7 @@ func (d *Daemon) translated(ctx context.Context) {
 		d.log.Warn("pods behind services' addresses have no names in events", "problem", err.Error())
 		return
 	}
+	d.translations.Store(t)
 	d.engine.SetTranslations(t)
 	if g := d.gates.Load(); g != nil {
 		g.engine.SetTranslations(t)

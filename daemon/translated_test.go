@@ -41,12 +41,16 @@ func TestTranslated(t *testing.T) {
 		if from.Name != "cart" || to.Name != "pay" {
 			t.Errorf("on %s from %v %s to %v %s", ev.Iface, ev.Src, from.Name, ev.Dst, to.Name)
 		}
-		if ev.Iface == "veth-cart" && (to.Address != "10.7.2.2:8080" || from.Address != "") || ev.Iface == "veth-pay" && (from.Address != "10.7.1.2:40000" || to.Address != "") {
-			t.Errorf("on %s: addresses behind the event's: %q, %q", ev.Iface, from.Address, to.Address)
+		if ev.Iface == "veth-cart" && (to.Address != "10.7.2.2:8080" || from.Address != "" || to.Service != "") ||
+			ev.Iface == "veth-pay" && (from.Address != "10.7.1.2:40000" || to.Address != "" || to.Service != "10.96.0.10:80") {
+			t.Errorf("on %s: addresses behind the event's: %q, %q, service %q", ev.Iface, from.Address, to.Address, to.Service)
 		}
 		ports[min(ev.Src.Port(), ev.Dst.Port())]++
 	}
-	if ports[80] == 0 {
-		t.Errorf("alerts by port of the server: %v", ports)
+	if n := ports[80] + ports[8080]; n != 2 {
+		t.Errorf("alerts by port of the server: %v, want one of what was said and one of the answer", ports)
+	}
+	if flows := parse(t, eve, "flow"); len(flows) != 1 {
+		t.Errorf("%d conversations were told: %+v", len(flows), flows)
 	}
 }

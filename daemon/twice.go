@@ -10,7 +10,8 @@ import (
 
 // twice knows what was told in the last seconds of conversations between two local workloads, which two taps see: alerts, and flows that
 // carried nothing. What carried something is one conversation already in the engine, unless the two taps did not show the same.
-// What the first tap told stands; nothing is held back that was not told.
+// What the first tap told stands; nothing is held back that was not told. Of conversations whose addresses the host translates, as those with a service, each tap makes a conversation of its own: all
+// that the second one tells of it is held back.
 type twice struct {
 	seed maphash.Seed
 	mu   sync.Mutex
@@ -30,16 +31,26 @@ func newTwice() *twice {
 	return &twice{seed: maphash.MakeSeed(), at: [2]map[uint64]mark{{}, {}}}
 }
 
-// seen reports whether another interface has told the same of the same conversation.
-func (t *twice) seen(ev *alert.Event) bool {
+// seen reports whether another interface has told the same of the same conversation. one is what its community id is taken for, translated says that both are workloads' which see it under different
+// addresses.
+func (t *twice) seen(ev *alert.Event, one string, translated bool) bool {
 	bare := ev.Type == "flow" && ev.AppProto == "" && ev.Weir.Src != nil && ev.Weir.Dst != nil
-	if ev.Type != "alert" && ev.Type != "info" && !bare || ev.CommunityID == "" || strings.HasSuffix(ev.Iface, loopbackName) {
+	if ev.Type != "alert" && ev.Type != "info" && !bare && !translated || one == "" || strings.HasSuffix(ev.Iface, loopbackName) {
 		return false
 	}
 	var h maphash.Hash
 	h.SetSeed(t.seed)
-	h.WriteString(ev.CommunityID)
-	if bare {
+	h.WriteString(one)
+	if translated {
+		h.WriteString(ev.Type)
+		if ev.Anomaly != nil {
+			h.WriteString(ev.Anomaly.Event)
+		}
+		if ev.File != nil {
+			h.WriteString(ev.File.Name)
+			maphash.WriteComparable(&h, ev.File.Size)
+		}
+	} else if bare {
 		h.WriteString(ev.Flow.State)
 		maphash.WriteComparable(&h, [2]uint64{ev.Flow.PktsToServer, ev.Flow.PktsToClient})
 	}

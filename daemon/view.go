@@ -14,9 +14,14 @@ import (
 // Status says how the daemon is. It may be called from any goroutine.
 func (d *Daemon) Status() Status {
 	now := time.Now()
+	var gates GatesStatus
+	if g := d.gates.Load(); g != nil {
+		_, gates = g.states()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := Status{
+		Gates:   gates,
 		Version: Version(), Started: d.started, Ready: d.up.Load(), Config: d.conf.File,
 		Rules: d.rules, RulesLoaded: d.loaded,
 	}

@@ -37,17 +37,28 @@ type InterfaceWorkload struct {
 	Addresses []netip.Addr      `json:"addresses"`
 	Attached  []string          `json:"attached"` // where it is listened to: "host" or "netns", and "loopback"
 	NotSeen   []string          `json:"not_seen"` // what of its traffic is not seen, and why
+	Groups    []string          `json:"groups"`   // of the policy
+	Mode      string            `json:"mode"`     // discover, monitor, protect; "": there is no policy
+	Gate      *GateStatus       `json:"gate"`     // null: its packets are not to be held
 }
 
 // Workloads says what is behind the watched interfaces, in order of their names. It may be called from any goroutine.
 func (d *Daemon) Workloads() []InterfaceWorkload {
 	list := []InterfaceWorkload{}
 	all := d.naming.all() // it has a lock of its own
+	gates, law := map[uint64]*GateStatus{}, d.compiled.Load()
+	if g := d.gates.Load(); g != nil {
+		gates, _ = g.states()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, k := range all {
 		w := InterfaceWorkload{Interface: k.iface.Name, WorkloadStatus: newWorkloadStatus(k.who), Labels: k.who.Labels, Addresses: k.addresses}
 		w.Attached, w.NotSeen = d.attached(k.iface)
+		w.Groups, w.Mode = standing(law, &k)
+		if way, ok := d.ways[k.iface.Index]; ok {
+			w.Gate = gates[way.inode]
+		}
 		if w.Addresses == nil {
 			w.Addresses = []netip.Addr{}
 		}
@@ -98,7 +109,7 @@ func (c *Client) Workloads() (list []InterfaceWorkload, err error) {
 func WriteWorkloads(w io.Writer, list []InterfaceWorkload) error {
 	var b bytes.Buffer
 	t := table(&b)
-	fmt.Fprintln(t, "INTERFACE\tNAME\tPOD\tNAMESPACE\tIMAGE\tCONTAINER\tATTACHED\tADDRESSES")
+	fmt.Fprintln(t, "INTERFACE\tNAME\tPOD\tNAMESPACE\tIMAGE\tCONTAINER\tATTACHED\tMODE\tGROUPS\tGATE\tADDRESSES")
 	for _, x := range list {
 		addresses := ""
 		for i, a := range x.Addresses {
@@ -108,13 +119,16 @@ func WriteWorkloads(w io.Writer, list []InterfaceWorkload) error {
 			}
 			addresses += " " + a.String()
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(x.Interface), shown(x.Name), shown(x.Pod), shown(x.Namespace), shown(x.Image),
-			shown(shortID(x.ID)), shown(strings.Join(x.Attached, "+")), cmp.Or(addresses, " -")[1:])
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(x.Interface), shown(x.Name), shown(x.Pod), shown(x.Namespace), shown(x.Image),
+			shown(shortID(x.ID)), shown(strings.Join(x.Attached, "+")), shown(x.Mode), shown(strings.Join(x.Groups, ",")), x.Gate.shown(), cmp.Or(addresses, " -")[1:])
 	}
 	t.Flush()
 	for _, x := range list {
 		for _, what := range x.NotSeen {
 			fmt.Fprintf(&b, "%s: not seen: %s\n", clean(x.Interface), clean(what))
+		}
+		if x.Gate != nil && x.Gate.Why != "" {
+			fmt.Fprintf(&b, "%s: not protected: %s\n", clean(x.Interface), clean(x.Gate.Why))
 		}
 	}
 	_, err := w.Write(b.Bytes())

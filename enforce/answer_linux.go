@@ -29,6 +29,7 @@ func (q *queue) judge(b *batch) {
 
 // noteCut is told of a conversation that has to end. It is carried out when all frames are judged: until then they are needed.
 func (q *queue) noteCut(c *engine.Cut) {
+	q.count.denied.Add(1)
 	if b := q.b; b != nil && len(b.cuts) < cap(b.cuts) {
 		b.cuts = append(b.cuts, *c)
 	}

@@ -8,6 +8,7 @@ const (
 	tablesGetTable = 1
 	tablesDelTable = 2
 	tablesNewChain = 3
+	tablesGetChain = 4
 	tablesNewRule  = 6
 	tablesDelRule  = 8
 	tablesNewObj   = 18

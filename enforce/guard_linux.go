@@ -57,7 +57,7 @@ func Start(conf Config, pool *Pool) (*Guard, error) {
 		in, err = g.install(conn, markEpochA)
 	}
 	if err == nil {
-		sizes, err = limitSizes(conf.Open)
+		sizes, err = limitSizes(conf.Open, conn)
 	}
 	if err != nil {
 		drop(conn, table)
@@ -206,7 +206,7 @@ func (g *Guard) report() {
 		g.miss(sent)
 	default:
 		g.before = -g.arrived() // the counter begins anew
-		g.queue.tell(Event{Code: RulesCut, Err: g.reinstall(g.rules.clear)})
+		g.queue.tell(Event{Code: RulesCut, Err: errors.Join(g.reinstall(g.rules.clear), noteSizes(g.conn, g.sizes))})
 	}
 	s := g.Stats()
 	if n := s.Missed - g.told.Missed; n > 0 {
@@ -228,6 +228,7 @@ const (
 // can be told from what is on its way; in one that never is, as much as may wait is taken for that.
 func (g *Guard) miss(sent uint64) {
 	waiting := int64(queueLen)
+	g.queue.count.waiting.Store(uint64(min(max(int64(sent-g.before-g.arrived()), 0), waiting)))
 	for range looks {
 		if g.queue.idle() {
 			waiting = 0

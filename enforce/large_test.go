@@ -82,18 +82,68 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
+// size returns the value behind a word that `ip` writes of an interface.
+func (s *space) size(t *testing.T, iface, word string) string {
+	t.Helper()
+	var out []byte
+	s.do(t, func() (err error) {
+		out, err = exec.Command("ip", "-d", "link", "show", iface).Output()
+		return err
+	})
+	_, after, _ := strings.Cut(string(out), word+" ")
+	return strings.Fields(after)[0]
+}
+
+// TestSizesPutBack holds that interfaces have the length of packets that they had, however enforcement ends: by Close, or by a process that was killed and one that removes what it left,
+// or takes it over; and whatever they had.
+func TestSizesPutBack(t *testing.T) {
+	_, pod := pair(t)
+	pod.do(t, func() error {
+		if err := exec.Command("ip", "link", "set", "lo", "mtu", "40000").Run(); err != nil {
+			return err
+		}
+		return exec.Command("ip", "link", "set", "eth0", "gso_max_size", "190000").Run()
+	})
+	limited := func(is bool) {
+		t.Helper()
+		lo, eth := "40000", "190000"
+		if is {
+			lo, eth = "32000", "65536"
+		}
+		if got := pod.size(t, "lo", "mtu"); got != lo {
+			t.Errorf("lo has an MTU of %s, want %s", got, lo)
+		}
+		if got := pod.size(t, "eth0", "gso_max_size"); got != eth {
+			t.Errorf("eth0 has gso_max_size %s, want %s", got, eth)
+		}
+	}
+	killed := func() {
+		t.Helper()
+		holder := pod.holder(t, Open)
+		limited(true)
+		holder.Process.Kill()
+		holder.Wait()
+		limited(true)
+	}
+	killed()
+	if err := Remove(pod.open); err != nil {
+		t.Fatal(err)
+	}
+	limited(false)
+	pod.wantNoRules(t)
+	killed()
+	g := pod.guard(t, Config{Judge: newCensor("").judge})
+	limited(true)
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	limited(false)
+}
+
 // TestBigTCP holds that interfaces with longer packets send none while they are enforced, and are as they were afterwards.
 func TestBigTCP(t *testing.T) {
 	client, pod := pair(t)
-	size := func() string {
-		var out []byte
-		pod.do(t, func() (err error) {
-			out, err = exec.Command("ip", "-d", "link", "show", "eth0").Output()
-			return err
-		})
-		_, after, _ := strings.Cut(string(out), "gso_max_size ")
-		return strings.Fields(after)[0]
-	}
+	size := func() string { return pod.size(t, "eth0", "gso_max_size") }
 	pod.do(t, func() error {
 		return exec.Command("ip", "link", "set", "eth0", "gso_max_size", "200000", "gro_max_size", "200000").Run()
 	})

@@ -49,15 +49,17 @@ type Stats struct {
 	Hangs   uint64 // times that no verdict came in time
 	Resets  uint64 // sockets that were closed
 	Forged  uint64 // resets that went to an end in a segment's stead
+	Denied  uint64 // conversations that were cut
+	Waiting uint64 // packets that waited for their verdict, within the last second
 }
 
 type counters struct {
-	packets, passed, dropped, cleared, missed, tooLong, hangs, resets, forged atomic.Uint64
+	packets, passed, dropped, cleared, missed, tooLong, hangs, resets, forged, denied, waiting atomic.Uint64
 }
 
 func (c *counters) read() Stats {
 	return Stats{c.packets.Load(), c.passed.Load(), c.dropped.Load(), c.cleared.Load(), c.missed.Load(), c.tooLong.Load(), c.hangs.Load(),
-		c.resets.Load(), c.forged.Load()}
+		c.resets.Load(), c.forged.Load(), c.denied.Load(), c.waiting.Load()}
 }
 
 // queue is one netfilter queue. run serves it, on one goroutine.

@@ -188,7 +188,7 @@ func Remove(open Opener) error {
 	if _, there, err := queued(conn); err != nil || !there {
 		return err
 	}
-	left, err := limitSizes(open) // what it changed is put back, too
+	left, err := longSizes(open, conn) // what it changed is put back, too
 	return errors.Join(err, drop(conn, table), restoreSizes(open, left))
 }
 

@@ -1,7 +1,10 @@
 package enforce
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -33,8 +36,34 @@ type linkSize struct {
 	mtu, max, max4 uint32
 }
 
-// limitSizes makes the interfaces of a namespace send packets that the queue brings whole, and returns those that it changed, as they were.
-func limitSizes(open Opener) (was []linkSize, err error) {
+// limitSizes makes the interfaces of a namespace send packets that the queue brings whole, and returns those that it changed, as they were. That is written down in the table of
+// rules before, for whoever comes after a process that was killed.
+func limitSizes(open Opener, conn *socket) (was []linkSize, err error) {
+	if was, err = longSizes(open, conn); err != nil || len(was) == 0 {
+		return was, err
+	}
+	if err := noteSizes(conn, was); err != nil {
+		return nil, fmt.Errorf("length of packets: %w", err)
+	}
+	s, err := open.socket(broker.Route)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for _, l := range was {
+		if err := s.setSize(linkSize{l.index, min(l.mtu, loopbackMTU), min(l.max, longestPacket), min(l.max4, longestPacket)}); err != nil && err != unix.ENODEV {
+			return was, fmt.Errorf("length of packets: %w", err)
+		}
+	}
+	return was, nil
+}
+
+// longSizes returns the interfaces that send longer packets than the queue brings, or did before they were limited, as they were then.
+func longSizes(open Opener, conn *socket) ([]linkSize, error) {
+	was, err := notedSizes(conn)
+	if err != nil {
+		return nil, fmt.Errorf("length of packets: %w", err)
+	}
 	s, err := open.socket(broker.Route)
 	if err != nil {
 		return nil, err
@@ -44,21 +73,62 @@ func limitSizes(open Opener) (was []linkSize, err error) {
 	s.out.b = append(s.out.b, make([]byte, linkInfoLen)...)
 	s.out.end()
 	err = s.dump(func(body []byte) {
-		if len(body) >= linkInfoLen {
-			if l := sizeOf(body); l.mtu > 0 || l.max > longestPacket || l.max4 > longestPacket {
-				was = append(was, l)
-			}
+		if len(body) < linkInfoLen {
+			return
+		}
+		l := sizeOf(body)
+		known := slices.ContainsFunc(was, func(n linkSize) bool { return n.index == l.index })
+		if !known && (l.mtu > 0 || l.max > longestPacket || l.max4 > longestPacket) {
+			was = append(was, l)
 		}
 	})
-	for _, l := range was {
-		if err == nil {
-			err = s.setSize(linkSize{l.index, min(l.mtu, loopbackMTU), min(l.max, longestPacket), min(l.max4, longestPacket)})
-		}
-	}
 	if err != nil {
-		return was, fmt.Errorf("length of packets: %w", err)
+		return nil, fmt.Errorf("length of packets: %w", err)
 	}
 	return was, nil
+}
+
+// noted is how a chain without rules is called that stands for what an interface had.
+const noted = "had-"
+
+// noteSizes writes down in the table of rules, which must be there, what interfaces have.
+func noteSizes(conn *socket, was []linkSize) error {
+	if len(was) == 0 {
+		return nil
+	}
+	conn.out.b = conn.out.b[:0]
+	r := beginRules(&conn.out, table)
+	for _, l := range was {
+		r.newBranch(fmt.Sprintf("%s%d-%d-%d-%d", noted, l.index, l.mtu, l.max, l.max4))
+	}
+	r.commit()
+	return conn.do(nil)
+}
+
+// notedSizes returns what was written down.
+func notedSizes(conn *socket) (was []linkSize, err error) {
+	m := &conn.out
+	m.b = m.b[:0]
+	m.netfilter(subsysTables, tablesGetChain, unix.NLM_F_DUMP, familyInet, 0)
+	m.end()
+	err = conn.dump(func(body []byte) {
+		if len(body) < familyLen {
+			return
+		}
+		of := strings.TrimRight(string(within(body[familyLen:], 1)), "\x00")
+		name, is := strings.CutPrefix(strings.TrimRight(string(within(body[familyLen:], 3)), "\x00"), noted)
+		var l linkSize
+		if of != table || !is {
+			return
+		}
+		if n, _ := fmt.Sscanf(name, "%d-%d-%d-%d", &l.index, &l.mtu, &l.max, &l.max4); n == 4 && !slices.ContainsFunc(was, func(x linkSize) bool { return x.index == l.index }) {
+			was = append(was, l)
+		}
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	return was, err
 }
 
 // sizeOf reads an RTM_NEWLINK. The MTU is that of loopback alone, if it is too large, or was before somebody else made it ours and did not undo it.

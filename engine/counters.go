@@ -35,6 +35,7 @@ type Counters struct {
 	ShedFlows                         uint64 // times that a flow was left out because its tap could not keep up
 	TwinBytes                         uint64 // of local conversations, that the other end's tap had inspected already
 	TwinsApart                        uint64 // local conversations of which both ends' taps did not show the same
+	Undecided                         int    // conversations whose packets are held and of which the policy cannot say yet what becomes of them: now
 	OneSided, BothSided               uint64 // TCP connections of which one direction alone was seen, and those of which both were
 	GivenUp                           uint64 // flows whose inspection was given up for want of memory
 	GivenUpBytes                      uint64 // that came after it and were not understood
@@ -72,7 +73,7 @@ func (t *Tap) read() *Counters {
 		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics, GivenUp: c.givenUp, GivenUpBytes: c.givenUpBytes,
 		Unsure: c.unsure, Allowed: c.allowed, Given: c.given, Elsewhere: c.elsewhere, ShedFlows: c.shedFlows, OneSided: c.oneSided, BothSided: c.bothSided, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
 		Undecodable: t.env.Count.Undecodable + t.undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.fragments(), Last: t.now,
-		Oldest: t.recent.Oldest(),
+		Oldest: t.recent.Oldest(), Undecided: len(t.waiting),
 	}
 }
 
@@ -122,6 +123,7 @@ func (c *Counters) Add(d *Counters) {
 	c.ShedFlows += d.ShedFlows
 	c.TwinBytes += d.TwinBytes
 	c.TwinsApart += d.TwinsApart
+	c.Undecided += d.Undecided
 	c.OneSided += d.OneSided
 	c.BothSided += d.BothSided
 	c.GivenUp += d.GivenUp

@@ -39,6 +39,12 @@ func NewLearner(t *Terms) *Learner {
 	return l
 }
 
+// Bound makes the memory that a Learner may take less than it has by default. It is called before it learns.
+func (l *Learner) Bound(bytes int64) { l.left = int(min(bytes, learnBytes)) }
+
+// LearnerBytes is what a Learner takes at most.
+const LearnerBytes = learnBytes
+
 // edgeKey is what two parties say to each other in one protocol at one port.
 type edgeKey struct {
 	from, to Party

@@ -64,6 +64,9 @@ type sensors struct {
 
 func neuvector(file string, text []byte) (*Result, error) {
 	s := sensors{taken: map[string]bool{}}
+	if n := pieces(text); n > maxPieces {
+		return nil, fmt.Errorf("%s: %d lines and members, more than %d (split it)", file, n, maxPieces)
+	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	known := 0
 	for {

@@ -36,6 +36,8 @@ func TestReadPolicyWrong(t *testing.T) {
 		{"action", "neuvector", nvHead + "spec: {target: {selector: {name: g, criteria: [{key: domain, op: =, value: shop}]}}, ingress: [{action: maybe}]}\n", `x.yaml:4:96: action "maybe" is none`},
 		{"priority", "neuvector", nvHead + "spec: {target: {selector: {name: g, criteria: [{key: domain, op: =, value: shop}]}}, ingress: [{action: deny, priority: 101}]}\n", `priority "101" is none`},
 		{"mode", "neuvector", nvHead + "spec: {target: {policymode: Loose, selector: {name: g, criteria: [{key: domain, op: =, value: shop}]}}}\n", `x.yaml:4:29: this is no mode: "Loose"`},
+		{"lists", "cilium", "a: [" + strings.Repeat("[],", 1<<19) + "]", "lines and members, more than 262144 (split it)"},
+		{"lines", "cilium", strings.Repeat("-\n", 1<<19), "lines and members, more than 262144 (split it)"},
 		{"large", "cilium", strings.Repeat("#", MaxPolicySource+1), "more than 4194304 (split it)"},
 	} {
 		toml, made, problems := ReadPolicy(c.format, []Source{{"x.yaml", []byte(c.text)}})

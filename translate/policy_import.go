@@ -23,7 +23,7 @@ type Source struct {
 	Text []byte
 }
 
-// MaxPolicySource is how many bytes of a file are read, ours: half a GB of memory at worst.
+// MaxPolicySource is how many bytes of a file are read, ours; see maxPieces too.
 const MaxPolicySource = 4 << 20
 
 // ReadPolicy makes a policy file of other programs' objects, which must be all that there are: what they allow depends on each other. What cannot be said is

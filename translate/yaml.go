@@ -45,8 +45,26 @@ func (t *tree) pos(n *yaml.Node) rules.Pos {
 	return rules.Pos{File: t.file, Line: n.Line, Col: n.Column}
 }
 
+// maxPieces are the lines and members of a file that is read, ours: each is a node or two of some 200 bytes, and a file of nothing else would take a hundred times its size.
+const maxPieces = 1 << 18
+
+// pieces counts what may become nodes.
+func pieces(text []byte) (n int) {
+	for _, c := range text {
+		switch c {
+		case '\n', ',', '[', '{':
+			n++
+		}
+	}
+	return n
+}
+
 // documents calls what for each document, and for each item of a List, up to the first that is no YAML.
 func (t *tree) documents(text []byte, what func(*yaml.Node)) {
+	if n := pieces(text); n > maxPieces {
+		t.wrong(nil, fmt.Sprintf("%d lines and members, more than %d", n, maxPieces), "split it")
+		return
+	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	for {
 		var doc yaml.Node

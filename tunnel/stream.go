@@ -13,7 +13,7 @@ type Stream struct {
 	inside [2]*dissect.Protocol // what bodies or messages of each direction began with
 	looked [2]uint8             // messages of a WebSocket whose beginning was looked at
 	poll   poll
-	heads  [2]head              // beginnings that come in pieces
+	heads  [2]head // beginnings that come in pieces
 }
 
 // headBytes are enough to know what a value begins with.

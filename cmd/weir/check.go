@@ -53,6 +53,7 @@ of either, or a weir.toml. Files of a policy are checked together. Nothing is st
 				}
 			}
 			law, p := daemon.LoadPolicy(policies)
+			policy.Elsewhere(p, policies)
 			problems = append(problems, p...)
 			if law != nil {
 				_, p = daemon.CompilePolicy(law)
