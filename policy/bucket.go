@@ -12,7 +12,16 @@ type bucket struct {
 	class    uint32
 	mode     Mode
 	final    bool // whatever is said, the action is the same
-	rules    []*rule
+	rules    []listed
+}
+
+// listed is a rule of a bucket, with what most of them are ruled out by: those that are for another protocol are never touched.
+type listed struct {
+	of     *rule
+	app    int32
+	index  int32
+	action Action
+	worded bool // it has conditions
 }
 
 // buckets remembers buckets: a table with a place for each number made of ends and ports, in which a new one displaces the old one.
@@ -25,7 +34,7 @@ type buckets struct {
 const (
 	bucketBits     = 16
 	bucketWays     = 4       // places for a bucket
-	maxBucketRules = 4 << 20 // of all buckets, 8 bytes each; beyond that all are forgotten
+	maxBucketRules = 1 << 20 // of all buckets, 24 bytes each; beyond that all are forgotten
 )
 
 // bucket returns that of a context.
@@ -81,7 +90,7 @@ func (p *Policy) newBucket(c *Context, class uint32) *bucket {
 	for _, i := range list {
 		r := &p.rules[i]
 		if from.isOne(r.from) && to.isOne(r.to) && r.forPort(c.Proto, c.Port) {
-			b.rules = append(b.rules, r)
+			b.rules = append(b.rules, listed{r, int32(r.app), r.index, r.action, len(r.where) > 0})
 			if r.app == noApp && len(r.where) == 0 {
 				break // no later one is ever asked
 			}
@@ -94,11 +103,12 @@ func (p *Policy) newBucket(c *Context, class uint32) *bucket {
 
 // same reports whether the first rules to the one that always matches, or all of them and the default, ask for the same.
 func (b *bucket) same() bool {
-	for i, r := range b.rules {
+	for i := range b.rules {
+		r := &b.rules[i]
 		if r.action != b.rules[0].action {
 			return false
 		}
-		if i == len(b.rules)-1 && r.app == noApp && len(r.where) == 0 {
+		if i == len(b.rules)-1 && r.app == noApp && !r.worded {
 			return true
 		}
 	}

@@ -17,7 +17,7 @@ type Policy struct {
 	byName map[string]int32
 
 	rules   []rule               // those that apply, in order
-	parents map[int]int          // protocols that are a form of another
+	parents []int                // by protocol, of which other one it is a form; noApp: none. Those behind its end have none
 	asked   map[int]bool         // fields that conditions name
 	lists   map[string]*patterns // while it is compiled
 	ports   ports
@@ -56,7 +56,7 @@ var forms = []struct{ name, of string }{
 // Compile makes a Policy of what applies of a Set at a time: rules that are over do not; zero: all apply. fieldOf and protocolOf give numbers to names; the
 // caller's Contexts have the same. What they do not know is a problem, and the Policy nil.
 func Compile(set *Set, at time.Time, fieldOf func(name string) (int, bool), protocolOf func(name string) (int, bool)) (*Policy, rules.Problems) {
-	p := &Policy{set: set, asked: map[int]bool{}, byName: map[string]int32{}, parents: map[int]int{}, lists: map[string]*patterns{}, ids: map[string]Identity{}}
+	p := &Policy{set: set, asked: map[int]bool{}, byName: map[string]int32{}, lists: map[string]*patterns{}, ids: map[string]Identity{}}
 	for _, name := range Builtin {
 		p.groups = append(p.groups, Group{Name: name})
 	}
@@ -68,6 +68,9 @@ func Compile(set *Set, at time.Time, fieldOf func(name string) (int, bool), prot
 		a, ok := protocolOf(f.name)
 		b, ok2 := protocolOf(f.of)
 		if ok && ok2 {
+			for len(p.parents) <= a {
+				p.parents = append(p.parents, noApp)
+			}
 			p.parents[a] = b
 		}
 	}

@@ -28,10 +28,10 @@ const (
 func (p *Policy) Decide(c *Context) Verdict {
 	b := p.bucket(c)
 	v := Verdict{Mode: b.mode, Rule: -1, Final: b.final, Action: Deny, Why: whyNone}
-	var first *rule // that may match
-	next := 0       // behind the one that does
+	var first *listed // that may match
+	next := 0         // behind the one that does
 	for next < len(b.rules) {
-		r := b.rules[next]
+		r := &b.rules[next]
 		next++
 		a := r.judge(p, c)
 		if a == yes {
@@ -57,7 +57,7 @@ func (p *Policy) Decide(c *Context) Verdict {
 	return v
 }
 
-func undecided(v Verdict, first *rule, c *Context) Verdict {
+func undecided(v Verdict, first *listed, c *Context) Verdict {
 	v.Action, v.Rule, v.Why = Undecided, first.index, whyMessage
 	if c.App == AppNone {
 		v.Why = whyProtocol
@@ -67,15 +67,16 @@ func undecided(v Verdict, first *rule, c *Context) Verdict {
 
 // settled reports whether the action is the same whatever is said in this protocol.
 func (p *Policy) settled(b *bucket, c *Context, a Action) bool {
-	for _, r := range b.rules {
-		speaks := p.speaks(c.App, r.app, false)
+	for i := range b.rules {
+		r := &b.rules[i]
+		speaks := p.speaks(c.App, int(r.app), false)
 		if speaks == no {
 			continue
 		}
 		if r.action != a {
 			return false
 		}
-		if speaks == yes && len(r.where) == 0 {
+		if speaks == yes && !r.worded {
 			return true
 		}
 	}
@@ -92,20 +93,20 @@ func (r *rule) forPort(proto uint8, port uint16) bool {
 }
 
 // judge reports whether a rule that is for the ends and the port matches.
-func (r *rule) judge(p *Policy, c *Context) answer {
+func (r *listed) judge(p *Policy, c *Context) answer {
 	complete := c.Fields != nil && c.Fields.Complete
-	out := p.speaks(c.App, r.app, complete)
-	if c.App == AppNone && c.Could != nil && out == maybe && !p.could(c.Could, r.app) {
+	out := p.speaks(c.App, int(r.app), complete)
+	if c.App == AppNone && c.Could != nil && out == maybe && !p.could(c.Could, int(r.app)) {
 		out = no
 	}
-	if out == no || len(r.where) == 0 {
+	if out == no || !r.worded {
 		return out
 	}
 	if c.Fields == nil {
 		return maybe
 	}
-	for i := range r.where {
-		if out = min(out, r.where[i].judge(c.Fields, r.action)); out == no {
+	for i := range r.of.where {
+		if out = min(out, r.of.where[i].judge(c.Fields, r.action)); out == no {
 			return no
 		}
 	}
@@ -144,12 +145,11 @@ func (p *Policy) could(set []uint64, want int) bool {
 
 func (p *Policy) isForm(app, of int) bool {
 	for range forms {
-		up, ok := p.parents[app]
-		if !ok {
+		if uint(app) >= uint(len(p.parents)) {
 			return false
 		}
-		if app = up; app == of {
-			return true
+		if app = p.parents[app]; app == of {
+			return of != noApp
 		}
 	}
 	return false
