@@ -284,6 +284,53 @@ action = "allow"
 	}
 }
 
+// TestBegunBefore: a connection that began before it was watched is judged as soon as it is known what it is; until then it is what nobody can judge.
+func TestBegunBefore(t *testing.T) {
+	const pages = "[modes]\ndefault = \"protect\"\n[[policy]]\nid = \"pages\"\nports = [\"tcp/80\"]\nprotocol = \"http\"\nwhere = { \"http.path\" = [\"/ok\"] }\naction = \"allow\"\n"
+	strange := strings.Repeat("\x01\x02\x03\xf4", 500)
+	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n" }
+	for _, c := range []struct {
+		name         string
+		port         uint16
+		said         []string
+		open, closed int // conversations that are cut
+	}{
+		{"in no known protocol", 80, []string{strange, strange, strange, strange}, 0, 1},
+		{"a little of that, then nothing", 80, []string{strange}, 0, 1},
+		{"in the middle of a body", 80, []string{strange, get("/ok"), get("/ok")}, 0, 0},
+		{"another path after that", 80, []string{strange, get("/ok"), get("/admin")}, 1, 1},
+		{"another port", 81, []string{strange}, 1, 1},
+	} {
+		for closed, want := range map[bool]int{false: c.open, true: c.closed} {
+			d := &dialogue{client: 40000, srv: c.port}
+			for _, text := range c.said {
+				d.actions = append(d.actions, action{kind: "data", client: true, data: text})
+			}
+			cuts := 0
+			e := engine.New(engine.Config{Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits})
+			e.SetPolicy(compilePolicy(t, pages))
+			lane := e.NewLane()
+			lane.OnPanic = func(stack string) { t.Errorf("panic: %s", stack) }
+			tap := e.NewTap(engine.TapConfig{Cut: func(*engine.Cut) { cuts++ }})
+			tap.SetClosed(closed)
+			now := int64(caseStart)
+			for _, data := range play(t, d, ways[0], wrappings()[0])[3:] { // without the handshake
+				now += caseStep
+				lane.Judge(tap, []wire.Frame{{Data: data, Time: now, Len: uint32(len(data)), Link: wire.LinkEthernet}}, make([]engine.Ruling, 1))
+			}
+			for range 10 {
+				now += 1e9
+				lane.Tick(tap, now)
+			}
+			if cuts != want {
+				t.Errorf("%s, closed %v: %d cut, want %d", c.name, closed, cuts, want)
+			}
+			lane.Close(tap)
+			lane.Free()
+		}
+	}
+}
+
 // TestManyUndecided: thousands of conversations that never say what they are, some of which end and some of which do not, are cut when their time is over: those that
 // are left, each once.
 func TestManyUndecided(t *testing.T) {

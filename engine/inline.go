@@ -169,7 +169,7 @@ func (l *Lane) deadlines(t *Tap) {
 		l.fl, l.a = fl, fl.S.app
 		r, j := &fl.S.own.ruled, l.a.judge
 		if j != nil {
-			if rule, waits := j.waits(l.a); waits {
+			if rule, waits := l.waits(l.a, j); waits {
 				l.overdue(j, rule)
 			}
 		}

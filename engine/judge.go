@@ -74,6 +74,7 @@ func (l *Lane) speaks(a *app, j *judge) {
 	c := &j.context
 	c.App, c.Could = policy.AppNone, nil
 	stream := l.fl.Key.Proto == wire.ProtoTCP
+	partial := l.fl.Anomalies&flow.Midstream != 0 // what began before it was watched may be anything
 	switch {
 	case a.proto != nil && a.sure != unrecognised && a.unsure:
 		var s protocols
@@ -82,12 +83,12 @@ func (l *Lane) speaks(a *app, j *judge) {
 	case a.proto != nil && a.sure != unrecognised:
 		c.App = numberOf[index(a.proto)]
 	case stream && a.at[wire.ToServer] == fresh:
-		if !a.alive.empty() {
+		if !a.alive.empty() && !partial {
 			j.be(&a.alive)
 		}
 	case !stream && a.datagrams < maxDatagrams && !j.could.empty():
 		c.Could = j.could[:]
-	case l.fl.Anomalies&flow.Midstream == 0: // what began before it was watched may be anything
+	case !partial:
 		c.App = policy.AppUnknown
 	}
 }
@@ -121,7 +122,7 @@ func (l *Lane) judgeBytes(a *app, dir wire.Dir, n int) {
 			l.decided(nil, j, &v)
 		}
 	}
-	rule, waits := j.waits(a)
+	rule, waits := l.waits(a, j)
 	if dir == wire.ToServer && j.moved {
 		j.moved, j.pending, j.since = false, 0, 0
 		n = min(n, j.waiting(a))
@@ -141,7 +142,7 @@ func (l *Lane) judgeBytes(a *app, dir wire.Dir, n int) {
 }
 
 // waits reports whether something of the conversation has come of which the policy cannot say yet what is to become of it, and for which rule.
-func (j *judge) waits(a *app) (rule int32, waits bool) {
+func (l *Lane) waits(a *app, j *judge) (rule int32, waits bool) {
 	for _, w := range j.open {
 		if w.verdict.Action == policy.Undecided && !w.quiet && !w.likely {
 			return w.verdict.Rule, true
@@ -154,6 +155,9 @@ func (j *judge) waits(a *app) (rule int32, waits bool) {
 		return j.base.Rule, j.context.App == policy.AppNone
 	}
 	at := a.at[wire.ToServer]
+	if l.fl.Anomalies&flow.Midstream != 0 && at != parsed { // what it is may be past: its rules, or those of an upgrade, are not to cut what they allow
+		return j.base.Rule, l.t.closed.Load()
+	}
 	return j.base.Rule, at == fresh || at == parsed && a.work != nil && a.need[wire.ToServer] > 0
 }
 
