@@ -51,8 +51,13 @@ func TestLiveLearn(t *testing.T) {
 	})
 	d.stop() // all conversations are over then; what was learned is kept
 	d.launch(host)
+	// Whether a server listens already is asked from its own host, as often as it takes: that is no matter of this test.
+	own := fmt.Sprintf("[[groups]]\nname = \"own\"\nmatch = [\"name=%s\"]\n[[policy]]\nid = \"own\"\nfrom = [\"own\"]\nto = [\"own\"]\naction = \"allow\"\n", loads[1])
 	if out, stderr, status := d.weir("policy", "approve", "--name", "20-learned.toml"); status != 0 {
 		t.Fatalf("approve: %d, %q, %q", status, out, stderr)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "10-own.toml"), []byte(own), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if out, stderr, status := d.weir("policy", "mode", "default", "protect"); status != 0 {
 		t.Fatalf("mode: %d, %q, %q", status, out, stderr)
@@ -61,10 +66,9 @@ func TestLiveLearn(t *testing.T) {
 		w.eventually(name+" is protected", func() bool { return w.tables(name) > 0 })
 	}
 	talk("protect")
-	for line := range strings.Lines(string(d.stop())) {
-		if strings.Contains(line, `"engine":"policy"`) {
-			t.Errorf("stopped: %s", line)
-		}
+	stopped := slices.DeleteFunc(strings.Split(string(d.stop()), "\n"), func(line string) bool { return !strings.Contains(line, `"engine":"policy"`) })
+	for _, line := range stopped[:min(len(stopped), 10)] {
+		t.Errorf("stopped: %s", line)
 	}
 	if t.Failed() {
 		text, _ := os.ReadFile(filepath.Join(folder, "20-learned.toml"))
