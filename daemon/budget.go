@@ -110,17 +110,7 @@ func (d *Daemon) divide(law *policy.Set) division {
 		debug.FreeOSMemory()
 		d.program = anonymous() - d.db.Size()
 	}
-	return d.conf.divide(int64(d.conf.Capture.Ring), int64(d.conf.Pcap.Pre), d.program+2*d.db.Size()+programSure+laneCost*int64(runtime.GOMAXPROCS(0)), protects(law))
-}
-
-// protects reports whether a policy protects anybody.
-func protects(law *policy.Set) bool {
-	for _, m := range law.Modes {
-		if m == policy.Protect {
-			return true
-		}
-	}
-	return false
+	return d.conf.divide(int64(d.conf.Capture.Ring), int64(d.conf.Pcap.Pre), d.program+2*d.db.Size()+programSure+laneCost*int64(runtime.GOMAXPROCS(0)), law.Protects())
 }
 
 // compile makes a database of the rules that are to be in force.

@@ -41,13 +41,13 @@ type gates struct {
 	blocks atomic.Pointer[rules.Set]       // the rules that block
 	db     *dlp.Database                   // the rules that block; nil: none. d.reloading guards it
 
-	mu      sync.Mutex                    // guards what follows
-	at      map[uint64]*gate              // by the inode of the network namespace
-	clean   map[uint64]bool               // namespaces in which nothing of an earlier daemon is left
-	fails   map[uint64]string             // why a namespace has no gate that should have one
-	blind   map[string]bool               // ways of which it was told
-	decided map[uint64]*workload.Workload // by namespace: as whom it is judged though more may become known
-	gone    GateStatus                    // counts of gates that were taken away
+	mu      sync.Mutex        // guards what follows
+	at      map[uint64]*gate  // by the inode of the network namespace
+	clean   map[uint64]bool   // namespaces in which nothing of an earlier daemon is left
+	fails   map[uint64]string // why a namespace has no gate that should have one
+	blind   map[string]bool   // ways of which it was told
+	decided map[uint64]string // by namespace: the container (its id, if that is known) as which it is judged though more may become known
+	gone    GateStatus        // counts of gates that were taken away
 
 	offences chan *alert.Offender // whom rules want cut off
 	refused  map[string]time.Time // of those, who is not, and when that was told
@@ -83,7 +83,7 @@ func (d *Daemon) startGates() error {
 	limits.Flows, limits.HeldPerTable, limits.Fragments = d.conf.Budget.Flows, gatesMost, gatesMost
 	g := &gates{d: d, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		memory: newGateMemory(div.gates),
-		at:     map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]*workload.Workload{}, cut: map[uint64]bool{},
+		at:     map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]string{}, cut: map[uint64]bool{},
 		offences: make(chan *alert.Offender, maxOffences), refused: map[string]time.Time{}}
 	g.who.Store(&map[string]bool{})
 	events := map[string]bool{"alert": true, "anomaly": true}
@@ -414,12 +414,22 @@ func (g *gates) tell(x *gate, ev enforce.Event) {
 	g.d.tell(x.name(), ev.Code, detail)
 }
 
-// end takes a gate away: traffic passes, and nothing is left.
+// end takes a gate away; what it counted stays. g.mu is held.
 func (g *gates) end(x *gate) {
+	g.lift(x)
+	g.count(x)
+}
+
+// lift has traffic pass, and leaves nothing. It may be called for several gates at once.
+func (g *gates) lift(x *gate) {
 	if err := x.guard.Close(); err != nil && !errors.Is(err, os.ErrNotExist) {
 		g.d.log.Warn("the rules of a workload that is protected no more", "workload", x.name(), "problem", err)
 	}
 	x.guard.Wait()
+}
+
+// count keeps what a gate has counted that is over. g.mu is held.
+func (g *gates) count(x *gate) {
 	s := x.status()
 	s.Waiting, s.Undecided = 0, 0
 	g.gone.add(&s)
@@ -435,7 +445,11 @@ func (g *gates) close() {
 	close(g.stop)
 	g.wg.Wait()
 	g.mu.Lock()
-	together(g.list(), g.end)
+	list := g.list()
+	together(list, g.lift)
+	for _, x := range list {
+		g.count(x)
+	}
 	clear(g.at)
 	g.mu.Unlock()
 	g.pool.Each((*engine.Lane).Free)

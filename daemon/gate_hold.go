@@ -13,7 +13,11 @@ const holdMost = time.Second
 // are held.
 func (g *gates) awaits(inode uint64, w *wanted) bool {
 	p := g.policy.Load()
-	return p != nil && p.Protects() && !w.settled && g.decided[inode] != w.who
+	if p == nil || !p.Protects() || w.settled {
+		return false
+	}
+	as, decided := g.decided[inode]
+	return !decided || as != w.who.ID
 }
 
 // waits is told that the first packet of such a workload waits.
@@ -23,7 +27,7 @@ func (g *gates) waits(inode uint64, x *gate) {
 	time.AfterFunc(holdMost, func() { // by itself the guard goes on then
 		g.mu.Lock()
 		if x.held && g.at[inode] == x {
-			g.decided[inode] = x.who.Load()
+			g.decided[inode] = x.who.Load().ID
 			why := fmt.Sprintf("nobody said within %s who is in %s: its first packets are judged by what is known", holdMost, x.way.path)
 			g.d.log.Warn("unnamed", "workload", x.name(), "problem", why)
 			g.d.tell(x.name(), "enforce.unnamed", why)
@@ -40,7 +44,7 @@ func (g *gates) settle() {
 	defer g.mu.Unlock()
 	for inode, w := range wants {
 		if g.at[inode] == nil && !w.settled {
-			g.decided[inode] = w.who
+			g.decided[inode] = w.who.ID
 		}
 	}
 }

@@ -401,11 +401,14 @@ func (d *Daemon) reload() rules.Problems {
 	if err := d.gates.Load().block(set.Blocking()); err != nil {
 		problems = append(problems, rules.Problem{What: "rules that block: " + err.Error()})
 	}
+	div := d.divide(law)
+	if div.gates > 0 { // those that are put up now need it
+		d.gates.Load().memory.divide(div.gates)
+	}
 	d.enact(law, compiled)
 	d.passLanes()
 	d.log.Info("reloaded", "rules", len(set.Rules), "policy", len(law.Rules))
 	old.Close()
-	div := d.divide(law)
 	d.memory.divide(div)
 	d.gates.Load().memory.divide(div.gates)
 	return problems

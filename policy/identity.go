@@ -123,8 +123,11 @@ func (p *Policy) mode(a, b *identity) Mode {
 }
 
 // Protects reports whether anybody may be in protect.
-func (p *Policy) Protects() bool {
-	for _, m := range p.set.Modes {
+func (p *Policy) Protects() bool { return p.set.Protects() }
+
+// Protects reports whether a group is in protect.
+func (s *Set) Protects() bool {
+	for _, m := range s.Modes {
 		if m == Protect {
 			return true
 		}
