@@ -45,6 +45,9 @@ func HTTP(s **Stream, m *dissect.Message) (Verdict, bool) {
 				}
 			}
 		}
+		if p.Off != 0 { // how a value begins is all that is looked at
+			continue
+		}
 		if v, found := pollTake(s, words[p.Field], p.Bytes); found {
 			return v, true
 		}

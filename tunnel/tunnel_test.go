@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -315,12 +316,17 @@ func TestPoll(t *testing.T) {
 		}
 		return b
 	}
-	say := func(dir wire.Dir, parts ...string) *dissect.Message {
+	say := func(piece int, dir wire.Dir, parts ...string) *dissect.Message {
 		m := &dissect.Message{Protocol: &dissect.HTTP, Dir: dir}
 		for k := 0; k < len(parts); k += 2 {
 			for i, f := range dissect.HTTP.Fields {
-				if f.Name == parts[k] {
-					m.Parts = append(m.Parts, dissect.Part{Field: dissect.Field(i), Bytes: []byte(parts[k+1])})
+				if f.Name != parts[k] {
+					continue
+				}
+				off := 0
+				for b := range slices.Chunk([]byte(parts[k+1]), piece) {
+					m.Parts = append(m.Parts, dissect.Part{Field: dissect.Field(i), Off: int64(off), Bytes: b, More: off+len(b) < len(parts[k+1])})
+					off += len(b)
 				}
 			}
 		}
@@ -348,22 +354,24 @@ func TestPoll(t *testing.T) {
 		{"JSON", path, json, json, "application/json", false},
 		{"words", path, func(int) string { return "thisIsNoCiphertextButSomeWordsInARowThatSomebodyHasWrittenHereForYou" }, text, "", false},
 	} {
-		var s *Stream
-		got := 0
-		for i := range 60 {
-			answer := c.tell(i)
-			if i%3 == 1 {
-				answer = ""
-			}
-			for _, m := range []*dissect.Message{say(0, "http.uri", c.path(i), "http.request.header", "Content-Type: "+c.typ+"\r\n", "http.request.body", c.ask(i)),
-				say(1, "http.response.body", answer)} {
-				if _, found := HTTP(&s, m); found {
-					got++
+		for _, piece := range []int{1000, 80} {
+			var s *Stream
+			got := 0
+			for i := range 60 {
+				answer := c.tell(i)
+				if i%3 == 1 {
+					answer = ""
+				}
+				for _, m := range []*dissect.Message{say(piece, 0, "http.uri", c.path(i), "http.request.header", "Content-Type: "+c.typ+"\r\n", "http.request.body", c.ask(i)),
+					say(piece, 1, "http.response.body", answer)} {
+					if _, found := HTTP(&s, m); found {
+						got++
+					}
 				}
 			}
-		}
-		if want := map[bool]int{true: 1}[c.want]; got != want {
-			t.Errorf("%s: %d verdicts, want %d", c.what, got, want)
+			if want := map[bool]int{true: 1}[c.want]; got != want {
+				t.Errorf("%s in pieces of %d: %d verdicts, want %d", c.what, piece, got, want)
+			}
 		}
 	}
 }
