@@ -21,7 +21,7 @@ type processes struct {
 	d      *Daemon
 	owners *workload.Owners
 	known  map[socketKey]owner
-	left   float64 // questions that may be put now
+	left   float64 // questions that may be put now; less than none after one that took long
 	at     time.Time
 
 	mu   sync.Mutex          // guards what follows
@@ -46,6 +46,7 @@ type owner struct {
 // ours
 const (
 	ownersPerSecond = 50               // questions to the kernel, in the long run
+	ownersEach      = 2e-3             // seconds that one may take; one that takes longer counts for as many: a tenth of the time is taken at most
 	ownersBurst     = 100              // at once
 	ownersKnown     = 1 << 12          // ends that are remembered; then it begins anew
 	ownersGood      = 30 * time.Second // so long
@@ -128,12 +129,12 @@ func (p *processes) owner(k socketKey, w way) *workload.Process {
 	if p.at = now; p.left < 1 {
 		return nil
 	}
-	p.left--
 	if len(p.known) >= ownersKnown {
 		clear(p.known)
 	}
 	who := p.find(k, w)
 	p.known[k] = owner{who, now}
+	p.left -= max(1, time.Since(now).Seconds()/ownersEach)
 	return who
 }
 

@@ -33,6 +33,10 @@ func TestProcessesBounded(t *testing.T) {
 	if who := p.owner(key, way{}); who != nil {
 		t.Error("a question was put that there was no room for")
 	}
+	p.left, p.at = 1, time.Now()
+	if p.owner(key, way{}); p.left >= 1 {
+		t.Error("a question cost nothing")
+	}
 	p.answered("other", &workload.Description{Name: "x"})
 	if len(p.said) != 0 {
 		t.Error("what nobody asked for is kept")

@@ -34,7 +34,7 @@ const (
 
 // Owners finds the processes that have sockets. One goroutine uses it.
 type Owners struct {
-	proc, cgroup string // where they are mounted
+	cgroup string // where the unified hierarchy is mounted
 
 	paths   map[uint64]string // of cgroups, by inode
 	pathsAt time.Time
@@ -44,7 +44,7 @@ type Owners struct {
 
 // NewOwners returns Owners that know nothing yet.
 func NewOwners() *Owners {
-	o := &Owners{proc: "/proc", cgroup: "/sys/fs/cgroup"}
+	o := &Owners{cgroup: "/sys/fs/cgroup"}
 	if _, err := os.Stat(o.cgroup + "/unified/cgroup.procs"); err == nil {
 		o.cgroup += "/unified"
 	}
@@ -55,22 +55,22 @@ func NewOwners() *Owners {
 func (o *Owners) Owner(s Socket, space uint64) (Process, bool) {
 	link := fmt.Sprintf("socket:[%d]", s.Inode)
 	looked := 0
-	for _, list := range [][]int{o.members(s.Cgroup), o.within(space)} {
-		for _, pid := range list {
+	for _, list := range []func() []int{func() []int { return o.members(s.Cgroup) }, func() []int { return o.within(space) }} {
+		for _, pid := range list() {
 			if looked++; looked > ownersMost {
 				return Process{}, false
 			}
-			if o.has(pid, link) {
-				return o.process(pid)
+			if hasDescriptor(pid, link) {
+				return readOwner(pid)
 			}
 		}
 	}
 	return Process{}, false
 }
 
-// has reports whether a process has a descriptor of a socket.
-func (o *Owners) has(pid int, link string) bool {
-	dir := fmt.Sprintf("%s/%d/fd", o.proc, pid)
+// hasDescriptor reports whether a process has a descriptor of a socket.
+func hasDescriptor(pid int, link string) bool {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	names, _ := entries(dir, socketsMost)
 	for _, name := range names {
 		if to, err := os.Readlink(dir + "/" + name); err == nil && to == link {
@@ -80,13 +80,13 @@ func (o *Owners) has(pid int, link string) bool {
 	return false
 }
 
-func (o *Owners) process(pid int) (p Process, ok bool) {
+func readOwner(pid int) (p Process, ok bool) {
 	comm, err := readProc(pid, "comm")
 	if err != nil {
 		return p, false
 	}
 	p = Process{PID: pid, Comm: cut(strings.TrimSuffix(string(comm), "\n"), commMost)}
-	if exe, err := os.Readlink(fmt.Sprintf("%s/%d/exe", o.proc, pid)); err == nil {
+	if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil {
 		p.Exe = cut(exe, exeMost)
 	}
 	if in, err := readProcess(pid); err == nil {
@@ -146,13 +146,13 @@ func (o *Owners) readCgroups() {
 func (o *Owners) within(space uint64) []int {
 	if time.Since(o.pidsAt) > pidsAge {
 		o.spaces, o.pidsAt = map[uint64][]int{}, time.Now()
-		names, _ := entries(o.proc, pidsMost)
+		names, _ := entries("/proc", pidsMost)
 		for _, name := range names {
 			pid, err := strconv.Atoi(name)
 			if err != nil {
 				continue
 			}
-			if ns, err := inode(fmt.Sprintf("%s/%d/ns/net", o.proc, pid)); err == nil {
+			if ns, err := inode(process{pid: pid}.netNS()); err == nil {
 				o.spaces[ns] = append(o.spaces[ns], pid)
 			}
 		}
