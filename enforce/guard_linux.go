@@ -60,8 +60,9 @@ func Start(conf Config, pool *Pool) (*Guard, error) {
 		sizes, err = limitSizes(conf.Open, conn)
 	}
 	if err != nil {
+		left, _ := longSizes(conf.Open, conn) // what stands in the table, of an earlier process too
 		drop(conn, table)
-		restoreSizes(conf.Open, sizes)
+		restoreSizes(conf.Open, left)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
