@@ -26,6 +26,9 @@ func patternsOf(expression string) (list []string, why string) {
 	if !ok || len(list) == 0 || slices.ContainsFunc(list, func(p string) bool { return strings.Count(p, "*")+strings.Count(p, "{") > 32 }) {
 		return nil, no
 	}
+	if slices.Contains(list, "") {
+		return nil, "this expression is for nothing, too, which here is for messages without the field"
+	}
 	slices.Sort(list)
 	return slices.Compact(list), ""
 }

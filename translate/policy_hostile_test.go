@@ -81,6 +81,7 @@ func TestReadPolicyLost(t *testing.T) {
 		{"service", "cilium", cnpHead + "spec:\n  endpointSelector: {}\n  egress:\n  - toServices: [{k8sService: {serviceName: x}}]\n", "toServices has no words here"},
 		{"required", "cilium", cnpHead + "spec:\n  endpointSelector: {}\n  ingress:\n  - fromRequires: [{}]\n", "fromRequires has no words here"},
 		{"a digit", "cilium", cnpHead + "spec:\n  endpointSelector: {}\n  ingress:\n  - toPorts: [{ports: [{port: '80', protocol: TCP}], rules: {http: [{path: '/o/[0-9]+'}]}}]\n", "this expression is no pattern"},
+		{"nothing or something", "cilium", cnpHead + "spec:\n  endpointSelector: {}\n  ingress:\n  - toPorts: [{ports: [{port: '80', protocol: TCP}], rules: {http: [{host: '(shop)?'}]}}]\n", "this expression is for nothing, too"},
 		{"headers", "cilium", cnpHead + "spec:\n  endpointSelector: {}\n  ingress:\n  - toPorts: [{ports: [{port: '80', protocol: TCP}], rules: {http: [{path: /, headers: [a]}]}}]\n", "headers of HTTP has no words here"},
 		{"kafka", "cilium", cnpHead + "spec:\n  endpointSelector: {}\n  ingress:\n  - toPorts: [{ports: [{port: '80'}], rules: {kafka: [{topic: a}]}}]\n", "only those of HTTP"},
 		{"nobody", "cilium", cnpHead + "spec:\n  endpointSelector: {}\n  ingress:\n  - fromEndpoints: []\n", ""},

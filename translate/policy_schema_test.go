@@ -159,7 +159,7 @@ func TestSchemas(t *testing.T) {
 func TestPatternsOf(t *testing.T) {
 	for _, c := range []struct{ expression, want string }{
 		{"/ok", "/ok"}, {"^/ok$", "/ok"}, {"GET|POST", "GET POST"}, {"/api/.*", "/api/*"}, {"/orders/[^/]+", "/orders/{x}"}, {`/a\.b`, "/a.b"}, {"/a.b", "/a.b"}, {"/v[12]/x?", "/v1/ /v1/x /v2/ /v2/x"},
-		{"(GET|HEAD)", "GET HEAD"}, {"", ""},
+		{"(GET|HEAD)", "GET HEAD"}, {"", "!"}, {"a?", "!"},
 		{"[0-9]+", "!"}, {"(?i)get", "!"}, {`\d`, "0 1 2 3 4 5 6 7 8 9"}, {"a+", "!"}, {".+", "!"}, {"a{2,3}", "!"}, {`/\{id\}`, "!"}, {`a\*`, "!"}, {"[", "!"}, {"[^a]", "!"}, {"a$b", "!"}, {"(a|b|c|d|e|f|g|h){9}", "!"},
 		{strings.Repeat("(a?b?)", 60), "!"}, {strings.Repeat(".*", 40), "!"},
 	} {
