@@ -92,7 +92,6 @@ type memcachedKind uint8
 const (
 	memcachedOnce  memcachedKind = iota
 	memcachedQuiet               // perhaps not at all
-	memcachedNoop                // mn: whatever was asked quietly before has no answer any more
 )
 
 func newMemcached(p *Protocol, env *Env) Dissector {
@@ -212,8 +211,6 @@ func (d *memcached) asks(verb, rest []byte) bool {
 	switch string(verb) {
 	case "quit", "shutdown":
 		return false
-	case "mn":
-		kind = memcachedNoop
 	case "mg", "ms", "md", "ma":
 		for word := range bytes.FieldsSeq(rest) {
 			if len(word) == 1 && word[0] == 'q' {
@@ -230,7 +227,7 @@ func (d *memcached) asks(verb, rest []byte) bool {
 
 // answers begins an answer, a line, of the exchange that it belongs to. It reports whether that ends with it.
 func (d *memcached) answers(dir wire.Dir, verb []byte) (ends bool) {
-	if string(verb) == "MN" {
+	if string(verb) == "MN" { // whatever was asked quietly before mn has no answer any more
 		for q := d.lines.front(); q != nil && q.kind == memcachedQuiet; q = d.lines.front() {
 			d.lines.pop()
 		}
