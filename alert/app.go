@@ -25,7 +25,7 @@ const (
 )
 
 // Object collects the members of a protocol's own object. "outer/key" is a key in a nested object; a list or a member that has such a key comes before or after
-// others of the same outer one. What it is given is copied. The zero value is ready; it is used again after Reset, so that it allocates nothing but what App
+// others of the same outer one. What it is given is copied. Reset makes it ready, also for further use, so that it allocates nothing but what App
 // returns.
 type Object struct {
 	nodes  []node // the first is the object itself

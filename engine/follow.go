@@ -2,6 +2,7 @@ package engine
 
 import (
 	"weir/alert"
+	"weir/dissect"
 	"weir/rules"
 	"weir/wire"
 )
@@ -51,4 +52,50 @@ func (l *Lane) accuse(ev *alert.Event, r *rules.Rule, dir wire.Dir) {
 	if from, _ := l.ends(dir); from.who != nil {
 		ev.Weir.Offender = &alert.Offender{Workload: *told(from.who), Rule: r.ID, Allow: r.QuarantineAllow}
 	}
+}
+
+// protocolAlert raises an alert of a protocol that was violated, in a message or (nil) in none.
+func (l *Lane) protocolAlert(m *dissect.Message, rule, detail string) {
+	if ev := l.ownAlert(m, rule, "protocol", "protocol violation", detail, rules.High); ev != nil {
+		l.raise(ev, rule)
+	}
+}
+
+// ownAlert makes an alert of a rule that is part of Weir; nil: nobody listens, or its limit is reached.
+func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail string, severity rules.Severity) *alert.Event {
+	own := l.rules.own[rule]
+	blocked, elsewhere := l.follows(own)
+	if elsewhere {
+		return nil
+	}
+	if l.a != nil {
+		l.a.alerted = true
+	}
+	if !l.e.asked("alert") {
+		l.t.count.alerts++
+		return nil
+	}
+	ev := l.event("alert")
+	if !l.allowed(ev, rule) {
+		return nil
+	}
+	dir := wire.ToServer
+	if m != nil && engine == "protocol" {
+		dir = m.Dir
+	}
+	l.accuse(ev, own, dir)
+	ev.Alert = &alert.Alert{Action: "allowed", GID: 1, SignatureID: rules.SIDOf(rule), Rev: 1,
+		Signature: detail, Category: category, Severity: eveSeverity[severity]}
+	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = rule, engine, severity.String()
+	ev.Weir.Why = detail
+	if blocked {
+		ev.Alert.Action = "blocked"
+	}
+	if m != nil {
+		ev.TxID = m.Tx
+		if rec := l.a.find(m.Tx); rec != nil {
+			ev.App = l.app(rec, nil)
+		}
+	}
+	return ev
 }

@@ -208,52 +208,6 @@ func (l *Lane) notes(m *dissect.Message) {
 	}
 }
 
-// protocolAlert raises an alert of a protocol that was violated, in a message or (nil) in none.
-func (l *Lane) protocolAlert(m *dissect.Message, rule, detail string) {
-	if ev := l.ownAlert(m, rule, "protocol", "protocol violation", detail, rules.High); ev != nil {
-		l.raise(ev, rule)
-	}
-}
-
-// ownAlert makes an alert of a rule that is part of Weir; nil: nobody listens, or its limit is reached.
-func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail string, severity rules.Severity) *alert.Event {
-	own := l.rules.own[rule]
-	blocked, elsewhere := l.follows(own)
-	if elsewhere {
-		return nil
-	}
-	if l.a != nil {
-		l.a.alerted = true
-	}
-	if !l.e.asked("alert") {
-		l.t.count.alerts++
-		return nil
-	}
-	ev := l.event("alert")
-	if !l.allowed(ev, rule) {
-		return nil
-	}
-	dir := wire.ToServer
-	if m != nil && engine == "protocol" {
-		dir = m.Dir
-	}
-	l.accuse(ev, own, dir)
-	ev.Alert = &alert.Alert{Action: "allowed", GID: 1, SignatureID: rules.SIDOf(rule), Rev: 1,
-		Signature: detail, Category: category, Severity: eveSeverity[severity]}
-	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = rule, engine, severity.String()
-	ev.Weir.Why = detail
-	if blocked {
-		ev.Alert.Action = "blocked"
-	}
-	if m != nil {
-		ev.TxID = m.Tx
-		if rec := l.a.find(m.Tx); rec != nil {
-			ev.App = l.app(rec, nil)
-		}
-	}
-	return ev
-}
-
 // needsAll are the violations that cannot be told where part of the conversation was not seen.
 var needsAll = map[string]bool{"http.unexpected_data": true, "http.answer_without_request": true, "ssh.reversed": true}
 
