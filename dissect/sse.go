@@ -12,7 +12,7 @@ var SSE = Protocol{
 	Probe:   func(wire.Dir, []byte) Guess { return No },
 	Fields: []FieldSpec{
 		sseEvent: {Name: "sse.event", Doc: "type of the event", EVE: "event", Derived: true},
-		sseData:  {Name: "sse.data", Doc: "its data, lines joined", EVE: "data", Derived: true},
+		sseData:  {Name: "sse.data", Doc: "its data, lines joined", Derived: true},
 		sseID:    {Name: "sse.id", Doc: "its id", EVE: "id", Derived: true},
 		sseRetry: {Name: "sse.retry", Doc: "after how many ms the client is to try again", EVE: "retry", Derived: true},
 	},

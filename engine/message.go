@@ -165,7 +165,9 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 				r.hide(h)
 			}
 		} else if r := a.find(m.Tx); r != nil {
+			had := len(r.found)
 			r.mask(h, foundBytes(cmp.Or(l.plain, m), h), l.scan.Found(h))
+			a.know(r.found[had:]) // what is told beside it, before it is over, may show it too
 		}
 	}
 	for i := range hits {

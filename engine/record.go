@@ -118,7 +118,7 @@ func (l *Lane) recordOf(m *dissect.Message) *record {
 
 func (l *Lane) dropRecord(i int) {
 	a := l.a
-	a.know(a.records[i])
+	a.know(a.records[i].found)
 	clear(a.records[i].found)
 	if len(l.records) < maxFree {
 		l.records = append(l.records, a.records[i])
@@ -186,14 +186,14 @@ func (r *record) rememberCredentials(m *dlp.Masker) (any bool) {
 	return any
 }
 
-// know keeps what was found in an exchange that is over for the flow's next ones.
-func (a *app) know(r *record) {
-	if len(r.found) == 0 {
+// know keeps what was found in an exchange for the flow's other ones.
+func (a *app) know(found []dlp.Value) {
+	if len(found) == 0 {
 		return
 	}
 	known := &a.more().known
-	for i := range r.found {
-		v := &r.found[i]
+	for i := range found {
+		v := &found[i]
 		if slices.ContainsFunc(*known, func(o dlp.Value) bool { return o.Is(v) }) {
 			continue
 		}
