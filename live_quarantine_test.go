@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,10 @@ quarantine_allow = ["10.77.0.2/tcp/82"]
 			t.Errorf("the client is not told: %v", err)
 		}
 	}
+	var u net.Conn // a datagram may be anybody's: it goes nowhere, and nobody is cut off
+	inNamespace(t, shop, func() (err error) { u, err = net.Dial("udp", "10.77.0.2:83"); return err })
+	fmt.Fprint(u, "a secret WEIRTOKEN-0a1b2d")
+	u.Close()
 	offend("10.77.0.2:81")
 	listed := func() string {
 		out, text, code := d.weir("quarantine")
@@ -83,7 +88,7 @@ quarantine_allow = ["10.77.0.2/tcp/82"]
 		Gates struct{ Protected, Quarantined, Denied, Packets, Rules int }
 	}
 	out, _, _ := d.weir("status", "-o", "json")
-	if err := json.Unmarshal([]byte(out), &status); err != nil || status.Gates.Protected != 1 || status.Gates.Quarantined != 1 || status.Gates.Denied != 1 || status.Gates.Packets == 0 || status.Gates.Rules != 1 {
+	if err := json.Unmarshal([]byte(out), &status); err != nil || status.Gates.Protected != 1 || status.Gates.Quarantined != 1 || status.Gates.Denied != 2 || status.Gates.Packets == 0 || status.Gates.Rules != 1 {
 		t.Errorf("status: %+v, %v", status.Gates, err)
 	}
 	offend("10.77.0.2:82") // whom the rule allows; the workload is in quarantine, and stays so, once
@@ -111,20 +116,27 @@ quarantine_allow = ["10.77.0.2/tcp/82"]
 		t.Fatalf("let in again: %v", err)
 	}
 	c.Close()
-	put, lifted, alerts := 0, 0, 0
+	put, lifted, alerts, forgeable := 0, 0, 0, 0
 	for line := range strings.Lines(string(d.stop())) {
 		switch {
 		case strings.Contains(line, "cut off from everybody but 10.77.0.2/tcp/82, by rule test.token"):
 			put++
 		case strings.Contains(line, "let in again, by user"):
 			lifted++
+		case strings.Contains(line, "another one may have sent this"):
+			if strings.Contains(line, `"proto":"ICMP"`) { // the error that quotes it
+				break
+			}
+			if forgeable++; !strings.Contains(line, `"action":"blocked"`) || !strings.Contains(line, `"proto":"UDP"`) || strings.Contains(line, `"quarantine":`) {
+				t.Errorf("alert of a datagram: %s", line)
+			}
 		case strings.Contains(line, `"rule":"test.token"`):
 			if alerts++; !strings.Contains(line, `"action":"blocked"`) || !strings.Contains(line, `"quarantine":"`+shop+`"`) {
 				t.Errorf("alert: %s", line)
 			}
 		}
 	}
-	if put != 1 || lifted != 1 || alerts != 2 {
-		t.Errorf("%d put into quarantine, %d let in again, %d alerts; want 1, 1, 2", put, lifted, alerts)
+	if put != 1 || lifted != 1 || alerts != 2 || forgeable != 1 {
+		t.Errorf("%d put into quarantine, %d let in again, %d alerts, %d of a datagram; want 1, 1, 2, 1", put, lifted, alerts, forgeable)
 	}
 }

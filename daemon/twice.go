@@ -50,6 +50,9 @@ func (t *twice) seen(ev *alert.Event, one string, translated bool) bool {
 			h.WriteString(ev.File.Name)
 			maphash.WriteComparable(&h, ev.File.Size)
 		}
+		if ev.App != nil && ev.Alert == nil { // where one interface missed an exchange, another one has its number there
+			h.Write(ev.App.Text)
+		}
 	} else if bare {
 		h.WriteString(ev.Flow.State)
 		maphash.WriteComparable(&h, [2]uint64{ev.Flow.PktsToServer, ev.Flow.PktsToClient})

@@ -1,8 +1,12 @@
 package engine
 
 import (
+	"net/netip"
+	"strings"
+
 	"weir/alert"
 	"weir/dissect"
+	"weir/flow"
 	"weir/rules"
 	"weir/wire"
 )
@@ -44,14 +48,39 @@ func (l *Lane) follows(r *rules.Rule) (blocked, elsewhere bool) {
 	return l.rulings != nil && !l.closing, false
 }
 
-// accuse puts into an event who did what a rule has found, if the rule wants him cut off: who sends in a direction of the present flow, if that is a workload of this host.
+// accuse puts into an event who did what a rule has found, if the rule wants him cut off: who sends in a direction of the present flow, if that is a workload of this host, and
+// nobody else in its name.
 func (l *Lane) accuse(ev *alert.Event, r *rules.Rule, dir wire.Dir) {
 	if r == nil || r.Action != rules.Quarantine {
 		return
 	}
-	if from, _ := l.ends(dir); from.who != nil {
+	from, _ := l.ends(dir)
+	switch {
+	case from.who == nil:
+	case !l.genuine(from.at, dir):
+		ev.Weir.Why = strings.TrimPrefix(ev.Weir.Why+"; "+forgeable, "; ")
+	default:
 		ev.Weir.Offender = &alert.Offender{Workload: *told(from.who), Rule: r.ID, Allow: r.QuarantineAllow}
 	}
+}
+
+// forgeable is why nobody is cut off for what is in an event.
+const forgeable = "nobody is put into quarantine: another one may have sent this in that name (protect the workload: what it sends is known there)"
+
+// genuine reports whether what is sent from an address in a direction of the present flow is: its namespace is where packets are held, or whoever sends has had the answers. Errors of ICMP
+// and answers to pings say again what another one said.
+func (l *Lane) genuine(addr netip.Addr, dir wire.Dir) bool {
+	c, k := &l.t.cfg, &l.fl.Key
+	switch {
+	case k.Proto == wire.ProtoICMP || k.Proto == wire.ProtoICMPv6:
+		const echo, echo6 = 8, 128
+		if typ := l.port() >> 8; dir != wire.ToServer || typ != echo && typ != echo6 {
+			return false
+		}
+	case k.Proto == wire.ProtoTCP && l.fl.State == flow.StateEstablished && l.fl.Anomalies&flow.Midstream == 0:
+		return true
+	}
+	return c.Inside != nil || c.Own != nil && c.Own(addr.As16()) != nil
 }
 
 // protocolAlert raises an alert of a protocol that was violated, in a message or (nil) in none.
@@ -83,11 +112,11 @@ func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail strin
 	if m != nil && engine == "protocol" {
 		dir = m.Dir
 	}
-	l.accuse(ev, own, dir)
 	ev.Alert = &alert.Alert{Action: "allowed", GID: 1, SignatureID: rules.SIDOf(rule), Rev: 1,
 		Signature: detail, Category: category, Severity: eveSeverity[severity]}
 	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = rule, engine, severity.String()
 	ev.Weir.Why = detail
+	l.accuse(ev, own, dir)
 	if blocked {
 		ev.Alert.Action = "blocked"
 	}

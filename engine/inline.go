@@ -83,11 +83,11 @@ func (l *Lane) rule(t *Tap) {
 // ruling returns what becomes of packets of the present flow from here on.
 func (l *Lane) ruling(r *ruled, t *Tap) Ruling {
 	v := &r.verdict
+	if v.Mode != policy.Protect { // it is held only until it is known who it is
+		return l.clear(t)
+	}
 	if r.blocked {
 		return Drop
-	}
-	if v.Mode != policy.Protect {
-		return l.clear(t)
 	}
 	a := l.fl.S.app
 	var j *judge

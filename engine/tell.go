@@ -124,9 +124,6 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	if blocked {
 		ev.Alert.Action = "blocked"
 	}
-	if typ == "alert" {
-		l.accuse(ev, r, h.Dir)
-	}
 	ev.Weir.Rule, ev.Weir.Engine, ev.Weir.Severity = r.ID, r.Engine.String(), r.Severity.String()
 	if h.Test {
 		ev.Weir.Severity, ev.Weir.Why = "info", "a published test value: no alert"
@@ -134,6 +131,9 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	}
 	if h.Rule.Per != rules.PerMessage && typ == "alert" {
 		ev.Weir.Why = thresholdText(h)
+	}
+	if typ == "alert" {
+		l.accuse(ev, r, h.Dir)
 	}
 	ev.Weir.Matches = []alert.Match{{
 		Field: h.Field, Excerpt: h.Excerpt, Count: h.Count, Distinct: h.Distinct,

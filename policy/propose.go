@@ -99,15 +99,14 @@ func (p *proposer) blocks(l *Learner, since int64) (out []block) {
 		if k.app == "" && saysMore(l, k, since) {
 			continue
 		}
-		same := same{kinds: strings.Join(sortedKeys(e.shapes), "\n"), edgeKey: edgeKey{from: cmp.Or(stand[standIn{k.from, k.to, true, k.proto, k.port, k.app}], k.from), to: cmp.Or(stand[standIn{k.to, k.from, false, k.proto, k.port, k.app}], k.to), proto: k.proto, app: k.app}}
-		if k.proto != icmp && k.proto != icmpv6 {
-			same.port = 0
-		}
-		i, ok := at[same]
+		from := cmp.Or(stand[standIn{k.from, k.to, true, k.proto, k.port, k.app}], k.from)
+		to := cmp.Or(stand[standIn{k.to, k.from, false, k.proto, k.port, k.app}], k.to)
+		one := same{kinds: strings.Join(sortedKeys(e.shapes), "\n"), edgeKey: edgeKey{from: from, to: to, proto: k.proto, app: k.app}}
+		i, ok := at[one]
 		if !ok {
 			i = len(out)
-			at[same] = i
-			out = append(out, block{from: same.from, to: same.to, proto: k.proto, app: k.app, edge: &edge{shapes: map[string]*shape{}}})
+			at[one] = i
+			out = append(out, block{from: from, to: to, proto: k.proto, app: k.app, edge: &edge{shapes: map[string]*shape{}}})
 		}
 		b := &out[i]
 		if !slices.Contains(b.ports, k.port) {
