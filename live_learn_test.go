@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -13,8 +12,7 @@ import (
 // TestLiveLearn lets real clients talk to real servers, learns, approves what is proposed and protects both: then the same is said once more, and
 // nobody is stopped.
 func TestLiveLearn(t *testing.T) {
-	needs(t, "ip", "setpriv", "psql", "mariadbd", "redis-server", "mosquitto", "mosquitto_pub", "nats-server", "epmd", "amqp-publish",
-		"memcached", "nginx", "openssl", "curl", "sshd", "ssh", "dnsmasq", "dig", "swaks", "nft", "nsenter")
+	needs(t, append(liveNeeds, "nft", "nsenter")...)
 	host, loads := bridged(t, 2)
 	d := startDaemon(t, buildWeir(t), host, "")
 	d.stop()
@@ -22,27 +20,7 @@ func TestLiveLearn(t *testing.T) {
 	d.replace("[capture]", fmt.Sprintf("policy = %q\n[capture]", folder))
 	d.launch(host)
 	w := &town{t: t, host: host}
-	talk := func(name string) {
-		t.Run(name, func(t *testing.T) {
-			for _, s := range liveServers {
-				t.Run(s.name, func(t *testing.T) {
-					t.Parallel()
-					dir := t.TempDir()
-					for _, open := range []string{filepath.Dir(dir), dir} {
-						if err := os.Chmod(open, 0o777); err != nil {
-							t.Fatal(err)
-						}
-					}
-					s.talk(t, serverLab{clients: loads[0], servers: loads[1], dir: dir, port: s.port})
-				})
-			}
-		})
-		until(t, "the end of all that was started", func() bool {
-			left := strings.Fields(command(t, "ip", "netns", "pids", loads[1]))
-			return len(slices.DeleteFunc(left, func(pid string) bool { return pid == strconv.Itoa(os.Getpid()) })) == 0
-		})
-	}
-	talk("learn")
+	talkToAll(t, "learn", loads)
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _, _ := d.weir("policy", "learn")
@@ -65,7 +43,7 @@ func TestLiveLearn(t *testing.T) {
 	for _, name := range loads {
 		w.eventually(name+" is protected", func() bool { return w.tables(name) > 0 })
 	}
-	talk("protect")
+	talkToAll(t, "protect", loads)
 	stopped := slices.DeleteFunc(strings.Split(string(d.stop()), "\n"), func(line string) bool { return !strings.Contains(line, `"engine":"policy"`) })
 	for _, line := range stopped[:min(len(stopped), 10)] {
 		t.Errorf("stopped: %s", line)

@@ -38,11 +38,23 @@ type serverLab struct {
 // TestLiveServers lets real clients talk to real servers: each is named for what it is, what is said stands in its events, the token that
 // is planted in rows, values and messages is found where it is, and nothing else is.
 func TestLiveServers(t *testing.T) {
-	needs(t, "ip", "setpriv", "psql", "mariadbd", "redis-server", "mosquitto", "mosquitto_pub", "nats-server", "epmd", "amqp-publish",
-		"memcached", "nginx", "openssl", "curl", "sshd", "ssh", "dnsmasq", "dig", "swaks")
+	needs(t, liveNeeds...)
 	host, loads := bridged(t, 2)
 	d := startDaemon(t, buildWeir(t), host, liveRules(t), "loopback = false") // whether a server listens already is asked from its own namespace
-	t.Run("talk", func(t *testing.T) {
+	talkToAll(t, "talk", loads)
+	eve := string(d.stop())
+	for _, s := range liveServers {
+		s.check(t, eve)
+	}
+}
+
+// liveNeeds are the programs that liveServers takes.
+var liveNeeds = []string{"ip", "setpriv", "psql", "mariadbd", "redis-server", "mosquitto", "mosquitto_pub", "nats-server", "epmd", "amqp-publish",
+	"memcached", "nginx", "openssl", "curl", "sshd", "ssh", "dnsmasq", "dig", "swaks"}
+
+// talkToAll has clients in the first namespace talk to all of liveServers in the second, at the same time, and waits until the last process has gone.
+func talkToAll(t *testing.T, name string, loads []string) {
+	t.Run(name, func(t *testing.T) {
 		for _, s := range liveServers {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
@@ -60,10 +72,6 @@ func TestLiveServers(t *testing.T) {
 		left := strings.Fields(command(t, "ip", "netns", "pids", loads[1]))
 		return len(slices.DeleteFunc(left, func(pid string) bool { return pid == strconv.Itoa(os.Getpid()) })) == 0
 	})
-	eve := string(d.stop())
-	for _, s := range liveServers {
-		s.check(t, eve)
-	}
 }
 
 // check looks at the events of a server's flows.
