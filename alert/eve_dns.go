@@ -2,12 +2,16 @@ package alert
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // dnsVersion is the version of the members of the object "dns", from Suricata's EVE.
 const dnsVersion = 3
+
+// maxTypes is how many types of answers of a message are told twice, ours: so that what a message costs is linear in it.
+const maxTypes = 16
 
 // dnsFlags are the bits of a DNS header that EVE tells one by one, where they are set.
 var dnsFlags = [...]struct {
@@ -73,24 +77,25 @@ func (w *object) dnsParts(o *Object, record int32) {
 	w.close()
 }
 
-// dnsGrouped writes what the answers say by their type.
+// dnsGrouped writes what the answers say by their type, of the first types that there are.
 func (w *object) dnsGrouped(o *Object) {
 	answers := o.find(0, "answers")
 	if answers == 0 {
 		return
 	}
-	at := w.open("grouped")
-	first := o.nodes[answers].first
-	for i := first; i != 0; i = o.nodes[i].next {
-		typ, _, ok := o.answer(i)
-		if !ok || o.typed(first, i, typ) {
-			continue
+	var room [maxTypes][]byte
+	types, first := room[:0], o.nodes[answers].first
+	for i := first; i != 0 && len(types) < maxTypes; i = o.nodes[i].next {
+		if typ, _, ok := o.answer(i); ok && !slices.ContainsFunc(types, func(t []byte) bool { return bytes.Equal(t, typ) }) {
+			types = append(types, typ)
 		}
+	}
+	at := w.open("grouped")
+	for _, typ := range types {
 		w.comma()
-		w.b = append(appendString(w.b, typ), ':')
-		w.b = append(w.b, '[')
-		for j := i; j != 0; j = o.nodes[j].next {
-			if t, rdata, ok := o.answer(j); ok && bytes.Equal(t, typ) {
+		w.b = append(appendString(w.b, typ), ':', '[')
+		for i := first; i != 0; i = o.nodes[i].next {
+			if t, rdata, ok := o.answer(i); ok && bytes.Equal(t, typ) {
 				w.comma()
 				w.b = appendString(w.b, rdata)
 			}
@@ -98,16 +103,6 @@ func (w *object) dnsGrouped(o *Object) {
 		w.b = append(w.b, ']')
 	}
 	w.closeFilled(at)
-}
-
-// typed reports whether one of the records from i up to to has that type.
-func (o *Object) typed(i, to int32, typ []byte) bool {
-	for ; i != to; i = o.nodes[i].next {
-		if t, _, ok := o.answer(i); ok && bytes.Equal(t, typ) {
-			return true
-		}
-	}
-	return false
 }
 
 // answer returns a record's type and what it says; false if it does not have both.

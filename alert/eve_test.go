@@ -339,6 +339,18 @@ func TestDNSTwice(t *testing.T) {
 	again(t, got)
 }
 
+// TestDNSTypes: of answers that all have types of their own some are told twice, and all of them once.
+func TestDNSTypes(t *testing.T) {
+	var rows [][]KV
+	for i := range 500 {
+		rows = append(rows, []KV{{"rrtype", "TYPE" + strconv.Itoa(1000+i)}, {"rdata", "x"}})
+	}
+	text := string(appOf("dns", []KV{{"answers", rows}}).Text)
+	if n := strings.Count(text, `"TYPE`); n != 500+maxTypes || !json.Valid([]byte("{"+text+"}")) {
+		t.Errorf("%d types are told, want %d: %s", n, 500+maxTypes, text)
+	}
+}
+
 // TestFlowInside looks at what a flow inside a tunnel tells, and at the answers of ICMP.
 func TestFlowInside(t *testing.T) {
 	e := &Event{Type: "flow", Proto: protoICMP, Src: netip.MustParseAddrPort("192.0.2.1:8"), Dst: netip.MustParseAddrPort("192.0.2.2:0"),

@@ -38,6 +38,7 @@ const (
 	maxRecords    = 256     // exchanges of a flow that wait for their answer; then the oldest is told as it is
 	maxRecordSize = 8 << 10 // bytes of all values of an exchange; then values are left out
 	maxValueSize  = 2 << 10 // bytes of one value; then it is cut
+	maxItems      = 2048    // values of an exchange, empty ones too; then values are left out
 	maxFound      = 64      // findings and credentials of an exchange that are looked for in all that is shown of it
 	maxKnown      = 8       // of a flow: in its later exchanges; the oldest is forgotten
 )
@@ -75,7 +76,7 @@ func (l *Lane) record(m *dissect.Message) {
 			continue
 		}
 		b = b[:min(len(b), maxValueSize)]
-		if len(r.buf)+len(b) > maxRecordSize {
+		if len(r.buf)+len(b) > maxRecordSize || len(r.items) == maxItems {
 			if names {
 				r.named[m.Dir] = nameless
 			}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"testing"
 
+	"weir/alert"
 	"weir/dissect"
 	"weir/dlp"
+	"weir/rules"
 )
 
 func TestMaskFold(t *testing.T) {
@@ -37,5 +39,29 @@ func BenchmarkMask(b *testing.B) {
 			r.mask(&dlp.Hit{Masked: "***", Value: 1000}, form, form)
 			l.app(&r, nil)
 		}
+	}
+}
+
+// TestRecordEmpty: values without a byte in them are counted, too.
+func TestRecordEmpty(t *testing.T) {
+	k := newTalk(t, &rules.Rule{ID: "token", Regex: `NOTHING-[0-9]{6}`, Severity: rules.High})
+	l := k.lane
+	l.e.cfg.Events, l.e.cfg.Emit = map[string]bool{"dns": true}, func(*alert.Event) {}
+	l.t, l.a = k.tap, &app{work: &work{}}
+	m := dissect.Message{Protocol: &dissect.DNS, Tx: 1}
+	for f := range dissect.DNS.Fields {
+		if dissect.DNS.Fields[f].EVE != "" {
+			for range 100_000 {
+				m.Parts = append(m.Parts, dissect.Part{Field: dissect.Field(f), Value: uint32(len(m.Parts))})
+			}
+		}
+	}
+	l.record(&m)
+	r := l.a.records[0]
+	if len(r.items) != maxItems {
+		t.Errorf("%d values are kept, want %d", len(r.items), maxItems)
+	}
+	if n := len(l.app(r, nil).Text); n > maxItems*64 {
+		t.Errorf("%d bytes are shown of nothing", n)
 	}
 }
