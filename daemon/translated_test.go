@@ -50,7 +50,13 @@ func TestTranslated(t *testing.T) {
 	if n := ports[80] + ports[8080]; n != 2 {
 		t.Errorf("alerts by port of the server: %v, want one of what was said and one of the answer", ports)
 	}
-	if flows := parse(t, eve, "flow"); len(flows) != 1 {
-		t.Errorf("%d conversations were told: %+v", len(flows), flows)
+	told := 0
+	for _, ev := range parse(t, eve, "flow") {
+		if ev.Proto == 6 { // the interfaces' own ICMPv6 may come while they are watched
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("the conversation was told %d times", told)
 	}
 }
