@@ -20,15 +20,25 @@ const siftParts = 512 // parts of an expression that are looked at for a recurre
 
 // siftedBy returns the sifting of an expression.
 func siftedBy(e *expression) (s *sifting, err error) {
-	if n := numeralOf(e); n != nil {
-		s = &sifting{num: n}
-		s.least, s.reach = width(n.rest)
-		s.rows, err = beginnings(n.rest)
-		for i := range s.rows {
-			s.rows[i].behind = &n.behind
-		}
-		return s, err
+	n := numeralOf(e)
+	if n == nil {
+		return beginningOf(e)
 	}
+	s = &sifting{num: n}
+	if s.least, s.reach = width(n.rest); s.reach > sieveNear { // a list of numbers is of interest where one follows another
+		if list, err := beginningOf(e); err != nil || list.need >= chainLeast {
+			return list, err
+		}
+	}
+	s.rows, err = beginnings(n.rest)
+	for i := range s.rows {
+		s.rows[i].behind = &n.behind
+	}
+	return s, err
+}
+
+// beginningOf returns what is known of how an expression's matches begin.
+func beginningOf(e *expression) (s *sifting, err error) {
 	short := shortest(e.tree)
 	s = &sifting{}
 	s.least, s.reach = width(short)
