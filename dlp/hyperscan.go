@@ -190,7 +190,10 @@ func (db *Database) make(j *job, cacheDir string) error {
 	if b, ok := readCache(cacheDir, j.name, db.key); ok && j.load(b) == nil {
 		return nil
 	}
-	b, exact, err := db.compile(j)
+	var b []byte
+	var exact bool
+	var err error
+	frugal(func() { b, exact, err = db.compile(j) })
 	if err != nil {
 		return err
 	}

@@ -97,6 +97,7 @@ void weir_release(void *p);
 int64_t weir_bytes(void);
 void weir_count_memory(void);
 void weir_trim(void);
+void weir_keep_memory(int on); // what this thread gives back to operator delete is kept for operator new, or no longer; see new.cpp
 
 // These return the number of regions, or a negative error of Hyperscan's.
 int weir_block(weir_scan *s, const weir_class *c, const char *b, unsigned int n);

@@ -15,6 +15,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"unsafe"
 )
@@ -29,6 +30,15 @@ func NativeBytes() int64 { return int64(C.weir_bytes()) }
 
 // Trim gives C memory that is not in use back to the system: after many matches were open, and after rules were compiled, there is some.
 func Trim() { C.weir_trim() }
+
+// frugal calls f, which compiles patterns, while memory that its thread gives back is kept for what it takes next.
+func frugal(f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	C.weir_keep_memory(1)
+	defer C.weir_keep_memory(0)
+	f()
+}
 
 // region is what Hyperscan tells of one pattern: its matches end at first, at last, and at so many places between.
 type region struct {
