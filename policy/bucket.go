@@ -13,15 +13,15 @@ type bucket struct {
 	mode     Mode
 	final    bool // whatever is said, the action is the same
 	rules    []listed
+	few      [2]listed // rules, where they are not more: what a decision reads lies together
 }
 
-// listed is a rule of a bucket, with what most of them are ruled out by: those that are for another protocol are never touched.
+// listed is a rule of a bucket, with all that a decision asks of it.
 type listed struct {
-	of     *rule
+	where  []condition
 	app    int32
 	index  int32
 	action Action
-	worded bool // it has conditions
 }
 
 // buckets remembers buckets: a table with a place for each number made of ends and ports, in which a new one displaces the old one.
@@ -34,7 +34,7 @@ type buckets struct {
 const (
 	bucketBits     = 16
 	bucketWays     = 4       // places for a bucket
-	maxBucketRules = 1 << 20 // of all buckets, 24 bytes each; beyond that all are forgotten
+	maxBucketRules = 1 << 20 // of all buckets, 40 bytes each; beyond that all are forgotten
 )
 
 // bucket returns that of a context.
@@ -87,10 +87,11 @@ func (p *Policy) newBucket(c *Context, class uint32) *bucket {
 	if a.count(from) > z.count(to) {
 		list = z.list(to)
 	}
+	b.rules = b.few[:0]
 	for _, i := range list {
 		r := &p.rules[i]
 		if from.isOne(r.from) && to.isOne(r.to) && r.forPort(c.Proto, c.Port) {
-			b.rules = append(b.rules, listed{r, int32(r.app), r.index, r.action, len(r.where) > 0})
+			b.rules = append(b.rules, listed{r.where, int32(r.app), r.index, r.action})
 			if r.app == noApp && len(r.where) == 0 {
 				break // no later one is ever asked
 			}
@@ -108,7 +109,7 @@ func (b *bucket) same() bool {
 		if r.action != b.rules[0].action {
 			return false
 		}
-		if i == len(b.rules)-1 && r.app == noApp && !r.worded {
+		if i == len(b.rules)-1 && r.app == noApp && len(r.where) == 0 {
 			return true
 		}
 	}

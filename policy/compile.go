@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,10 +15,10 @@ type Policy struct {
 	groups []Group // the built-in ones first
 	byName map[string]int32
 
-	rules   []rule               // those that apply, in order
-	parents []int                // by protocol, of which other one it is a form; noApp: none. Those behind its end have none
-	asked   map[int]bool         // fields that conditions name
-	lists   map[string]*patterns // while it is compiled
+	rules   []rule       // those that apply, in order
+	parents []int        // by protocol, of which other one it is a form; noApp: none. Those behind its end have none
+	asked   map[int]bool // fields that conditions name
+	known   *interned    // while it is compiled
 	ports   ports
 	ends    [2]side // whom rules are from, and to
 
@@ -56,7 +55,7 @@ var forms = []struct{ name, of string }{
 // Compile makes a Policy of what applies of a Set at a time: rules that are over do not; zero: all apply. fieldOf and protocolOf give numbers to names; the
 // caller's Contexts have the same. What they do not know is a problem, and the Policy nil.
 func Compile(set *Set, at time.Time, fieldOf func(name string) (int, bool), protocolOf func(name string) (int, bool)) (*Policy, rules.Problems) {
-	p := &Policy{set: set, asked: map[int]bool{}, byName: map[string]int32{}, lists: map[string]*patterns{}, ids: map[string]Identity{}}
+	p := &Policy{set: set, asked: map[int]bool{}, byName: map[string]int32{}, known: newInterned(), ids: map[string]Identity{}}
 	for _, name := range Builtin {
 		p.groups = append(p.groups, Group{Name: name})
 	}
@@ -90,7 +89,7 @@ func Compile(set *Set, at time.Time, fieldOf func(name string) (int, bool), prot
 	if problems.Failed() {
 		return nil, problems
 	}
-	p.lists = nil
+	p.known = nil
 	p.index()
 	return p, problems
 }
@@ -111,22 +110,13 @@ func (p *Policy) compile(r *Rule, fieldOf, protocolOf func(string) (int, bool)) 
 			continue
 		}
 		k := kindOf(w.Field)
-		c.where = append(c.where, condition{field: int32(n), kind: k, patterns: p.patterns(w.Patterns, r.Action == Deny || k == kindHost)})
+		c.where = append(c.where, condition{field: int32(n), kind: k, patterns: p.known.patterns(w.Patterns, r.Action == Deny || k == kindHost)})
 		p.asked[n] = true
 		if c.app == noApp {
 			c.app = appOf(w.Field, protocolOf)
 		}
 	}
 	return c, wrong
-}
-
-// patterns compiles a list of patterns, once: rules have many in common.
-func (p *Policy) patterns(list []string, fold bool) *patterns {
-	key := fmt.Sprint(fold, len(list), strings.Join(list, "\x00"))
-	if p.lists[key] == nil {
-		p.lists[key] = newPatterns(list, fold)
-	}
-	return p.lists[key]
 }
 
 // appOf returns the protocol whose field it is: where a rule names fields of one, it is about that.

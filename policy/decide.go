@@ -76,7 +76,7 @@ func (p *Policy) settled(b *bucket, c *Context, a Action) bool {
 		if r.action != a {
 			return false
 		}
-		if speaks == yes && !r.worded {
+		if speaks == yes && len(r.where) == 0 {
 			return true
 		}
 	}
@@ -99,14 +99,14 @@ func (r *listed) judge(p *Policy, c *Context) answer {
 	if c.App == AppNone && c.Could != nil && out == maybe && !p.could(c.Could, int(r.app)) {
 		out = no
 	}
-	if out == no || !r.worded {
+	if out == no || len(r.where) == 0 {
 		return out
 	}
 	if c.Fields == nil {
 		return maybe
 	}
-	for i := range r.of.where {
-		if out = min(out, r.of.where[i].judge(c.Fields, r.action)); out == no {
+	for i := range r.where {
+		if out = min(out, r.where[i].judge(c.Fields, r.action)); out == no {
 			return no
 		}
 	}

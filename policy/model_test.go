@@ -272,7 +272,7 @@ func TestPatternsAsExpressions(t *testing.T) {
 			}
 			list = append(list, p)
 		}
-		ps := newPatterns(list, false)
+		ps := newInterned().compile(list, false)
 		var res []*regexp.Regexp
 		for _, p := range list {
 			res = append(res, regexpOf(p, false))

@@ -9,8 +9,10 @@ import (
 // pattern is one pattern of a condition: '*' is anything, {name} one or more bytes but '/'.
 type pattern struct {
 	parts  []part
-	mixed  bool // a segment stands somewhere behind a '*'
-	single bool // there is a segment
+	head   [8]byte // of the text with which all that fits begins: most values differ there, and the parts are never touched
+	heads  uint8   // bytes of it
+	mixed  bool    // a segment stands somewhere behind a '*'
+	single bool    // there is a segment
 }
 
 // part is a text, or what a wildcard stands for.
@@ -79,6 +81,7 @@ func newPattern(p string) (out pattern) {
 			p = p[n:]
 		}
 	}
+	out.heads = uint8(copy(out.head[:], out.fixed()))
 	return out
 }
 
@@ -110,6 +113,8 @@ func (p *pattern) fits(s []byte) bool { return p.mayFit(s, false) }
 // mayFit is fits, but of a value that is too long to be compared it says inDoubt.
 func (p *pattern) mayFit(s []byte, inDoubt bool) bool {
 	switch {
+	case !bytes.HasPrefix(s, p.head[:p.heads]):
+		return false
 	case !p.single:
 		return fitsStars(p.parts, s)
 	case len(s) > maxInSegments:

@@ -136,8 +136,8 @@ func fooled(t *testing.T, allow, deny *condition, p string) {
 var pieces = []string{"/", "/", "/", "ok", "admin", "ADMIN", "..", ".", "%2e", "%2E%2e", "%2f", "%5c", `\`, ";", ";x=1", "%3b", "%252e", "%252f", "%25", "%", "//", "%00", "%c0%ae", "%u002e", "?", "%3f", "#", "%23", "x", " ", "%20", "%6f", "%6b"}
 
 func TestServersAreNotMistaken(t *testing.T) {
-	allow := &condition{kind: kindPath, patterns: newPatterns([]string{"/ok/*"}, false)}
-	deny := &condition{kind: kindPath, patterns: newPatterns([]string{"/admin"}, true)}
+	allow := &condition{kind: kindPath, patterns: newInterned().compile([]string{"/ok/*"}, false)}
+	deny := &condition{kind: kindPath, patterns: newInterned().compile([]string{"/admin"}, true)}
 	r := rand.New(rand.NewPCG(5, 3))
 	allowed := 0
 	for range 100000 {
@@ -162,8 +162,8 @@ func FuzzPath(f *testing.F) {
 		f.Add("/ok/" + p + "/admin")
 		f.Add("/" + p + "admin")
 	}
-	allow := &condition{kind: kindPath, patterns: newPatterns([]string{"/ok/*"}, false)}
-	deny := &condition{kind: kindPath, patterns: newPatterns([]string{"/admin"}, true)}
+	allow := &condition{kind: kindPath, patterns: newInterned().compile([]string{"/ok/*"}, false)}
+	deny := &condition{kind: kindPath, patterns: newInterned().compile([]string{"/admin"}, true)}
 	f.Fuzz(func(t *testing.T, p string) { fooled(t, allow, deny, p) })
 }
 
@@ -177,14 +177,14 @@ func FuzzReadings(f *testing.F) {
 			return
 		}
 		want := regexpOf(p, false).MatchString(s)
-		if got := newPatterns([]string{p}, false).fits([]byte(s), false); got != want {
+		if got := newInterned().compile([]string{p}, false).fits([]byte(s), false); got != want {
 			t.Fatalf("%q of %q: got %v", s, p, got)
 		}
 		for k := kindText; k <= kindTopic; k++ {
 			fields := &Fields{Complete: true}
 			fields.Add(0, 0, []byte(s), false, false)
-			allow := &condition{kind: k, patterns: newPatterns([]string{p}, k == kindHost)}
-			deny := &condition{kind: k, patterns: newPatterns([]string{p}, true)}
+			allow := &condition{kind: k, patterns: newInterned().compile([]string{p}, k == kindHost)}
+			deny := &condition{kind: k, patterns: newInterned().compile([]string{p}, true)}
 			if allow.judge(fields, Allow) == yes && deny.judge(fields, Deny) != yes {
 				t.Fatalf("kind %d: %q is allowed by %q and not denied by it", k, s, p)
 			}
@@ -223,7 +223,7 @@ func TestFields(t *testing.T) {
 	if a, b := f.of(f.values[0].at), f.of(f.values[1].at); string(a) != "abcd" || string(b) != "x" || f.values[0].open {
 		t.Errorf("got %q, %q", a, b)
 	}
-	allow := &condition{field: 1, patterns: newPatterns([]string{"abcd"}, false)}
+	allow := &condition{field: 1, patterns: newInterned().compile([]string{"abcd"}, false)}
 	if got := allow.judge(&f, Allow); got != maybe {
 		t.Errorf("further values may come: got %v", got)
 	}
@@ -231,7 +231,7 @@ func TestFields(t *testing.T) {
 	if got := allow.judge(&f, Allow); got != yes {
 		t.Errorf("got %v", got)
 	}
-	deny := &condition{field: 1, patterns: newPatterns([]string{"nothing"}, true)}
+	deny := &condition{field: 1, patterns: newInterned().compile([]string{"nothing"}, true)}
 	if got := deny.judge(&f, Deny); got != no {
 		t.Errorf("got %v", got)
 	}
@@ -262,7 +262,7 @@ func TestLongPaths(t *testing.T) {
 		f.Add(1, 1, []byte("/ok/"+strings.Repeat(unit, 100000/len(unit))), false, false)
 		for range 3 {
 			for _, a := range []Action{Allow, Deny} {
-				c := &condition{field: 1, kind: kindPath, patterns: newPatterns([]string{"/ok/*"}, true)}
+				c := &condition{field: 1, kind: kindPath, patterns: newInterned().compile([]string{"/ok/*"}, true)}
 				c.judge(&f, a)
 			}
 		}
