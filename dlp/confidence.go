@@ -50,7 +50,7 @@ var strengths = map[string]int{
 	"not_placeholder": 0, "random": 0, "drawn_letters": 0, "secret": 0, "form_value": 0, "header_value": 0, "url_password": 0, "url_login": 0,
 	"pem": sureDigits, "discord": sureDigits, "jwt_base64": sureProof,
 	"iin": sureForm, "ssn": sureForm, "itin": sureForm, "ein": sureForm, "mbi": sureForm, "bic": sureForm,
-	"phone": 0, "email": 0, "ip": 0, "apart": 0, "cpr": sureForm, "rrn_form": sureForm, "date": sureForm, "in_pan": sureForm, "curp": sureDigits,
+	"phone": 0, "email": 0, "ip": 0, "public_ip": sureForm, "apart": 0, "cpr": sureForm, "rrn_form": sureForm, "date": sureForm, "in_pan": sureForm, "curp": sureDigits,
 	"iban": sureDigits, "creditor_id": sureDigits, "abn": sureDigits, "nir": sureDigits, "be_nn": sureDigits, "cpf": sureDigits, "cnpj": sureDigits, "gstin": sureDigits,
 	"codice_fiscale": sureDigits, "fnr": sureDigits, "tckn": sureDigits, "cn_id": sureDigits, "hetu": sureDigits, "rrn": sureDigits, "track2": sureDigits,
 	"cpr_check": sureDigits, "rodne_cislo": sureDigits, "egn": sureDigits, "isikukood": sureDigits, "spi": sureDigits, "matricule": sureDigits, "personas_kods": sureDigits, "cnp": sureDigits,

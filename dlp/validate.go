@@ -109,6 +109,7 @@ var validators = []validator{
 	{"phone", (*candidate).phone},
 	{"email", (*candidate).email},
 	{"ip", (*candidate).ip},
+	{"public_ip", (*candidate).publicIP},
 	{"apart", (*candidate).apart},
 	{"mrz", (*candidate).mrz},
 	{"vin", (*candidate).vin},
@@ -134,7 +135,7 @@ var validators = []validator{
 }
 
 // aside are the validators that look at what stands beside the match.
-var aside = []string{"boundary", "ip", "apart"}
+var aside = []string{"boundary", "ip", "public_ip", "apart"}
 
 // Validators returns the names that a rule's validate may list.
 func Validators() []string {

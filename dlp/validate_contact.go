@@ -88,6 +88,32 @@ func (c *candidate) ip() bool {
 	return err == nil
 }
 
+// unroutable are the networks whose addresses are nobody's in the Internet: RFC 6890's, with those for documentation and measuring.
+var unroutable = func() (list []netip.Prefix) {
+	for _, s := range []string{"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+		"100::/64", "2001:db8::/32", "3fff::/20", "64:ff9b:1::/48"} {
+		list = append(list, netip.MustParsePrefix(s))
+	}
+	return list
+}()
+
+// publicIP is ip, of a network that can be reached in the Internet.
+func (c *candidate) publicIP() bool {
+	if !c.ip() {
+		return false
+	}
+	a, err := netip.ParseAddr(string(c.raw))
+	if err != nil || !a.IsGlobalUnicast() || a.IsPrivate() {
+		return false
+	}
+	for _, n := range unroutable {
+		if n.Contains(a.Unmap()) {
+			return false
+		}
+	}
+	return true
+}
+
 // apart holds unless another number stands next to the value: a row of numbers is a table.
 func (c *candidate) apart() bool {
 	if n := len(c.before); n > 1 && separates(c.before[n-1]) && isDigit(c.before[n-2]) {

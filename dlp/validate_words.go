@@ -95,6 +95,7 @@ var validatorWords = map[string]string{
 	"phone":           "it begins with a country's calling code, and has such a length",
 	"email":           "it has a name and a domain, and is no file's name",
 	"ip":              "it is an address, and no part of something longer",
+	"public_ip":       "it is an address that can be reached in the Internet, and no part of something longer",
 	"apart":           "no other number stands beside it",
 	"mrz":             "its check digits are right (ICAO 9303, 7-3-1)",
 	"vin":             "its check digit is right (ISO 3779)",
