@@ -41,7 +41,8 @@ var imports = map[string][]string{
 	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "tunnel", "policy", "pcapstore", "alert"},
 	"enforce":   {"wire", "broker", "engine"},
 	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "policy", "dlp", "edm", "pcapstore", "alert", "engine", "enforce", "broker"},
-	"cmd/weir":  {"broker", "flow", "rules", "policy", "edm", "translate", "pcapstore", "alert", "scan", "daemon"},
+	"doctor":    {"workload", "capture", "rules", "policy", "broker", "daemon"},
+	"cmd/weir":  {"broker", "flow", "rules", "policy", "edm", "translate", "pcapstore", "alert", "scan", "daemon", "doctor"},
 }
 
 // only names imports that one package alone may have, and why.

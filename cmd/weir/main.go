@@ -80,7 +80,7 @@ and keeps the packets that prove it.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(runCommand(), brokerCommand(), replayCommand(), checkCommand(), rulesCommand(), alertsCommand(), observeCommand(), statusCommand(), workloadsCommand(), quarantineCommand(),
+	root.AddCommand(runCommand(), brokerCommand(), replayCommand(), checkCommand(), rulesCommand(), alertsCommand(), observeCommand(), statusCommand(), workloadsCommand(), doctorCommand(), quarantineCommand(),
 		dlpCommand(), pcapCommand(), policyCommand(), reloadCommand(), versionCommand())
 	ownExamples(root)
 	return root
