@@ -107,10 +107,14 @@ func hold(t *testing.T, c *testCase, frames [][]byte) (reached string, blocked, 
 // holdBoth gives frames to a queue, and returns what each end got to read, by the direction that it came in.
 func holdBoth(t *testing.T, c *testCase, frames [][]byte) (read [2]string, blocked, cuts int) {
 	t.Helper()
+	drops := 0
 	e := engine.New(engine.Config{
-		Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Events: map[string]bool{"alert": true},
+		Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Events: map[string]bool{"alert": true, "drop": true},
 		Emit: func(ev *alert.Event) {
-			if ev.Alert.Action == "blocked" {
+			switch {
+			case ev.Type == "drop":
+				drops++
+			case ev.Alert.Action == "blocked":
 				blocked++
 			}
 		},
@@ -152,6 +156,9 @@ func holdBoth(t *testing.T, c *testCase, frames [][]byte) (read [2]string, block
 		}
 	}
 	lane.Close(tap)
+	if drops != cuts {
+		t.Errorf("%d conversations were cut, and %d are told", cuts, drops)
+	}
 	return [2]string{b[0].String(), b[1].String()}, blocked, cuts
 }
 

@@ -327,14 +327,22 @@ func TestProtect(t *testing.T) {
 	if n := w.tables(web); n > 0 {
 		t.Errorf("%d tables are left in the namespace", n)
 	}
-	blocked := 0
+	blocked, drops := 0, 0
 	for line := range strings.Lines(string(events)) {
+		if strings.Contains(line, `"event_type":"drop"`) {
+			if drops++; !strings.Contains(line, `"drop":{"len":`) || !strings.Contains(line, `"reason":"policy"`) || !strings.Contains(line, `"verdict":{"action":"deny"`) {
+				t.Errorf("a drop: %s", line)
+			}
+		}
 		if strings.Contains(line, `"action":"blocked"`) && strings.Contains(line, `"engine":"policy"`) {
 			blocked++
 		}
 		if strings.Contains(line, `"engine":"policy"`) && strings.Contains(line, `"action":"allowed"`) {
 			t.Errorf("told as allowed: %s", line)
 		}
+	}
+	if drops != 10 {
+		t.Errorf("%d conversations were told as cut off, want 10", drops)
 	}
 	if blocked != 10 {
 		t.Errorf("%d alerts of what was blocked, want 10", blocked)

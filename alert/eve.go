@@ -38,6 +38,9 @@ func AppendEVE(dst []byte, e *Event) ([]byte, error) {
 	if e.Anomaly != nil {
 		o.anomaly(e.Anomaly)
 	}
+	if e.Drop != nil {
+		o.drop(e.Drop)
+	}
 	if e.File != nil {
 		o.file(e.File)
 	}
@@ -205,6 +208,28 @@ func (o *object) anomaly(a *Anomaly) {
 	o.str("event", a.Event)
 	o.filled("layer", a.Layer)
 	o.filled("app_proto", a.AppProto)
+	o.close()
+}
+
+// dropFlags are the flags of TCP that EVE tells of a dropped segment.
+const dropFlags = 6
+
+func (o *object) drop(d *Drop) {
+	o.open("drop")
+	if d.Len > 0 {
+		o.uint("len", uint64(d.Len))
+		o.uint("ttl", uint64(d.TTL))
+	}
+	if t := d.TCP; t != nil {
+		o.uint("tcpseq", uint64(t.Seq))
+		o.uint("tcpack", uint64(t.Ack))
+		o.uint("tcpwin", uint64(t.Window))
+		for i, name := range tcpFlags[:dropFlags] {
+			o.bool(name, t.Flags>>i&1 != 0)
+		}
+		o.uint("tcpurgp", uint64(t.Urgent))
+	}
+	o.str("reason", d.Reason)
 	o.close()
 }
 

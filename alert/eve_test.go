@@ -97,6 +97,10 @@ func kinds() map[string]*Event {
 			Weir: Weir{Gaps: 8, Uninspected: &Uninspected{"encrypted", 9}, Counts: map[string]int{"z": 1, "a": 2}}},
 		"anomaly": {Time: noon, Type: "anomaly", Iface: "veth1", Src: src6, Dst: dst6, Proto: 58,
 			Anomaly: &Anomaly{Type: "stream", Event: "stream.gap", Layer: "l4", AppProto: "http", Detail: "bytes were never seen"}},
+		"drop": {Time: noon, Type: "drop", FlowID: 1, Iface: "eth0", Src: src, Dst: dst, Proto: 6, AppProto: "http",
+			Drop: &Drop{Reason: "policy", Len: 1500, TTL: 64, TCP: &DropTCP{Seq: 4294967295, Ack: 1, Window: 502, Flags: 0x18}},
+			Weir: Weir{Verdict: &Verdict{Action: "deny", Rule: "default", Why: "no rule matches", Mode: "protect"}}},
+		"drop at a deadline": {Time: noon, Type: "drop", FlowID: 1, Src: src, Dst: dst, Proto: 17, Drop: &Drop{Reason: "rules"}},
 		"stats": {Time: noon, Type: "stats", Stats: map[string]any{"uptime": 5, "capture": map[string]any{"kernel_packets": uint64(math.MaxUint64), "kernel_drops": uint64(0)},
 			"f": 1.5, "nan": math.NaN(), "list": []any{"a", int64(-1), false, nil}}},
 		"other protocol": {Time: -1, Type: "flow", Src: netip.MustParseAddrPort("[::ffff:192.0.2.1]:0"), Dst: dst6, Proto: 253},
@@ -130,6 +134,10 @@ func TestAppendEVE(t *testing.T) {
 			`"app_proto":"failed","flow":{"pkts_toserver":1,"pkts_toclient":2,"bytes_toserver":3,"bytes_toclient":4,` +
 			`"start":"2026-01-01T12:00:00.123456+0000","end":"2026-01-01T12:00:02.623456+0000","age":2,"state":"closed","reason":"timeout","alerted":true,` +
 			`"tx_cnt":7},"weir":{"gaps":8,"uninspected":{"reason":"encrypted","bytes":9},"counts":{"a":2,"z":1}}}`,
+		"drop": stamp + `"flow_id":1,"in_iface":"eth0","event_type":"drop","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"TCP","ip_v":4,` +
+			`"app_proto":"http","drop":{"len":1500,"ttl":64,"tcpseq":4294967295,"tcpack":1,"tcpwin":502,"fin":false,"syn":false,"rst":false,"psh":true,"ack":true,"urg":false,` +
+			`"tcpurgp":0,"reason":"policy"},"weir":{"verdict":{"action":"deny","rule":"default","why":"no rule matches","mode":"protect"}}}`,
+		"drop at a deadline": stamp + `"flow_id":1,"event_type":"drop","src_ip":"10.0.0.1","src_port":5353,"dest_ip":"10.0.0.2","dest_port":53,"proto":"UDP","ip_v":4,"drop":{"reason":"rules"}}`,
 		"anomaly": stamp + `"in_iface":"veth1","event_type":"anomaly","src_ip":"2001:db8::1","dest_ip":"2001:db8::2","proto":"IPv6-ICMP","ip_v":6,"icmp_type":128,` +
 			`"icmp_code":0,"anomaly":{"type":"stream","event":"stream.gap","layer":"l4","app_proto":"http"},"weir":{"why":"bytes were never seen"}}`,
 		"stats": stamp + `"event_type":"stats","stats":{"capture":{"kernel_drops":0,"kernel_packets":18446744073709551615},"f":1.5,` +

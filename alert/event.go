@@ -29,6 +29,7 @@ type Event struct {
 	App     *App // the protocol's own object: http, dns, tls ...
 	Flow    *Flow
 	Anomaly *Anomaly
+	Drop    *Drop
 	File    *FileInfo
 	Stats   map[string]any
 	Weir    Weir
@@ -51,6 +52,9 @@ func (e *Event) size() int {
 	}
 	if e.Anomaly != nil {
 		n += partSize + len(e.Anomaly.Detail)
+	}
+	if e.Drop != nil {
+		n += partSize
 	}
 	if e.File != nil {
 		n += partSize + len(e.File.Name)
@@ -119,6 +123,21 @@ type Anomaly struct {
 	Layer    string
 	AppProto string
 	Detail   string // for people; constant text, never bytes from the wire
+}
+
+// Drop is the object "drop": the packet at which a conversation was cut off.
+type Drop struct {
+	Reason string // policy, rules, uninspected
+	Len    uint32 // bytes of the packet; 0: it was no packet but a deadline, and the rest is not known
+	TTL    uint8
+	TCP    *DropTCP // nil: it was no segment of TCP
+}
+
+// DropTCP is what the header of a dropped segment said.
+type DropTCP struct {
+	Seq, Ack       uint32
+	Window, Urgent uint16
+	Flags          uint8
 }
 
 // Weir is the object "weir"; empty members are left out.

@@ -39,6 +39,7 @@ type eveLine struct {
 	Alert       *eveAlert      `json:"alert"`
 	Flow        *eveFlow       `json:"flow"`
 	Anomaly     *eveAnomaly    `json:"anomaly"`
+	Drop        *eveDrop       `json:"drop"`
 	File        *eveFile       `json:"fileinfo"`
 	Stats       map[string]any `json:"stats"`
 	CaptureFile string         `json:"capture_file"`
@@ -54,6 +55,35 @@ type eveAlert struct {
 	Category    string              `json:"category"`
 	Severity    int                 `json:"severity"`
 	Metadata    map[string][]string `json:"metadata"`
+}
+
+type eveDrop struct {
+	Len    uint32  `json:"len"`
+	TTL    uint8   `json:"ttl"`
+	Seq    *uint32 `json:"tcpseq"`
+	Ack    uint32  `json:"tcpack"`
+	Window uint16  `json:"tcpwin"`
+	FIN    bool    `json:"fin"`
+	SYN    bool    `json:"syn"`
+	RST    bool    `json:"rst"`
+	PSH    bool    `json:"psh"`
+	ACK    bool    `json:"ack"`
+	URG    bool    `json:"urg"`
+	Urgent uint16  `json:"tcpurgp"`
+	Reason string  `json:"reason"`
+}
+
+func (d *eveDrop) drop() *Drop {
+	out := &Drop{Reason: d.Reason, Len: d.Len, TTL: d.TTL}
+	if d.Seq != nil {
+		out.TCP = &DropTCP{Seq: *d.Seq, Ack: d.Ack, Window: d.Window, Urgent: d.Urgent}
+		for i, set := range []bool{d.FIN, d.SYN, d.RST, d.PSH, d.ACK, d.URG} {
+			if set {
+				out.TCP.Flags |= 1 << i
+			}
+		}
+	}
+	return out
 }
 
 type eveFlow struct {
@@ -142,7 +172,7 @@ type eveSkipped struct {
 }
 
 // common names the members of the root that are no protocol's own object.
-var common = map[string]bool{"alert": true, "flow": true, "anomaly": true, "fileinfo": true, "stats": true, "weir": true}
+var common = map[string]bool{"alert": true, "flow": true, "anomaly": true, "drop": true, "fileinfo": true, "stats": true, "weir": true}
 
 // ParseEVE reads one line that AppendEVE has written. Times come back in whole microseconds; numbers in Stats as
 // json.Number; strings as they are shown, so a byte that was no UTF-8 as the text \xNN. Members that it does not know
@@ -171,6 +201,9 @@ func ParseEVE(line []byte) (*Event, error) {
 	e.Alert, e.File = (*Alert)(in.Alert), (*FileInfo)(in.File)
 	if a := in.Anomaly; a != nil {
 		e.Anomaly = &Anomaly{Type: a.Type, Event: a.Event, Layer: a.Layer, AppProto: a.AppProto, Detail: in.Weir.Why}
+	}
+	if in.Drop != nil {
+		e.Drop = in.Drop.drop()
 	}
 	if f := in.Flow; f != nil {
 		if e.Flow, err = f.flow(); err != nil {

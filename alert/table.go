@@ -152,6 +152,8 @@ func describe(e *Event) (severity, rule, what string) {
 		return orType(e.Weir.Severity, e), first(e.Weir.Rule, strconv.FormatUint(uint64(e.Alert.SignatureID), 10)), describeAlert(e)
 	case e.Flow != nil:
 		return orType(e.Weir.Severity, e), e.Flow.State, describeFlow(e)
+	case e.Drop != nil:
+		return e.Type, e.Drop.Reason, describeDrop(e)
 	case e.File != nil:
 		return orType(e.Weir.Severity, e), e.Weir.Rule, describeFile(e.File)
 	case e.App != nil:
@@ -239,6 +241,17 @@ func describeFlow(e *Event) string {
 	}
 	if u := e.Weir.Uninspected; u != nil {
 		s += fmt.Sprintf("  %d bytes not inspected: %s", u.Bytes, short(u.Reason))
+	}
+	return s
+}
+
+func describeDrop(e *Event) string {
+	s := "cut off"
+	if v := e.Weir.Verdict; v != nil && e.Drop.Reason == "policy" {
+		s += " by " + v.Rule
+	}
+	if e.Drop.Len > 0 {
+		s += fmt.Sprintf(" at a packet of %d bytes", e.Drop.Len)
 	}
 	return s
 }

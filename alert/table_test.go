@@ -50,7 +50,7 @@ func TestTable(t *testing.T) {
 	other := &Event{Time: noon, Type: "redis", Src: http.Src, Dst: http.Dst, Proto: 6, AppProto: "redis",
 		App: appOf("redis", []KV{{"command", "GET"}, {"args", []string{"a", "b"}}, {"ok", true}, {"n", json.Number("1")}})}
 	got := show(t, false, k["alert"], bare, info, k["flow"], k["anomaly"], http, k["dns request"], k["dns response"], k["tls"], other, k["stats"],
-		k["gre"], k["empty"])
+		k["gre"], k["drop"], k["empty"])
 	want := `TIME (UTC)          SEVERITY  RULE                      SOURCE → DESTINATION                           PROTOCOL    WHAT
 01-01 12:00:00.123  critical  pci.pan                   shop/web-1:51234 → pay:80                      http        http.request.body card=411111******1111&x (2 found, 1 distinct)  +5 held back  slice 20260101-1
 01-01 12:00:00.123  alert     42                        10.0.0.1:51234 → 10.0.0.2:80                   http        Primary account number in clear text
@@ -64,6 +64,7 @@ func TestTable(t *testing.T) {
 01-01 12:00:00.123  redis                               10.0.0.1:51234 → 10.0.0.2:80                   redis       command=GET args=a,b ok=true n=1
 01-01 12:00:00.123  stats                               -                                              -           capture.kernel_packets=18446744073709551615 f=1.5 list=[a -1 false <nil>] nan=NaN uptime=5
 01-01 12:00:00.123  flow                                192.0.2.1 → 192.0.2.2                          gre
+01-01 12:00:00.123  drop      policy                    10.0.0.1:5353 → 10.0.0.2:53                    http        cut off by default at a packet of 1500 bytes
 01-01 00:00:00.000  drop                                -                                              -
 `
 	if got != want {

@@ -86,7 +86,7 @@ func (d *Daemon) startGates() error {
 		at:     map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]string{}, cut: map[uint64]bool{},
 		offences: make(chan *alert.Offender, maxOffences), refused: map[string]time.Time{}}
 	g.who.Store(&map[string]bool{})
-	events := map[string]bool{"alert": true, "anomaly": true}
+	events := map[string]bool{"alert": true, "anomaly": true, "drop": true}
 	g.engine = engine.New(engine.Config{
 		Flow: limits, Overlap: flow.Overlap(d.conf.Flow.Overlap), Dissect: dissect.DefaultLimits, Events: events, Emit: g.emit, Full: d.queue.Full,
 		Store: d.store, Post: d.conf.Pcap.Post.Duration(), Limiter: d.limiter, Validation: d.conf.Protocols.validation(),
@@ -141,11 +141,11 @@ func (d *Daemon) setWorkloads(t *workload.Table) {
 	}
 }
 
-// emit passes on what a gate tells: alerts. What is odd about a conversation is told by whoever looks at all of it; that something was not looked
+// emit passes on what a gate tells: alerts, and what it cut off. What is odd about a conversation is told by whoever looks at all of it; that something was not looked
 // at, by the gate too.
 func (g *gates) emit(ev *alert.Event) {
 	switch {
-	case ev.Type == "alert" && (ev.Alert.Action == "blocked" || g.stops(ev)), ev.Type == "anomaly" && ev.Anomaly.Type == "engine":
+	case ev.Type == "alert" && (ev.Alert.Action == "blocked" || g.stops(ev)), ev.Type == "drop", ev.Type == "anomaly" && ev.Anomaly.Type == "engine":
 		g.d.emit(ev)
 	}
 }

@@ -160,7 +160,7 @@ func (h *History) lines(b []byte, f *Filter, last int) (done bool) {
 }
 
 // toldAtOnce are the events whose time says when they were written: flows and exchanges are told when they are over.
-var toldAtOnce = map[string]bool{"alert": true, "info": true, "anomaly": true, "stats": true}
+var toldAtOnce = map[string]bool{"alert": true, "info": true, "anomaly": true, "drop": true, "stats": true}
 
 // lineType reads the type of an EVE line; "" if it has none.
 func lineType(line []byte) string {

@@ -115,7 +115,7 @@ func EventTypes(list string) (map[string]bool, error) {
 
 // allEvents are all event types that there are.
 func allEvents() map[string]bool {
-	out := map[string]bool{"alert": true, "info": true, "flow": true, "fileinfo": true, "anomaly": true, "stats": true}
+	out := map[string]bool{"alert": true, "info": true, "flow": true, "fileinfo": true, "anomaly": true, "drop": true, "stats": true}
 	for _, p := range dissect.Protocols {
 		out[p.EventType()] = true
 	}

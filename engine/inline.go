@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 
+	"weir/alert"
 	"weir/flow"
 	"weir/policy"
 	"weir/wire"
@@ -134,12 +135,45 @@ func (l *Lane) cut(r *ruled, frame int) {
 		return
 	}
 	r.cut = true
+	l.tellDrop(r, frame)
 	k := &l.fl.Key
 	c := Cut{Client: netip.AddrPortFrom(k.AddrA(), k.APort), Server: netip.AddrPortFrom(k.AddrB(), k.BPort), Proto: k.Proto, Scope: k.Scope, Frame: frame}
 	if !l.fl.AInitiates {
 		c.Client, c.Server = c.Server, c.Client
 	}
 	l.t.cfg.Cut(&c)
+}
+
+// tellDrop tells that the present flow is cut off, and at which packet.
+func (l *Lane) tellDrop(r *ruled, frame int) {
+	if !l.e.listens("drop") || l.e.full() {
+		return
+	}
+	ev := l.event("drop")
+	ev.Weir.Verdict, ev.Weir.Inside = l.verdict(), l.inside()
+	ev.Drop = &alert.Drop{Reason: l.dropReason(r)}
+	if frame >= 0 {
+		p := &l.p
+		ev.Drop.Len, ev.Drop.TTL = p.Frame.Len, p.TTL
+		if p.Key.Proto == wire.ProtoTCP && !p.Fragmented {
+			t := &p.TCP
+			ev.Drop.TCP = &alert.DropTCP{Seq: uint32(t.Seq), Ack: uint32(t.Ack), Window: t.Window, Urgent: t.Urgent, Flags: uint8(t.Flags)}
+		}
+	}
+	l.send(ev)
+}
+
+// dropReason names what asked for it: the policy, a rule of detection, or that packets which nobody can judge do not pass.
+func (l *Lane) dropReason(r *ruled) string {
+	a := l.fl.S.app
+	o := l.fl.S.own
+	switch {
+	case r.blocked:
+		return "rules"
+	case r.verdict.Action == policy.Deny, a != nil && a.judge != nil && a.judge.stop, o != nil && o.tunnel.verdict.Action == policy.Deny:
+		return "policy"
+	}
+	return "uninspected"
 }
 
 // essential reports whether a packet tells a sender what became of his packets (RFC 792, RFC 4443), or is what neighbours find each other by: no policy stops it.
