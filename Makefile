@@ -83,4 +83,7 @@ install: build
 	install -d -m 0755 $(DESTDIR)/usr/share/bash-completion/completions
 	bin/weir completion bash > $(DESTDIR)/usr/share/bash-completion/completions/weir
 	chmod 0644 $(DESTDIR)/usr/share/bash-completion/completions/weir
+	install -d -m 0755 $(DESTDIR)/usr/share/man/man1
+	bin/weir man $(DESTDIR)/usr/share/man/man1
+	chmod 0644 $(DESTDIR)/usr/share/man/man1/weir*.1
 	install -d -m 0755 $(DESTDIR)/etc/weir/rules.d $(DESTDIR)/etc/weir/policy.d $(DESTDIR)/usr/share/weir/rules

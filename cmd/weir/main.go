@@ -81,7 +81,7 @@ and keeps the packets that prove it.`,
 		SilenceUsage:  true,
 	}
 	root.AddCommand(runCommand(), brokerCommand(), replayCommand(), checkCommand(), rulesCommand(), alertsCommand(), observeCommand(), statusCommand(), workloadsCommand(), doctorCommand(), quarantineCommand(),
-		dlpCommand(), pcapCommand(), policyCommand(), reloadCommand(), versionCommand())
+		dlpCommand(), pcapCommand(), policyCommand(), reloadCommand(), manCommand(), versionCommand())
 	ownExamples(root)
 	return root
 }
