@@ -54,7 +54,7 @@ type tlsSeen struct {
 func tlsOf(t *testing.T, path string) (seen []tlsSeen) {
 	t.Helper()
 	var last *tlsSpy
-	for _, p := range []*dissect.Protocol{&dissect.TLS, &dissect.QUIC, &dissect.DTLS} {
+	for _, p := range []*dissect.Protocol{&dissect.TLS, &dissect.QUIC, &dissect.DTLS, &dissect.OpenVPN, &dissect.OpenVPNTCP} {
 		make := p.New
 		defer func() { p.New = make }()
 		p.New = func(p *dissect.Protocol, env *dissect.Env) dissect.Dissector {
@@ -63,7 +63,7 @@ func tlsOf(t *testing.T, path string) (seen []tlsSeen) {
 			return &tlsSpy{make(p, &all), map[string][]string{}, &last}
 		}
 	}
-	stack := replayFile(t, path, nil, flow.ChecksumIgnore, []string{"tls", "quic", "dtls"}, func(ev *alert.Event) {
+	stack := replayFile(t, path, nil, flow.ChecksumIgnore, []string{"tls", "quic", "dtls", "openvpn"}, func(ev *alert.Event) {
 		if last != nil {
 			seen = append(seen, tlsSeen{ev.Src, ev.Dst, last.values})
 		}

@@ -2,19 +2,35 @@ package dissect
 
 import (
 	"encoding/binary"
+	"errors"
+	"slices"
 
 	"weir/wire"
 )
 
 // OpenVPN is the OpenVPN protocol over UDP: control packets, by their opcodes, acknowledgements and packet numbers.
 var OpenVPN = Protocol{
-	Name:    "openvpn",
-	About:   "OpenVPN over UDP and TCP, with and without tls-auth and tls-crypt. It is only named: its bytes are inspected raw.",
-	Carrier: Datagram, Ports: []uint16{1194}, Probe: probeOpenVPN,
+	Name: "openvpn",
+	About: "OpenVPN over UDP and TCP, with and without tls-auth and tls-crypt, from the beginning of a session on. Without tls-crypt what TLS says in its control packets is " +
+		"told with the fields of `tls`, in an event `openvpn`. Packets are inspected as they came.",
+	Carrier: Datagram, Ports: []uint16{1194}, Probe: probeOpenVPN, Fields: ovpnFields, New: newOpenVPN,
 }
 
 // OpenVPNTCP is OpenVPN over TCP: a length stands before each packet.
-var OpenVPNTCP = Protocol{Name: "openvpn", Carrier: Stream, Ports: []uint16{1194, 443}, Probe: probeOpenVPNTCP}
+var OpenVPNTCP = Protocol{Name: "openvpn", Carrier: Stream, Ports: []uint16{1194, 443}, Probe: probeOpenVPNTCP, Fields: ovpnFields, New: newOpenVPN}
+
+var ovpnFields = slices.Concat(TLS.Fields, []FieldSpec{
+	{Name: "openvpn.session", Doc: "number of the session that an end has chosen, hex", EVE: "session", Derived: true},
+	{Name: "openvpn.wrapping", Doc: "what control packets are in: `none`, `tls-auth`, `tls-crypt`", EVE: "wrapping", Derived: true},
+	{Name: "openvpn.data", Doc: "packets, as they came"},
+})
+
+// Fields of OpenVPN: those of TLS, and behind them its own.
+const (
+	ovpnSessionID Field = tlsAlert + 1 + iota
+	ovpnWrapping
+	ovpnData
+)
 
 // from the specification: ssl_pkt.h of OpenVPN
 const (
@@ -22,6 +38,9 @@ const (
 	ovpnClient2  = 7 // P_CONTROL_HARD_RESET_CLIENT_V2
 	ovpnServer2  = 8
 	ovpnClient3  = 10
+	ovpnData1    = 6 // data, which TLS has given the keys of
+	ovpnData2    = 9
+	ovpnLast     = 11
 	ovpnSession  = 8 // bytes of a session's id
 	ovpnMaxAcks  = 8
 	ovpnCryptLen = 1 + ovpnSession + 8 + 32 // bytes before what tls-crypt encrypts
@@ -105,3 +124,142 @@ func probeOpenVPNTCP(_ wire.Dir, head []byte) Guess {
 	}
 	return yes(isOpenVPN(head[2 : 2+n]))
 }
+
+// ours
+const (
+	ovpnMaxHeld = 24 << 10 // bytes of TLS that wait for the rest of a message
+	ovpnCrypt   = -1       // wrapping: tls-crypt
+)
+
+var errOpenVPN = errors.New("openvpn: not a packet")
+
+// openvpn parses one flow.
+type openvpn struct {
+	p    *Protocol
+	env  *Env
+	tls  tls
+	wrap int // bytes between a session's number and the acknowledgements
+	side [2]ovpnSide
+}
+
+// ovpnSide is the state of one direction.
+type ovpnSide struct {
+	u    unit
+	id   uint64 // number of the session
+	at   uint32 // number of the control packet that comes next
+	held []byte // what TLS has left over
+	over bool   // no more is read of TLS
+}
+
+func newOpenVPN(p *Protocol, env *Env) Dissector {
+	return &openvpn{p: p, env: env, tls: tls{p: p, env: env, tx: 1, letter: 't'}}
+}
+
+// Feed implements Dissector.
+func (d *openvpn) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
+	if d.p.Carrier&Datagram != 0 {
+		if len(data) > 0 && !d.packet(dir, data, emit) {
+			return pr, errOpenVPN
+		}
+		return Progress{Used: len(data)}, nil
+	}
+	for pr.Used < len(data) {
+		b := data[pr.Used:]
+		if len(b) < 2 {
+			return Progress{Used: pr.Used, Need: 1}, nil
+		}
+		n := 2 + int(binary.BigEndian.Uint16(b))
+		if len(b) < n {
+			return Progress{Used: pr.Used, Need: n - len(b)}, nil
+		}
+		if n == 2 || !d.packet(dir, b[2:n], emit) {
+			return pr, errOpenVPN
+		}
+		pr.Used += n
+	}
+	return pr, nil
+}
+
+// packet tells a packet. It reports false if it is none.
+func (d *openvpn) packet(dir wire.Dir, b []byte, emit func(*Message)) bool {
+	op, s := b[0]>>3, &d.side[dir]
+	if op == 0 || op > ovpnLast {
+		return false
+	}
+	reset := isOpenVPN(b)
+	if s.u.id == 0 {
+		d.tls.lastID++
+		s.u = unit{id: d.tls.lastID, tx: 1}
+	}
+	t := d.env.teller(d.p, dir, &s.u, emit)
+	if reset {
+		d.reset(t, s, b)
+	}
+	t.add(ovpnData, b)
+	t.flush(false, false)
+	if op == ovpnControl && d.wrap != ovpnCrypt && !s.over {
+		d.control(dir, b, emit)
+	}
+	return true
+}
+
+// reset deals with the packet that begins a session of one end.
+func (d *openvpn) reset(t *teller, s *ovpnSide, b []byte) {
+	id := binary.BigEndian.Uint64(b[1:])
+	if id == s.id { // it is said again until somebody answers
+		return
+	}
+	rest, client, name := b[1+ovpnSession:], b[0]>>3 != ovpnServer2, "tls-crypt"
+	d.wrap = ovpnCrypt
+	if b[0]>>3 != ovpnClient3 && ovpnReset(rest, client) {
+		d.wrap, name = 0, "none"
+	} else {
+		for _, n := range ovpnMACs {
+			if len(rest) > n+8 && ovpnStamp(rest[n:]) && ovpnReset(rest[n+8:], client) {
+				d.wrap, name = n+8, "tls-auth"
+				break
+			}
+		}
+	}
+	s.id, s.at = id, 1
+	t.hexed(ovpnSessionID, b[1:1+ovpnSession])
+	t.addString(ovpnWrapping, name)
+}
+
+// control gives TLS what a control packet carries. Those that come out of order are left to be repeated.
+func (d *openvpn) control(dir wire.Dir, b []byte, emit func(*Message)) {
+	s := &d.side[dir]
+	c := wire.Cut(b)
+	c.Skip(1 + ovpnSession + d.wrap)
+	if acks := int(c.U8()); acks > 0 {
+		c.Skip(4*acks + ovpnSession)
+	}
+	if n := c.U32(); c.Short() || n != s.at {
+		return
+	}
+	s.at++
+	s.held = append(s.held, c.Rest()...)
+	pr, err := d.tls.Feed(dir, s.held, emit)
+	s.held = append(s.held[:0:0], s.held[pr.Used:]...)
+	if err != nil || len(s.held) > ovpnMaxHeld {
+		s.held, s.over = nil, true
+	}
+}
+
+// Gap implements Dissector.
+func (d *openvpn) Gap(wire.Dir, int, func(*Message)) bool { return d.p.Carrier&Datagram != 0 }
+
+// Close implements Dissector.
+func (d *openvpn) Close(dir wire.Dir, emit func(*Message)) {
+	d.tls.Close(dir, emit)
+	if s := &d.side[dir]; s.u.id != 0 {
+		d.env.teller(d.p, dir, &s.u, emit).flush(true, false)
+		*s = ovpnSide{over: true}
+	}
+}
+
+// Rest implements Dissector.
+func (d *openvpn) Rest() (Rest, bool) { return Rest{}, false }
+
+// Size implements Dissector.
+func (d *openvpn) Size() int { return 384 + cap(d.side[0].held) + cap(d.side[1].held) }

@@ -26,6 +26,14 @@ var SNMP = Protocol{
 	},
 }
 
+// SNMPTCP is SNMP over TCP: RFC 3430.
+var SNMPTCP = Protocol{
+	Name: "snmp", Carrier: Stream, Ports: []uint16{161, 162}, Probe: probeSNMPTCP, PerMessage: true, New: newEnveloped(&snmpEnvelope), Resume: resumeEnveloped(&snmpEnvelope),
+	Fields: SNMP.Fields,
+}
+
+var snmpEnvelope = enveloping{head: 6, size: snmpSize, tell: snmpTell, data: snmpRest}
+
 // Fields of SNMP.
 const (
 	snmpVersion Field = iota
@@ -115,6 +123,70 @@ func isSNMP(b []byte) bool {
 		return berNumber(&head) >= 0 && berNumber(&head) >= 484 && !head.Short()
 	}
 	return false
+}
+
+// snmpSize returns the length of the element at the front of b, 0 if no message begins as it does.
+func snmpSize(_ *enveloped, _ wire.Dir, b []byte) int {
+	if b[0] != berSequence {
+		return 0
+	}
+	n, at := int(b[1]), 2
+	if n > 0x80 && n <= 0x83 {
+		at += n & 0x7f
+		n = 0
+		for _, c := range b[2:at] {
+			n = n<<8 | int(c)
+		}
+	} else if n >= 0x80 {
+		return 0
+	}
+	return at + n
+}
+
+func snmpTell(_ *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed bool) {
+	if !tellSNMP(t, dir, b) {
+		t.add(snmpRest, b)
+	}
+	return len(b), false
+}
+
+// probeSNMPTCP says Yes to the beginning of an element that goes on as its version does.
+func probeSNMPTCP(_ wire.Dir, head []byte) Guess {
+	c := wire.Cut(head)
+	if tag, n := c.U8(), c.U8(); tag != berSequence || n > 0x83 || n == 0x80 {
+		return No
+	} else if n > 0x80 {
+		c.Skip(int(n & 0x7f))
+	}
+	if c.Short() {
+		return Maybe
+	}
+	for _, want := range [...]byte{berInteger, 1} {
+		if c.Len() > 0 && c.U8() != want {
+			return No
+		}
+	}
+	version, tag, n := c.U8(), c.U8(), c.U8()
+	switch {
+	case version > 3 || version == 2:
+		return No
+	case c.Short():
+		return Maybe
+	case version == 3:
+		if c.Len() < 12 {
+			return Maybe
+		}
+		id, size := berNumber(&c), berNumber(&c)
+		return yes(!c.Short() && tag == berSequence && n < 0x20 && id >= 0 && size >= 484)
+	case tag != berString || n >= 0x80:
+		return No
+	}
+	c.Skip(int(n))
+	pdu := c.U8()
+	if c.Short() {
+		return Maybe
+	}
+	return yes(pdu >= snmpFirstPDU && pdu <= snmpLastPDU)
 }
 
 func tellSNMP(t *teller, _ wire.Dir, b []byte) bool {

@@ -127,6 +127,7 @@ var Protocols = number([]*Protocol{
 
 	// management and routing
 	&SNMP,
+	&SNMPTCP,
 	&RADIUS,
 	&Syslog,
 	&NetFlow,
