@@ -251,6 +251,7 @@ type Env struct {
 	Want      Wants
 	Limits    Limits
 	Count     Counters
+	Now       int64         // during a call: time of the packet, ns since 1970; 0: nobody knows
 	Announced string        // during New: Name of the Expectation of the flow; "": there was none
 	Share     *budget.Share // bytes that decoders may take beside what Limits say; nil: as those say
 

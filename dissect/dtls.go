@@ -212,6 +212,11 @@ func (d *dtls) message(s *tlsSide, typ uint8, b []byte) {
 		}
 		d.tls.cert = true
 		d.tls.certificate(s, leaf.Rest())
+		for c.Len() > 0 {
+			if issuer := c.Vec24(); !c.Short() {
+				d.tls.name(s, d.tls.env.tlsScratch(), tlsChain, readCertificate(issuer.Rest()).subject)
+			}
+		}
 		d.tls.end(s, true)
 	case helloDone:
 		if s.id != 0 {

@@ -8,19 +8,19 @@ import (
 
 // probeTDS says Yes to PRELOGIN and LOGIN7 messages and, where a session began before, to batches and answers.
 func probeTDS(dir wire.Dir, head []byte) Guess {
+	switch head[0] {
+	case tdsBatch, tdsRPC, tdsLogin, tdsPrelogin, tdsResponse, tdsOldLogin:
+	default:
+		return No
+	}
+	if len(head) > 1 && head[1] > 0x1f {
+		return No
+	}
 	if len(head) < tdsHeader {
-		switch head[0] {
-		case tdsBatch, tdsRPC, tdsLogin, tdsPrelogin, tdsResponse, tdsOldLogin:
-		default:
-			return No
-		}
-		if len(head) > 1 && head[1] > 0x1f {
-			return No
-		}
 		return Maybe
 	}
 	size := int(binary.BigEndian.Uint16(head[2:]))
-	if head[1] > 0x1f || size < tdsHeader || size > tdsMaxPacket || head[7] != 0 {
+	if size < tdsHeader || size > tdsMaxPacket || head[7] != 0 {
 		return No
 	}
 	body := head[tdsHeader:min(len(head), size)]

@@ -37,6 +37,8 @@ var TLS = Protocol{
 		tlsSAN:           {Name: "tls.san", Doc: "its subject alternative names, a value for each", EVE: "subjectaltname[]"},
 		tlsResumed:       {Name: "tls.session_resumed", Doc: "`true` if an earlier session was taken up (up to TLS 1.2)", EVE: "session_resumed", Bool: true, Derived: true},
 		tlsClientVersion: {Name: "tls.client_version", Doc: "the highest version that the client offers", Derived: true},
+		tlsChain:         {Name: "tls.chain", Doc: "subjects of the certificates behind the server's own, a value for each", EVE: "chain_subjects[]"},
+		tlsSelfSigned:    {Name: "tls.self_signed", Doc: "`true` if the server's certificate names itself as its issuer", EVE: "self_signed", Bool: true, Derived: true},
 		tlsAlert:         {Name: "tls.alert", Doc: "description of an alert in the clear, as `handshake_failure`", EVE: "alert", Derived: true},
 	},
 	New:    newTLS,
@@ -64,6 +66,8 @@ const (
 	tlsSAN                        // a value for each subject alternative name
 	tlsResumed                    // "true" if the server took up an earlier session (up to TLS 1.2)
 	tlsClientVersion              // the highest that the client offers, as "TLS 1.3"
+	tlsChain                      // a value for each certificate behind the server's own
+	tlsSelfSigned                 // "true" if subject and issuer are the same
 	tlsAlert                      // description of an alert in the clear, as "handshake_failure"
 )
 
@@ -116,6 +120,7 @@ type tlsSide struct {
 	hdr    [tlsHeader]byte // of a record of ciphertext, as far as it came
 	begun  bool            // a record was seen
 	ccs    bool            // ChangeCipherSpec was passed over, not knowing what it means
+	chain  bool            // it is a certificate's, whose issuers are looked at
 	held   bool            // the last Feed left bytes over
 	left   int32           // bytes of the record in hand that are still to come
 	skip   int32           // bytes of the handshake message in hand that are passed over
@@ -315,6 +320,11 @@ func (d *tls) Gap(dir wire.Dir, n int, emit func(*Message)) bool {
 	s.left -= int32(n)
 	if inShake {
 		s.skip -= int32(n)
+	}
+	if s.chain && n > 0 { // where the next certificate begins is not known any more
+		d.emit, d.dir = emit, dir
+		d.unchain(s)
+		d.emit = nil
 	}
 	return true
 }

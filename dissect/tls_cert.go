@@ -61,24 +61,24 @@ func (d *tls) certificate(s *tlsSide, b []byte) {
 		sum := sha1.Sum(b)
 		d.add(s, tlsFingerprint, x.keep(func(b []byte) []byte { return appendColons(b, sum[:], "0123456789abcdef") }))
 	}
-	outer := wire.Cut(b)
-	_, cert := der(&outer, derSequence)
-	_, tbs := der(&cert, derSequence)
-	if rest := tbs.Rest(); len(rest) > 0 && rest[0] == derVersion {
-		der(&tbs)
-	}
-	_, serial := der(&tbs, derInteger)
-	der(&tbs, derSequence) // signature
-	_, issuer := der(&tbs, derSequence)
-	_, validity := der(&tbs, derSequence)
-	_, subject := der(&tbs, derSequence)
-	if d.wants(tlsSerial) && serial.Len() > 0 {
-		d.add(s, tlsSerial, x.keep(func(b []byte) []byte { return appendColons(b, serial.Rest(), "0123456789ABCDEF") }))
+	names := readCertificate(b)
+	issuer, subject, validity, tbs := names.issuer, names.subject, names.validity, names.rest
+	if d.wants(tlsSerial) && names.serial.Len() > 0 {
+		d.add(s, tlsSerial, x.keep(func(b []byte) []byte { return appendColons(b, names.serial.Rest(), "0123456789ABCDEF") }))
 	}
 	d.name(s, x, tlsIssuer, issuer)
 	d.name(s, x, tlsSubject, subject)
-	d.time(s, x, tlsNotBefore, &validity)
-	d.time(s, x, tlsNotAfter, &validity)
+	if issuer.Len() > 0 && bytes.Equal(issuer.Rest(), subject.Rest()) {
+		d.add(s, tlsSelfSigned, []byte("true"))
+	}
+	if isTorCertificate(issuer, subject) {
+		x.note(s, noteTLSTor)
+	}
+	begin := d.time(s, x, tlsNotBefore, &validity)
+	end := d.time(s, x, tlsNotAfter, &validity)
+	if now := d.now(x); len(now) > 0 && (len(begin) > 0 && string(now) < string(begin) || len(end) > 0 && string(now) > string(end)) {
+		x.note(s, noteTLSExpired)
+	}
 	der(&tbs, derSequence) // subjectPublicKeyInfo
 	if tbs.Short() || validity.Short() {
 		x.note(s, noteTLSCertificate)
@@ -101,14 +101,36 @@ func (d *tls) name(s *tlsSide, x *tlsScratch, f Field, name wire.Cursor) {
 	}
 }
 
-// time collects a time, which is the next element of c.
-func (d *tls) time(s *tlsSide, x *tlsScratch, f Field, c *wire.Cursor) {
+// time collects a time, which is the next element of c, and returns it.
+func (d *tls) time(s *tlsSide, x *tlsScratch, f Field, c *wire.Cursor) (v []byte) {
 	tag, t := der(c)
-	if d.wants(f) && !c.Short() {
-		if v := x.keep(func(b []byte) []byte { return appendTime(b, tag, t.Rest()) }); len(v) > 0 {
+	if !c.Short() {
+		if v = x.keep(func(b []byte) []byte { return appendTime(b, tag, t.Rest()) }); len(v) > 0 {
 			d.add(s, f, v)
 		}
 	}
+	return v
+}
+
+// certificateHead is what a certificate says up to its subject.
+type certificateHead struct {
+	serial, issuer, validity, subject wire.Cursor
+	rest                              wire.Cursor // what follows; Short at a fault
+}
+
+func readCertificate(b []byte) (h certificateHead) {
+	outer := wire.Cut(b)
+	_, cert := der(&outer, derSequence)
+	_, h.rest = der(&cert, derSequence)
+	if b := h.rest.Rest(); len(b) > 0 && b[0] == derVersion {
+		der(&h.rest)
+	}
+	_, h.serial = der(&h.rest, derInteger)
+	der(&h.rest, derSequence) // signature
+	_, h.issuer = der(&h.rest, derSequence)
+	_, h.validity = der(&h.rest, derSequence)
+	_, h.subject = der(&h.rest, derSequence)
+	return h
 }
 
 // extensions finds the subject's alternative names.

@@ -130,6 +130,8 @@ const (
 	noteTLSChanged
 	noteTLSNull
 	noteTLSCiphers
+	noteTLSExpired
+	noteTLSTor
 	tlsNoteKinds
 )
 
@@ -143,4 +145,6 @@ var tlsNotes = [tlsNoteKinds]Note{
 	noteTLSChanged:     {"tls.name_changed", true, "the second ClientHello names another server than the first"},
 	noteTLSNull:        {"tls.null_cipher", true, "the cipher suite that was negotiated does not encrypt"},
 	noteTLSCiphers:     {"tls.cipher_overflow", true, "a hello with more cipher suites than there are, or with lengths that overflow what an SSL 2.0 server keeps of them"},
+	noteTLSExpired:     {"tls.expired_certificate", false, "the server's certificate is not valid at the time: it was, or is not yet"},
+	noteTLSTor:         {"tls.tor_like", false, "names as Tor makes them up: of the server in a ClientHello without ALPN, or of subject and issuer in a certificate"},
 }

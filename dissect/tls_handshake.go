@@ -9,6 +9,9 @@ import (
 // handshake parses handshake messages from the front of b, which begins at the start of a message, or inside one that
 // is passed over.
 func (d *tls) handshake(s *tlsSide, b []byte) (used, need int, err error) {
+	if s.skip > 0 && s.chain {
+		return d.issuer(s, b)
+	}
 	if s.skip > 0 {
 		n := min(int(s.skip), int(s.left), len(b))
 		s.skip -= int32(n)
@@ -49,6 +52,43 @@ func (d *tls) handshake(s *tlsSide, b []byte) (used, need int, err error) {
 	s.left, s.skip = int32(left), int32(all-want)
 	d.message(s, typ, m)
 	return n, 0, nil
+}
+
+// issuer takes the next certificate behind the server's own. What is no certificate any more is passed over.
+func (d *tls) issuer(s *tlsSide, b []byte) (used, need int, err error) {
+	x := d.env.tlsScratch()
+	n, fits := 0, false
+	h, _, _, need, ok := x.gather(b, int(s.left), certListBytes)
+	if ok && need == 0 {
+		n = certListBytes + (int(h[0])<<16 | int(h[1])<<8 | int(h[2]))
+		fits = n <= min(maxTLSMessage, int(s.skip))
+	}
+	if fits {
+		h, used, left, need, ok := x.gather(b, int(s.left), n)
+		if need > 0 {
+			return 0, need, nil
+		}
+		if ok {
+			s.left, s.skip = int32(left), s.skip-int32(n)
+			d.name(s, x, tlsChain, readCertificate(h[certListBytes:]).subject)
+			d.flush(s, false, false)
+			if s.skip == 0 {
+				d.unchain(s)
+			}
+			return used, 0, nil
+		}
+	}
+	if need > 0 && ok {
+		return 0, need, nil
+	}
+	d.unchain(s)
+	return 0, 0, nil
+}
+
+// unchain ends the exchange behind the last certificate that is looked at.
+func (d *tls) unchain(s *tlsSide) {
+	s.chain = false
+	d.end(s, true)
 }
 
 // unfinished is what handshake answers when a message is not there yet, or cannot be.
@@ -112,7 +152,11 @@ func (d *tls) message(s *tlsSide, typ uint8, m []byte) {
 		if len(m) >= certLeafAt {
 			d.cert = true
 			d.certificate(s, m[certLeafAt:])
-			d.end(s, true)
+			if s.chain = s.skip > certListBytes; s.chain {
+				d.flush(s, false, false)
+			} else {
+				d.end(s, true)
+			}
 		}
 	case helloDone:
 		if s.id != 0 {
@@ -148,6 +192,9 @@ func (d *tls) clientHello(s *tlsSide, b []byte) {
 	}
 	d.tellNames(s, h)
 	d.tellClient(s, x)
+	if len(h.alpn) == 0 && isTorName(h.names) {
+		x.note(s, noteTLSTor)
+	}
 	if !good {
 		x.note(s, noteTLSHello)
 	}

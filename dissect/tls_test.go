@@ -69,7 +69,9 @@ func handshake(t testing.TB, client, server *gotls.Config, payload int) []said {
 	var all []said
 	var mu sync.Mutex
 	c, s := net.Pipe()
-	server.Certificates = []gotls.Certificate{testCert()}
+	if server.Certificates == nil {
+		server.Certificates = []gotls.Certificate{testCert()}
+	}
 	client.InsecureSkipVerify = true
 	done := make(chan error, 1)
 	go func() {
@@ -130,9 +132,12 @@ func (o *tlsTold) emit(m *Message) {
 }
 
 // runTLS feeds what was said, in pieces of at most piece bytes (0: as it was said), as an engine does.
-func runTLS(list []said, piece int) *tlsTold {
+func runTLS(list []said, piece int) *tlsTold { return runTLSAt(list, piece, 0) }
+
+// runTLSAt does so at a time, ns since 1970.
+func runTLSAt(list []said, piece int, now int64) *tlsTold {
 	o := &tlsTold{values: map[string][]string{}}
-	env := &Env{Want: wantAll(), Limits: DefaultLimits}
+	env := &Env{Want: wantAll(), Limits: DefaultLimits, Now: now}
 	d := TLS.New(&TLS, env)
 	var held [2][]byte
 	var need [2]int

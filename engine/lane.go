@@ -251,7 +251,7 @@ func (l *Lane) Packet(t *Tap, f *wire.Frame) {
 // packet takes the present packet, of frame f, through all that comes after decoding. tag is what fragments of its datagram were kept under;
 // 0: it was whole.
 func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
-	t.now = f.Time
+	t.now, t.env.Now = f.Time, f.Time
 	stop := l.p.NCarriers > 0 && l.outside(t)
 	if stop {
 		l.rulings[l.index] = Drop

@@ -49,7 +49,7 @@ type twinHome struct {
 // lock makes the home l's own; unlock gives it back.
 func (h *twinHome) lock(l *Lane) (unlock func()) {
 	h.mu.Lock()
-	h.env.Want, h.env.Scratch = l.t.env.Want, &l.scratch
+	h.env.Want, h.env.Scratch, h.env.Now = l.t.env.Want, &l.scratch, l.t.now
 	return func() {
 		h.env.Scratch = nil
 		l.t.undecodable += h.env.Count.Undecodable
