@@ -17,6 +17,17 @@ func speaks(name []byte) bool { return bytes.Contains(bytes.ToLower(name), []byt
 // cellsOf returns what the view shows that is first to show something behind a name.
 func cellsOf(t *testing.T, value string, n int) string {
 	t.Helper()
+	for _, text := range shownOf(t, value, n) {
+		if strings.Contains(text, "=") {
+			return text
+		}
+	}
+	return ""
+}
+
+// shownOf returns what each view shows of a value that comes in pieces of n bytes, to rules that speak of cards.
+func shownOf(t *testing.T, value string, n int) (texts []string) {
+	t.Helper()
 	o := New(dissect.DefaultLimits)
 	o.Speaks = speaks
 	var st State
@@ -54,11 +65,9 @@ func cellsOf(t *testing.T, value string, n int) string {
 		t.Errorf("%d bytes are kept", st.Size())
 	}
 	for _, v := range slices.Sorted(maps.Keys(out)) {
-		if strings.Contains(out[v], "=") {
-			return out[v]
-		}
+		texts = append(texts, out[v])
 	}
-	return ""
+	return texts
 }
 
 func TestCSV(t *testing.T) {

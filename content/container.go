@@ -38,8 +38,9 @@ type inside struct {
 }
 
 // write takes the next bytes of the member at hand, which begins with the first. It reports false once no more are wanted: what is to come of the whole
-// container is not looked at then, and that has been told. shifts say which of the member's bytes stand in the container just as they are, and where.
-func (in *inside) write(b []byte, shifts []dissect.Shift) bool {
+// container is not looked at then, and that has been told. shifts say which of the member's bytes stand in the container just as they are, and where; own: which
+// of those that came out of it before they stand for.
+func (in *inside) write(b []byte, shifts []dissect.Shift, own bool) bool {
 	o, v, box := in.o, in.v, in.b
 	if box.depth > o.limits.DecodeDepth {
 		o.refuse("content.depth", "encodings within each other, deeper than is undone", len(b))
@@ -61,7 +62,7 @@ func (in *inside) write(b []byte, shifts []dissect.Shift) bool {
 		box.open, box.first = true, box.at
 		n.seen, n.end, n.given = false, box.at, box.at
 	}
-	in.push(b, shifts, true)
+	in.push(b, shifts, own, true)
 	return true
 }
 
@@ -69,15 +70,24 @@ func (in *inside) write(b []byte, shifts []dissect.Shift) bool {
 func (in *inside) end() {
 	if in.b.open {
 		in.b.open = false
-		in.push(nil, nil, false)
+		in.push(nil, nil, false, false)
 		in.b.at++
 	}
 }
 
-func (in *inside) push(b []byte, shifts []dissect.Shift, more bool) {
+func (in *inside) push(b []byte, shifts []dissect.Shift, own, more bool) {
 	box := in.b
 	l := &in.o.levels[box.depth]
-	l.lead = in.lead(l.lead[:0], shifts)
+	if l.lead = l.lead[:0]; own {
+		for _, s := range shifts {
+			s.At += box.first
+			s.Delta += box.space
+			l.lead = append(l.lead, s)
+			box.last = s
+		}
+	} else {
+		l.lead = in.lead(l.lead, shifts)
+	}
 	in.o.push(in.v, box.member, piece{b: b, off: box.at, shifts: l.lead, more: more})
 	box.at += int64(len(b))
 }
@@ -177,6 +187,7 @@ func (w *window) box(i int) {
 func (o *Opener) openBox(v *value, b *box, f *form, depth int) {
 	v.boxes++
 	*b = box{c: newReading(f), depth: depth, space: int64(v.boxes) * placeless}
+	b.c.in.speaks = o.Speaks
 	o.Count.Opened++
 }
 

@@ -23,6 +23,7 @@ type chunk struct {
 	off    int64  // of bytes in the stream
 	bytes  []byte
 	shifts []dissect.Shift // how offsets lead back to the input; of a stream that never has any, nothing stands there just as it is
+	own    bool            // they lead to offsets of all streams so far instead, one behind the other and a byte apart
 	first  bool            // a stream begins
 	last   bool            // it ends
 	fault  fault           // noFault: none
@@ -101,7 +102,10 @@ func (s *source) Read(p []byte) (int, error) {
 type input struct {
 	*bufio.Reader
 	src  *source
-	cost int // bytes that the decoder at work takes
+	cost int   // bytes that the decoder at work takes
+	book *book // the worksheets in it
+	// speaks reports whether a column's name says what stands in it; nil: nobody asks.
+	speaks func(name []byte) bool
 	// known reports whether what begins so is a container.
 	known func(head []byte) bool
 }
@@ -163,6 +167,8 @@ type output struct {
 	begun  bool
 	what   string // is read: the name of the form
 	yield  func(*chunk) bool
+	total  int64        // of all streams
+	tee    func([]byte) // gets what is handed over, too; nil: nobody
 }
 
 // begin starts a stream.
@@ -228,10 +234,14 @@ func (o *output) send(b []byte) error {
 	if o.src.off {
 		return errEnough
 	}
+	if o.tee != nil {
+		o.tee(b)
+	}
 	o.now.bytes, o.now.shifts = b, o.shifts
 	ok := o.yield(&o.now)
 	o.now.first, o.now.bytes, o.now.shifts, o.now.fault = false, nil, nil, noFault
 	o.now.off += int64(len(b))
+	o.total += int64(len(b))
 	o.shifts = o.shifts[:0]
 	if !ok {
 		o.src.off = true
@@ -248,6 +258,9 @@ func (o *output) end() error {
 	o.begun = false
 	o.now.last = true
 	err := o.send(o.buf)
+	if o.now.off > 0 {
+		o.total++
+	}
 	o.buf, o.now = o.buf[:0], chunk{}
 	return err
 }
@@ -357,7 +370,7 @@ func (r *reading) push(to *inside, b []byte, last bool) bool {
 		if c.fault != noFault && !r.wrong {
 			to.refuse(c.fault, c.what, c.size)
 		}
-		if len(c.bytes) > 0 && !to.write(c.bytes, c.shifts) {
+		if len(c.bytes) > 0 && !to.write(c.bytes, c.shifts, c.own) {
 			return false
 		}
 		if c.last {
@@ -370,11 +383,12 @@ func (r *reading) push(to *inside, b []byte, last bool) bool {
 // mistaken reports whether what is read turned out not to be what it began as.
 func (r *reading) mistaken() bool { return r.wrong }
 
-func (r *reading) size() int { return readingSize + r.in.cost }
+func (r *reading) size() int { return readingSize + r.in.cost + r.in.book.size() }
 
 // free ends the reading, wherever it is.
 func (r *reading) free() {
 	r.stop()
 	r.next, r.stop, r.src, r.out.yield, r.in.cost = nil, nil, source{}, nil, 0
+	r.in.book, r.in.speaks, r.out.tee = nil, nil, nil
 	readings.Put(r)
 }

@@ -55,6 +55,7 @@ func readZip(in *input, out *output) error {
 	if b, _ := in.Peek(4); len(b) == 4 && (string(b) == zipSpanned || string(b) == zipDescriptor) {
 		in.Discard(4)
 	}
+	in.book = newBook(in.speaks)
 	for {
 		b, err := in.Peek(4)
 		if err != nil {
@@ -108,13 +109,18 @@ func readZipMember(in *input, out *output) error {
 		return err
 	}
 	out.begin(m.name)
+	out.tee = in.book.member(m.name, out.total)
 	err = m.read(in, out)
+	out.tee = nil
 	if why := faultOf(err); why != noFault {
 		if err = out.unreadable(why, m.size); err == nil {
 			err = seekZip(in)
 		}
 	}
 	if e := out.end(); e != nil {
+		return e
+	}
+	if e := in.book.show(m.name, out); e != nil {
 		return e
 	}
 	return err
