@@ -49,7 +49,7 @@ static inline uint64_t fits(const weir_sieve *f, uint8_t before, const uint8_t *
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#define WEIR_VECTOR __attribute__((target("avx2")))
+#define WEIR_VECTOR __attribute__((target("avx2,popcnt,bmi,bmi2")))
 #define WEIR_INLINE WEIR_VECTOR __attribute__((always_inline)) static inline
 
 WEIR_INLINE __m256i twice(const uint8_t *table) { return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)); }
@@ -105,7 +105,14 @@ WEIR_INLINE uint32_t grouped(const weir_sieve *f, const uint8_t *b) {
 #define WEIR_BLOCK 64
 
 // Bits of a block and of the one behind it.
-typedef unsigned __int128 bits;
+typedef struct {
+	uint64_t here, next;
+} bits;
+
+// ahead moves bits k places towards the beginning, 0 < k < 64.
+WEIR_INLINE bits ahead(bits v, uint32_t k) { return (bits){v.here >> k | v.next << (WEIR_BLOCK - k), v.next >> k}; }
+
+WEIR_INLINE bits meet(bits v, bits w) { return (bits){v.here & w.here, v.next & w.next}; }
 
 WEIR_INLINE uint32_t digits32(const uint8_t *b) {
 	__m256i d = _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)b), _mm256_set1_epi8('0'));
@@ -123,14 +130,18 @@ WEIR_INLINE uint64_t seps64(const weir_sieve *f, const uint8_t *b) { return seps
 
 // numbers returns a bit for each byte of the block at b where enough digits in a row begin. The block behind it is read too.
 WEIR_INLINE uint64_t numbers(const weir_sieve *f, const uint8_t *b) {
-	uint64_t here = digits64(b);
-	if (!here) return 0;
-	bits d = here | (bits)digits64(b + WEIR_BLOCK) << WEIR_BLOCK, before = d << 1 | digit(b[-1]);
-	bits row = d | ((seps64(f, b) | (bits)seps64(f, b + WEIR_BLOCK) << WEIR_BLOCK) & before & d >> 1);
+	bits d = {.here = digits64(b)};
+	if (!d.here) return 0;
+	d.next = digits64(b + WEIR_BLOCK);
+	if ((uint32_t)(__builtin_popcountll(d.here) + __builtin_popcountll(d.next)) < f->digits) return 0;
+	bits before = {d.here << 1 | digit(b[-1]), d.next << 1 | d.here >> (WEIR_BLOCK - 1)};
+	bits row = meet(meet((bits){seps64(f, b), seps64(f, b + WEIR_BLOCK)}, before), ahead(d, 1));
+	row.here |= d.here;
+	row.next |= d.next;
 	uint32_t k = 1;
-	for (; 2 * k <= f->digits; k *= 2) row &= row >> k;
-	row &= row >> (f->digits - k);
-	return (uint64_t)(row & d & (f->inside ? ~(bits)0 : ~before));
+	for (; 2 * k <= f->digits; k *= 2) row = meet(row, ahead(row, k));
+	if (k < f->digits) row = meet(row, ahead(row, f->digits - k));
+	return row.here & d.here & (f->inside ? ~(uint64_t)0 : ~before.here);
 }
 
 // blocks looks at whole blocks from *at on, where at least one byte stands before; each can be read to the end of the next. It returns where a
@@ -166,7 +177,7 @@ WEIR_VECTOR static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_
 	return k < 0 ? -1 : (int64_t)at + k - 1;
 }
 
-void weir_sieve_ready(weir_sieve *f) { f->vector = __builtin_cpu_supports("avx2") != 0; }
+void weir_sieve_ready(weir_sieve *f) { f->vector = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"); }
 #else
 static int64_t vector(const weir_sieve *f, const uint8_t *b, uint64_t at, uint64_t to, uint64_t n, uint64_t *rows) { return -1; }
 void weir_sieve_ready(weir_sieve *f) { f->vector = 0; }
