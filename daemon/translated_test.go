@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"net/netip"
 	"os"
 	"testing"
+
+	"weir/workload"
 )
 
 // TestTranslated: what is said to a service's address is named by the workload behind it, which the host's connection table tells; and the
@@ -26,7 +29,16 @@ func TestTranslated(t *testing.T) {
 		d.workload(func(w *InterfaceWorkload) bool { return w.Name == name && len(w.Addresses) == 2 })
 	}
 	echo(t, pay, ":8080")
-	say(t, dialIn(t, cart, 40000, "10.96.0.10:80"), "WEIRTOKEN-7f3a91")
+	var known workload.Translations // as the daemon is told: what is said before that goes by other names
+	if err := workload.WatchTranslations(t.Context(), &known, func() { t.Error("a translation was missed") }); err != nil {
+		t.Fatal(err)
+	}
+	c := dialIn(t, cart, 40000, "10.96.0.10:80")
+	until(t, "the translation", func() bool {
+		_, ok := known.Other(workload.Tuple{Proto: 6, From: netip.MustParseAddrPort("10.7.1.2:40000"), To: netip.MustParseAddrPort("10.96.0.10:80")})
+		return ok
+	})
+	say(t, c, "WEIRTOKEN-7f3a91")
 	eve := d.stop()
 	ports := map[uint16]int{}
 	for _, ev := range parse(t, eve, "alert") {
