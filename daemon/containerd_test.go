@@ -178,7 +178,10 @@ func TestContainerd(t *testing.T) {
 	if w.ID != cart.id || w.Name != "" || w.Namespace != "shop" || w.Image != "" || w.Labels["app"] != "cart" {
 		t.Errorf("of a pod without containers: got %+v", w)
 	}
-	cart.run("cart")
+	first := ""
+	w = d.soon("the name of an idle container", func() { first = cart.run("init") }, "init")
+	c.call("StopContainer", message(1, first))
+	d.soon("the name of the container that follows", func() { cart.run("cart") }, "cart")
 	cart.run("proxy")
 	w = d.workload(func(w *InterfaceWorkload) bool { return w.Name != "" && w.Pod == "cart-0" })
 	if w.Name != "cart" || w.Image != boxImage || w.ID != cart.id || w.Labels["io.kubernetes.pod.uid"] != "11111111-2222-3333-4444-555555555555" {

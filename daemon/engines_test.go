@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // TestPodman: a container and a pod of Podman get their names.
@@ -19,6 +20,7 @@ func TestPodman(t *testing.T) {
 	if w.ID != id || w.Image != boxImage || w.Labels["tier"] != "front" || w.Pod != "" {
 		t.Errorf("of a container: got %+v", w)
 	}
+	d.soon("a new name", func() { command(t, "podman", "rename", "web", "front") }, "front")
 	command(t, "podman", "pod", "create", "--name", "shop", "--cgroup-parent", boxCgroup(), "--infra-command", "/bin/busybox sleep 100000")
 	command(t, "podman", "run", "-d", "--pod", "shop", "--name", "cart", boxImage)
 	w = d.workload(func(w *InterfaceWorkload) bool { return w.Pod == "shop" && w.Name != "" && len(w.Addresses) > 0 })
@@ -26,7 +28,7 @@ func TestPodman(t *testing.T) {
 		t.Errorf("of a pod: got %+v", w)
 	}
 	command(t, "podman", "pod", "rm", "-f", "-t", "0", "shop")
-	command(t, "podman", "rm", "-f", "-t", "0", "web")
+	command(t, "podman", "rm", "-f", "-t", "0", "front")
 	until(t, "the containers to be forgotten", func() bool { return len(d.workloads()) == 0 })
 	d.stop()
 }
@@ -73,6 +75,8 @@ func TestDocker(t *testing.T) {
 	if w.ID != id || w.Image != boxImage || w.Labels["tier"] != "front" {
 		t.Errorf("got %+v", w)
 	}
+	d.soon("a new name", func() { command(t, "docker", "rename", "web", "front") }, "front")
+	d.soon("a name that goes back", func() { command(t, "docker", "rename", "front", "web") }, "web")
 	end()
 	if w = d.workload(func(w *InterfaceWorkload) bool { return w.ID == id }); w.Name != "web" {
 		t.Errorf("while Docker is away: got %+v", w)
@@ -82,7 +86,8 @@ func TestDocker(t *testing.T) {
 	if w = d.workload(func(w *InterfaceWorkload) bool { return w.Name == "api" }); w.ID != id {
 		t.Errorf("after a restart: got %+v", w)
 	}
-	command(t, "docker", "rm", "-f", "web", "api")
+	d.soon("a new name after a restart", func() { command(t, "docker", "rename", "api", "pay") }, "pay")
+	command(t, "docker", "rm", "-f", "web", "pay")
 	until(t, "the containers to be forgotten", func() bool { return len(d.workloads()) == 0 })
 	d.stop()
 }
@@ -106,4 +111,18 @@ func furnishDocker(t *testing.T) (start func() (end func())) {
 		until(t, "Docker", func() bool { return run("docker", "version") == nil })
 		return end
 	}
+}
+
+// soon does something with a container and expects a workload to have its name well within a second: that is looked for every ten minutes where nobody tells.
+func (d *boxedDaemon) soon(what string, do func(), name string) *InterfaceWorkload {
+	d.t.Helper()
+	do()
+	began := time.Now()
+	w := d.workload(func(w *InterfaceWorkload) bool { return w.Name == name })
+	took := time.Since(began)
+	d.t.Logf("%s is known %s after it was there", what, took.Round(time.Millisecond))
+	if took > time.Second {
+		d.t.Errorf("%s was known after %s", what, took)
+	}
+	return w
 }

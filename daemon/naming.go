@@ -30,28 +30,33 @@ type naming struct {
 	publish func(*workload.Table)
 	full    func(what string) // a limit was reached: what that leaves out; once for each
 	askers  []*asker
+	newsmen []*newsman
 	polled  bool // no news of addresses come
 	wake    chan struct{}
+	now     chan struct{} // a pass cannot wait for others
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 
-	mu      sync.Mutex      // guards what follows
-	ifaces  map[int]seen    // by index
-	moved   bool            // they have changed
-	news    map[int]bool    // by namespace id: addresses have changed
-	urgent  map[uint64]bool // by inode of the namespace: somebody waits for the name
-	answers []answer
-	named   map[int]known                               // by interface index, as published
-	limits  []string                                    // that are reached now
-	waiting []chan<- bool                               // for the end of a pass
-	ways    func(map[int]way)                           // gets the ways into namespaces; nil: nobody goes there
-	again   bool                                        // it has not got them yet
-	others  func(id string, said *workload.Description) // gets answers of runtimes, too; nil: nobody
+	mu       sync.Mutex      // guards what follows
+	ifaces   map[int]seen    // by index
+	moved    bool            // they have changed
+	news     map[int]bool    // by namespace id: addresses have changed
+	urgent   map[uint64]bool // by inode of the namespace: somebody waits for the name
+	answers  []answer
+	happened map[piece]bool                              // news of containers
+	rush     time.Time                                   // until then somebody waits for a name
+	named    map[int]known                               // by interface index, as published
+	limits   []string                                    // that are reached now
+	waiting  []chan<- bool                               // for the end of a pass
+	ways     func(map[int]way)                           // gets the ways into namespaces; nil: nobody goes there
+	again    bool                                        // it has not got them yet
+	others   func(id string, said *workload.Description) // gets answers of runtimes, too; nil: nobody
 
-	places map[int]*place   // by namespace id; the goroutine's own, as all that follows
-	past   []workload.Entry // of places that are gone, in order of their going: flows of theirs are yet to be told
-	left   string           // what the finder left out
-	told   map[string]bool  // limits
+	ahead  map[string]foretold // what is known of containers that are not found yet, by id; the goroutine's own, as all that follows
+	places map[int]*place      // by namespace id
+	past   []workload.Entry    // of places that are gone, in order of their going: flows of theirs are yet to be told
+	left   string              // what the finder left out
+	told   map[string]bool     // limits
 }
 
 // seen is an interface, and since when it is as it is.
@@ -76,7 +81,7 @@ func startNaming(log *slog.Logger, runtimes []workload.Runtime, publish func(*wo
 		return nil, err
 	}
 	n := &naming{log: log, finder: finder, publish: publish, full: full, wake: make(chan struct{}, 1), ifaces: map[int]seen{},
-		news: map[int]bool{}, urgent: map[uint64]bool{}, named: map[int]known{}, places: map[int]*place{}, told: map[string]bool{}}
+		news: map[int]bool{}, urgent: map[uint64]bool{}, named: map[int]known{}, happened: map[piece]bool{}, ahead: map[string]foretold{}, now: make(chan struct{}, 1), places: map[int]*place{}, told: map[string]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	if news, err := workload.WatchAddresses(ctx); err != nil {
@@ -87,8 +92,11 @@ func startNaming(log *slog.Logger, runtimes []workload.Runtime, publish func(*wo
 	}
 	for _, r := range runtimes {
 		a := newAsker(r)
-		n.askers = append(n.askers, a)
-		n.wg.Go(func() { a.run(ctx, n.answer) })
+		m := &newsman{asker: a, kick: make(chan struct{}, 1)}
+		a.tell, a.missed, a.there = n.answer, func() { n.happens(a, "") }, m.appears
+		n.askers, n.newsmen = append(n.askers, a), append(n.newsmen, m)
+		n.wg.Go(func() { a.run(ctx) })
+		n.wg.Go(func() { n.follow(ctx, m) })
 	}
 	n.wg.Go(func() { n.run(ctx) })
 	return n, nil
@@ -138,8 +146,9 @@ func (n *naming) settle() {
 func (n *naming) hurry(inode uint64) {
 	n.mu.Lock()
 	n.urgent[inode] = true
+	n.rush = time.Now().Add(holdMost)
 	n.mu.Unlock()
-	n.stir()
+	n.stirNow()
 }
 
 // known returns what is known of the other end of an interface; the zero value if nothing is.
@@ -189,6 +198,14 @@ func (n *naming) stir() {
 	}
 }
 
+// stirNow has the goroutine make a pass at once, also where it has just made one.
+func (n *naming) stirNow() {
+	select {
+	case n.now <- struct{}{}:
+	default:
+	}
+}
+
 func (n *naming) listen(news <-chan int) {
 	for id := range news {
 		n.mu.Lock()
@@ -205,7 +222,11 @@ func (n *naming) answer(a answer) {
 		n.others(a.id, a.said)
 	}
 	n.answers = append(n.answers, a)
+	hurry := time.Now().Before(n.rush)
 	n.mu.Unlock()
+	if hurry {
+		n.stirNow()
+	}
 	n.stir()
 }
 
@@ -231,6 +252,7 @@ func (n *naming) run(ctx context.Context) {
 	for {
 		select {
 		case <-n.wake:
+		case <-n.now:
 		case <-timer.C:
 		case <-ctx.Done():
 			return
@@ -239,6 +261,8 @@ func (n *naming) run(ctx context.Context) {
 		timer.Reset(nameGather) // what comes meanwhile waits: one pass is for all of it
 		select {
 		case <-timer.C:
+		case <-n.now:
+			next = time.Now()
 		case <-ctx.Done():
 			return
 		}
@@ -249,8 +273,8 @@ func (n *naming) run(ctx context.Context) {
 // pass deals with all that has happened and all that is due, and returns when the next thing will be.
 func (n *naming) pass(now time.Time) (next time.Time) {
 	n.mu.Lock()
-	moved, news, answers, waiting, urgent := n.moved, n.news, n.answers, n.waiting, n.urgent
-	n.moved, n.news, n.answers, n.waiting, n.urgent = false, map[int]bool{}, nil, nil, map[uint64]bool{}
+	moved, news, answers, waiting, urgent, happened := n.moved, n.news, n.answers, n.waiting, n.urgent, n.happened
+	n.moved, n.news, n.answers, n.waiting, n.urgent, n.happened = false, map[int]bool{}, nil, nil, map[uint64]bool{}, map[piece]bool{}
 	ifaces := n.ifaces
 	if moved {
 		ifaces = maps.Clone(ifaces)
@@ -270,13 +294,21 @@ func (n *naming) pass(now time.Time) (next time.Time) {
 			p.read.hurry(now)
 		}
 	}
+	for x := range happened {
+		n.hears(now, x)
+	}
 	for _, a := range answers {
 		n.take(now, a)
+		if a.news {
+			n.heard(now, a)
+		}
 	}
+	n.forgetAhead(now)
 	if entered {
 		n.leave(now)
 	}
 	changed = n.look(now) || changed
+	n.presences(now)
 	next = now.Add(nameEvery)
 	if entered && len(n.places) > 0 {
 		next = now.Add(leaveEvery)

@@ -123,7 +123,7 @@ func (n *naming) look(now time.Time) bool {
 			p.look.settle(now, nameEvery)
 		}
 		if found.ID != p.found.ID {
-			p.said, p.asked, p.absent = nil, 0, 0
+			p.said, p.asked, p.absent = n.recall(found.ID), 0, 0
 			p.ask.hurry(now)
 		}
 		p.found = found
@@ -229,7 +229,7 @@ func (n *naming) ask(now time.Time, p *place) {
 // any more, or does not know its containers yet.
 func (n *naming) take(now time.Time, a answer) {
 	for _, p := range n.places {
-		if p.found.ID == a.id && a.absent {
+		if p.found.ID == a.id && a.absent && !a.news {
 			was := p.settled()
 			p.absent++
 			p.changed = p.changed || p.settled() != was

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -92,6 +93,7 @@ type namingTest struct {
 	host  *netlink.Handle
 	table atomic.Pointer[workload.Table]
 	full  chan string
+	said  bytes.Buffer // its log, to be read once it has ended
 }
 
 func testNaming(t *testing.T, runtimes ...workload.Runtime) *namingTest {
@@ -105,7 +107,7 @@ func testNaming(t *testing.T, runtimes ...workload.Runtime) *namingTest {
 	ctx, cancel := context.WithCancel(context.Background())
 	var links <-chan workload.Event
 	in(t, ns, func() (err error) {
-		if x.naming, err = startNaming(slog.New(slog.DiscardHandler), runtimes, x.table.Store, func(what string) { x.full <- what }); err == nil {
+		if x.naming, err = startNaming(slog.New(slog.NewTextHandler(&x.said, nil)), runtimes, x.table.Store, func(what string) { x.full <- what }); err == nil {
 			links, err = workload.Watch(ctx, []string{"v*"}, nil)
 		}
 		return err

@@ -32,6 +32,7 @@ func newClient(socket string, http2 bool) *client {
 			Protocols:              &p,
 			MaxResponseHeaderBytes: maxHead,
 			DisableCompression:     true,
+			HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -86,7 +87,7 @@ func plain(err error) error {
 }
 
 // filters writes the filters of a list of containers, as Docker and Podman take them.
-func filters(key, value string) url.Values {
-	b, _ := json.Marshal(map[string][]string{key: {value}}) // cannot fail
+func filters(key, value string, states []string) url.Values {
+	b, _ := json.Marshal(map[string][]string{key: {value}, "status": states}) // cannot fail
 	return url.Values{"filters": {string(b)}}
 }

@@ -33,7 +33,8 @@ const (
 	criUserImage = 18 // of ImageSpec: as the pod's author wrote it
 	criMapKey    = 1
 	criMapValue  = 2
-	criRunning   = 1 // of ContainerState
+	criMade      = 0 // of ContainerState
+	criRunning   = 1
 )
 
 var errProtobuf = errors.New("the answer is no protobuf message")
@@ -42,7 +43,7 @@ var errProtobuf = errors.New("the answer is no protobuf message")
 type container struct {
 	id, sandbox, name, image string
 	created                  int64 // any unit
-	running                  bool
+	running, made            bool  // made: it is about to run
 }
 
 // sandbox is one pod as its runtime lists it.
@@ -73,13 +74,19 @@ func askCRI(ctx context.Context, c *client, id string) (*Description, error) {
 	if o := oldest(list); o != nil {
 		pod.d.Name, pod.d.Image = o.name, o.image
 	}
+	if pod.id != id {
+		pod.d.Sandbox = pod.id
+	}
 	return &pod.d, nil
 }
 
-// oldest returns the oldest container that runs, nil if none does.
+// oldest returns the oldest container that runs; if none does, the oldest that is about to; nil if there is none.
 func oldest(list map[string]*container) (o *container) {
 	for _, c := range list {
-		if c.running && (o == nil || c.created < o.created || c.created == o.created && c.id < o.id) {
+		if !c.running && !c.made {
+			continue
+		}
+		if o == nil || c.running && !o.running || c.running == o.running && (c.created < o.created || c.created == o.created && c.id < o.id) {
 			o = c
 		}
 	}
@@ -166,6 +173,7 @@ func parseContainers(b []byte) (map[string]*container, error) {
 	list := map[string]*container{}
 	err := items(b, func(item []byte) error {
 		var c container
+		state := uint64(criMade)
 		ref, user := "", ""
 		err := fields(item, func(n protowire.Number, v []byte, number uint64) error {
 			switch n {
@@ -176,7 +184,7 @@ func parseContainers(b []byte) (map[string]*container, error) {
 			case criImageRef:
 				ref = string(v)
 			case criState:
-				c.running = number == criRunning
+				state = number
 			case criCreated:
 				c.created = int64(number)
 			case criMetadata:
@@ -205,6 +213,7 @@ func parseContainers(b []byte) (map[string]*container, error) {
 		case c.image == "":
 			c.image = ref
 		}
+		c.running, c.made = state == criRunning, state == criMade
 		list[c.id] = &c
 		return err
 	})

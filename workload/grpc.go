@@ -1,11 +1,13 @@
 package workload
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 )
@@ -20,6 +22,26 @@ var errGRPC = errors.New("the answer is no gRPC")
 
 // call makes a unary call: one message there, one back. A method is "/package.Service/Method".
 func (c *client) call(ctx context.Context, method string, message []byte) ([]byte, error) {
+	r, err := c.post(ctx, method, message)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	b, err := body(r)
+	if err != nil {
+		return nil, plain(err)
+	}
+	if err := grpcStatus(method, r); err != nil {
+		return nil, err
+	}
+	if len(b) < grpcHead || b[0] != 0 || uint64(binary.BigEndian.Uint32(b[1:])) != uint64(len(b)-grpcHead) {
+		return nil, errGRPC
+	}
+	return b[grpcHead:], nil
+}
+
+// post makes a call with one message, and returns the answer as it begins.
+func (c *client) post(ctx context.Context, method string, message []byte) (*http.Response, error) {
 	b := make([]byte, grpcHead, grpcHead+len(message))
 	binary.BigEndian.PutUint32(b[1:], uint32(len(message)))
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost"+method, bytes.NewReader(append(b, message...)))
@@ -32,21 +54,54 @@ func (c *client) call(ctx context.Context, method string, message []byte) ([]byt
 	if err != nil {
 		return nil, plain(err)
 	}
-	defer r.Body.Close()
 	if r.StatusCode != http.StatusOK {
+		r.Body.Close()
 		return nil, fmt.Errorf("%s: HTTP status %d", method, r.StatusCode)
 	}
-	b, err = body(r)
+	return r, nil
+}
+
+// stream makes a call that is answered by messages without end, and has f take each as parse reads it.
+func (c *client) stream(ctx context.Context, method string, message []byte, f *follower, parse func([]byte) (id string, err error)) error {
+	r, err := c.post(f.trace(ctx), method, message) // the head of the answer may come with the first message
 	if err != nil {
-		return nil, plain(err)
+		return err
 	}
-	if err := grpcStatus(method, r); err != nil {
-		return nil, err
+	defer r.Body.Close()
+	in := bufio.NewReaderSize(r.Body, followBuffer)
+	var head [grpcHead]byte
+	var b []byte
+	for {
+		if _, err := io.ReadFull(in, head[:]); errors.Is(err, io.EOF) {
+			return grpcStatus(method, r)
+		} else if err != nil {
+			return ended(err)
+		}
+		size := binary.BigEndian.Uint32(head[1:])
+		if head[0] != 0 {
+			return errGRPC
+		}
+		if size > maxNews {
+			return errNewsLong
+		}
+		if uint32(cap(b)) < size {
+			b = make([]byte, size)
+		}
+		b = b[:size]
+		if _, err := io.ReadFull(in, b); err != nil {
+			return ended(err)
+		}
+		id, err := parse(b)
+		if err != nil {
+			return err
+		}
+		if err := f.take(id); err != nil {
+			return err
+		}
+		if cap(b) > followBuffer {
+			b = nil
+		}
 	}
-	if len(b) < grpcHead || b[0] != 0 || uint64(binary.BigEndian.Uint32(b[1:])) != uint64(len(b)-grpcHead) {
-		return nil, errGRPC
-	}
-	return b[grpcHead:], nil
 }
 
 // grpcStatus reads how a call went: from the trailer, or the head where there is no message.

@@ -33,6 +33,7 @@ type Runtime struct {
 	mark    string   // one of marks: what it calls itself in the names of cgroups
 	marks   bool     // it always does
 	ask     func(ctx context.Context, c *client, id string) (*Description, error)
+	follow  func(ctx context.Context, c *client, f *follower) error
 	http2   bool
 }
 
@@ -40,12 +41,12 @@ type Runtime struct {
 // mark to marks.
 func Runtimes() []Runtime {
 	return []Runtime{
-		{Name: "containerd", Sockets: []string{"/run/containerd/containerd.sock"}, mark: "cri-containerd", ask: askCRI, http2: true},
-		{Name: "containerd of k3s", Sockets: []string{"/run/k3s/containerd/containerd.sock"}, mark: "cri-containerd", ask: askCRI, http2: true},
-		{Name: "CRI-O", Sockets: []string{"/run/crio/crio.sock"}, mark: "crio", ask: askCRI, http2: true},
-		{Name: "Docker", Sockets: []string{"/run/docker.sock", "/var/run/docker.sock"}, mark: "docker", ask: askDocker},
+		{Name: "containerd", Sockets: []string{"/run/containerd/containerd.sock"}, mark: "cri-containerd", ask: askCRI, follow: followContainerd, http2: true},
+		{Name: "containerd of k3s", Sockets: []string{"/run/k3s/containerd/containerd.sock"}, mark: "cri-containerd", ask: askCRI, follow: followContainerd, http2: true},
+		{Name: "CRI-O", Sockets: []string{"/run/crio/crio.sock"}, mark: "crio", ask: askCRI, follow: followCRI, http2: true},
+		{Name: "Docker", Sockets: []string{"/run/docker.sock", "/var/run/docker.sock"}, mark: "docker", ask: askDocker, follow: followDocker},
 		// Where systemd listens for it, asking starts it: that is done for its own containers only.
-		{Name: "Podman", Sockets: []string{"/run/podman/podman.sock"}, mark: "libpod", marks: true, ask: askPodman},
+		{Name: "Podman", Sockets: []string{"/run/podman/podman.sock"}, mark: "libpod", marks: true, ask: askPodman, follow: followPodman},
 	}
 }
 
@@ -53,6 +54,7 @@ func Runtimes() []Runtime {
 type Description struct {
 	Name, Pod, Namespace, Image string
 	Labels                      map[string]string
+	Sandbox                     string // of a container in a pod: the id of the pod's sandbox, whose network it may have; it may be made up
 }
 
 // ErrAbsent says that a runtime is not there: none of its sockets is, nobody listens, or not for what is asked.
@@ -67,17 +69,9 @@ func (r *Runtime) Describe(ctx context.Context, id string) (*Description, error)
 	if len(id) != idLen {
 		return nil, nil
 	}
-	socket := ""
-	for _, s := range r.Sockets {
-		if _, err := os.Stat(s); err == nil {
-			socket = s
-			break
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, r.failed(err)
-		}
-	}
-	if socket == "" {
-		return nil, ErrAbsent
+	socket, err := r.socket()
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -94,6 +88,18 @@ func (r *Runtime) Describe(ctx context.Context, id string) (*Description, error)
 		d.bound()
 	}
 	return d, nil
+}
+
+// socket returns where r listens, ErrAbsent if nowhere.
+func (r *Runtime) socket() (string, error) {
+	for _, s := range r.Sockets {
+		if _, err := os.Stat(s); err == nil {
+			return s, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", r.failed(err)
+		}
+	}
+	return "", ErrAbsent
 }
 
 func (r *Runtime) failed(err error) error { return fmt.Errorf("%s: %w", r.Name, err) }
@@ -119,7 +125,7 @@ func (w Workload) With(d *Description) Workload {
 
 // bound makes d as long as it may be.
 func (d *Description) bound() {
-	for _, s := range []*string{&d.Name, &d.Pod, &d.Namespace} {
+	for _, s := range []*string{&d.Name, &d.Pod, &d.Namespace, &d.Sandbox} {
 		*s = printable(*s, maxName)
 	}
 	d.Image = printable(d.Image, maxImage)

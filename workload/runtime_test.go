@@ -321,9 +321,9 @@ func TestDockerPods(t *testing.T) {
 		}
 		return m
 	}
-	sandbox := dockerContainer{testID, []string{"/k8s_POD_cart-0_shop"}, "registry/pause:3.9", 10, labels(labelType, typeSandbox, labelContainer, "POD")}
-	young := dockerContainer{"1", []string{"/k8s_proxy_cart-0_shop"}, "proxy:1", 30, labels(labelContainer, "proxy", labelSandbox, testID)}
-	old := dockerContainer{"2", []string{"/k8s_cart_cart-0_shop"}, "cart:1", 20, labels(labelContainer, "cart", labelSandbox, testID)}
+	sandbox := dockerContainer{testID, []string{"/k8s_POD_cart-0_shop"}, "registry/pause:3.9", 10, "running", labels(labelType, typeSandbox, labelContainer, "POD")}
+	young := dockerContainer{"1", []string{"/k8s_proxy_cart-0_shop"}, "proxy:1", 30, "running", labels(labelContainer, "proxy", labelSandbox, testID)}
+	old := dockerContainer{"2", []string{"/k8s_cart_cart-0_shop"}, "cart:1", 20, "running", labels(labelContainer, "cart", labelSandbox, testID)}
 	path, l := socket(t)
 	all := []dockerContainer{sandbox}
 	s := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
