@@ -41,7 +41,7 @@ type ControlHandlers struct {
 	Learned func() ([]byte, error) // as policy.Learner.Restore reads it
 
 	Quarantines func() []Quarantine
-	Quarantine  func(Quarantine) error
+	Quarantine  func(Quarantine) (Quarantine, error)
 
 	Packets func(context.Context, io.Writer, *pcapstore.Query) (RecentAnswer, error) // writes those that are in memory
 	Audit   func(PullRecord)                                                         // writes down who was given packets

@@ -45,6 +45,7 @@ type gates struct {
 	at      map[uint64]*gate  // by the inode of the network namespace
 	clean   map[uint64]bool   // namespaces in which nothing of an earlier daemon is left
 	fails   map[uint64]string // why a namespace has no gate that should have one
+	starts  map[uint64]bool   // gates that are being put up; true: of a workload that is known to be protected
 	blind   map[string]bool   // ways of which it was told
 	decided map[uint64]string // by namespace: the container (its id, if that is known) as which it is judged though more may become known
 	gone    GateStatus        // counts of gates that were taken away
@@ -53,7 +54,10 @@ type gates struct {
 	refused  map[string]time.Time // of those, who is not, and when that was told
 
 	quarantines []*Quarantine
-	cut         map[uint64]bool // by namespace: whether it is in quarantine, where that is known
+	cut         map[uint64]bool   // by namespace: whether it is in quarantine, where that is known
+	uncut       map[uint64]string // why one is not that should be
+	cutting     map[uint64]bool   // namespaces in which that is being changed
+	cuts        *sync.Cond        // one is no more; its lock is mu
 }
 
 // gate is that of one workload.
@@ -84,7 +88,9 @@ func (d *Daemon) startGates() error {
 	g := &gates{d: d, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		memory: newGateMemory(div.gates),
 		at:     map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]string{}, cut: map[uint64]bool{},
+		starts: map[uint64]bool{}, cutting: map[uint64]bool{}, uncut: map[uint64]string{},
 		offences: make(chan *alert.Offender, maxOffences), refused: map[string]time.Time{}}
+	g.cuts = sync.NewCond(&g.mu)
 	g.who.Store(&map[string]bool{})
 	events := map[string]bool{"alert": true, "anomaly": true, "drop": true}
 	g.engine = engine.New(engine.Config{
@@ -286,76 +292,6 @@ func (g *gates) protected(w *wanted) (yes bool, failure policy.Failure) {
 	return yes, failure
 }
 
-// reconcile puts up gates that are wanted and takes away those that are not.
-func (g *gates) reconcile() {
-	wants := g.wants()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	clear(g.fails)
-	var builds []*build
-	for inode, x := range g.at {
-		if wants[inode] == nil { // its namespace is gone, and the rules with it
-			delete(g.at, inode)
-			g.end(x)
-		}
-	}
-	for inode, w := range wants {
-		x := g.at[inode]
-		yes, failure := g.protected(w)
-		await := g.awaits(inode, w)
-		switch {
-		case (yes || await) && x == nil:
-			builds = append(builds, &build{inode: inode, w: w, failure: failure, await: await, yes: yes})
-		case yes || await && x.held:
-			x.know(w)
-			if x.held && !await {
-				g.release(x)
-				g.d.log.Info("protected", "workload", x.name(), "failure", failure.String(), "waited", x.waited())
-			}
-			if failure != x.failure {
-				x.failure = failure
-				x.tap.SetClosed(failure == policy.Closed)
-				if err := x.guard.SetFailure(enforce.Failure(failure)); err != nil {
-					g.d.log.Error("what becomes of packets that nobody judges is as before", "workload", x.name(), "problem", err)
-				}
-			}
-		case x != nil:
-			x.know(w) // for what is held still
-			delete(g.at, inode)
-			g.end(x)
-			if !x.held {
-				g.d.log.Info("protected no more", "workload", x.name())
-			}
-		case !g.clean[inode] && g.d.spaces != nil:
-			if err := enforce.Remove(g.opener(w.way)); err != nil && !errors.Is(err, errMoved) {
-				g.d.log.Warn("whether an earlier daemon left rules in a workload's network namespace is not known", "namespace", w.way.path, "problem", err)
-			}
-			g.clean[inode] = true
-		}
-	}
-	together(builds, func(b *build) { b.made, b.err = g.put(b) })
-	for _, b := range builds {
-		g.take(b)
-	}
-	for inode := range g.clean {
-		if wants[inode] == nil {
-			delete(g.clean, inode)
-		}
-	}
-	for inode := range g.decided {
-		if wants[inode] == nil {
-			delete(g.decided, inode)
-		}
-	}
-	g.quarantine(wants)
-	who := map[string]bool{}
-	for _, x := range g.at {
-		who[x.who.Load().NetNS] = true
-		who[x.way.path] = true
-	}
-	g.who.Store(&who)
-}
-
 func (g *gates) failed(inode uint64, w *wanted, err error) {
 	why := err.Error()
 	g.fails[inode] = why
@@ -412,12 +348,6 @@ func (g *gates) tell(x *gate, ev enforce.Event) {
 	}
 	g.d.log.Warn("enforcement", "workload", x.name(), "event", ev.Code, "problem", detail)
 	g.d.tell(x.name(), ev.Code, detail)
-}
-
-// end takes a gate away; what it counted stays. g.mu is held.
-func (g *gates) end(x *gate) {
-	g.lift(x)
-	g.count(x)
 }
 
 // lift has traffic pass, and leaves nothing. It may be called for several gates at once.

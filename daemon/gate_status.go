@@ -17,6 +17,7 @@ type GateStatus struct {
 	Since      time.Time `json:"since,omitzero"` // it is protected; zero: it is not
 	Failure    string    `json:"failure"`        // what becomes of packets that nobody judges: open, closed
 	Why        string    `json:"why,omitempty"`  // it is not protected, though a group of its asks for that
+	Starting   bool      `json:"starting"`       // it is about to be protected
 	Quarantine bool      `json:"quarantine"`     // it is cut off
 	Packets    uint64    `json:"packets"`        // that came to be judged
 	Waiting    uint64    `json:"waiting"`        // for their verdict, within the last second
@@ -31,6 +32,7 @@ type GateStatus struct {
 type GatesStatus struct {
 	Protected    int   `json:"protected"`     // workloads
 	NotProtected int   `json:"not_protected"` // that should be
+	Starting     int   `json:"starting"`      // that are about to be
 	Quarantined  int   `json:"quarantined"`
 	Rules        int   `json:"rules"`  // of detection that block
 	Memory       int64 `json:"memory"` // bytes of what is under judgement
@@ -67,6 +69,12 @@ func (g *gates) states() (map[uint64]*GateStatus, GatesStatus) {
 	}
 	for inode, why := range g.fails {
 		out[inode] = &GateStatus{Why: why}
+	}
+	for inode, known := range g.starts {
+		if known {
+			all.Starting++
+			out[inode] = &GateStatus{Starting: true}
+		}
 	}
 	for inode, is := range g.cut {
 		if !is {
@@ -113,6 +121,8 @@ func (s *GateStatus) shown() string {
 		return "-"
 	case s.Why != "":
 		out = append(out, "NOT PROTECTED")
+	case s.Starting:
+		out = append(out, "starting")
 	case !s.Since.IsZero():
 		out = append(out, "fails "+s.Failure)
 	}
@@ -124,12 +134,12 @@ func (s *GateStatus) shown() string {
 
 func (s *Status) writeGates(b *bytes.Buffer) {
 	x := &s.Gates
-	if x.Protected+x.NotProtected+x.Quarantined == 0 && x.Packets == 0 {
+	if x.Protected+x.NotProtected+x.Starting+x.Quarantined == 0 && x.Packets == 0 {
 		return
 	}
 	t := table(b)
 	defer t.Flush()
-	fmt.Fprintln(t, "\nPROTECTED\tNOT\tQUARANTINE\tPACKETS\tWAITING\tDROPPED\tNOT JUDGED\tUNDECIDED\tDENIED\tHANGS\tBLOCKING RULES\tMEMORY")
-	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", x.Protected, x.NotProtected, x.Quarantined, x.Packets, x.Waiting, x.Dropped, x.Missed, x.Undecided, x.Denied, x.Hangs,
+	fmt.Fprintln(t, "\nPROTECTED\tSTARTING\tNOT\tQUARANTINE\tPACKETS\tWAITING\tDROPPED\tNOT JUDGED\tUNDECIDED\tDENIED\tHANGS\tBLOCKING RULES\tMEMORY")
+	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", x.Protected, x.Starting, x.NotProtected, x.Quarantined, x.Packets, x.Waiting, x.Dropped, x.Missed, x.Undecided, x.Denied, x.Hangs,
 		x.Rules, Size(x.Memory))
 }

@@ -61,7 +61,7 @@ func (g *gates) isolate(o *alert.Offender) {
 	default:
 		allow := slices.Concat(g.d.conf.Quarantine.Allow, o.Allow)
 		slices.Sort(allow)
-		err = g.Quarantine(Quarantine{Name: name, Allow: slices.Compact(allow), Rule: o.Rule})
+		_, err = g.Quarantine(Quarantine{Name: name, Allow: slices.Compact(allow), Rule: o.Rule})
 	}
 	if err != nil {
 		g.refuse(name, o.Rule, err)

@@ -34,8 +34,24 @@ func serverFiles(t *testing.T) (dir string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(dir+"/nginx.conf", []byte(nginx), 0o644); err != nil {
-		t.Fatal(err)
+	const grpc = `version = 2
+root = "/tmp/root"
+state = "/tmp/state"
+[grpc]
+  address = "/tmp/grpc.sock"
+  tcp_address = "[::]:50051"
+[plugins."io.containerd.grpc.v1.cri"]
+  disable_tcp_service = false
+  disable_apparmor = true
+  disable_cgroup = true
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "native"
+`
+	for name, text := range map[string]string{"nginx.conf": nginx, "grpc.toml": grpc} {
+		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -43,6 +59,7 @@ func serverFiles(t *testing.T) (dir string) {
 var (
 	serveHTTP  = []string{"/usr/sbin/nginx", "-c", "/srv/nginx.conf", "-p", "/tmp", "-e", "stderr"}
 	serveRedis = []string{"/usr/bin/redis-server", "--bind", "*", "-::*", "--protected-mode", "no", "--save", ""}
+	serveGRPC  = []string{"/usr/bin/containerd", "--log-level", "error", "--config", "/srv/grpc.toml"} // a server of grpc-go; nobody asks it for a container
 	serveDNS   = []string{"/usr/sbin/dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=", "--address=/cart.test/10.1.2.3", "--address=/pay.test/10.1.2.4"}
 )
 
@@ -120,6 +137,32 @@ func (x *talker) ask(method, host, path string, n int) error {
 		r.Body.Close()
 		if err != nil || r.StatusCode != http.StatusOK {
 			return fmt.Errorf("request %d: status %d, %v", i, r.StatusCode, err)
+		}
+	}
+	return nil
+}
+
+// grpc makes n calls of a method with an empty message, on a connection of their own.
+func (x *talker) grpc(host, method string, n int) error {
+	var p http.Protocols
+	p.SetUnencryptedHTTP2(true)
+	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{Protocols: &p, DialContext: func(_ context.Context, network, to string) (net.Conn, error) { return dialFrom(x.proc, network, to) }}}
+	defer c.CloseIdleConnections()
+	for i := range n {
+		req, err := http.NewRequest(http.MethodPost, "http://"+net.JoinHostPort(host, "50051")+method, strings.NewReader("\x00\x00\x00\x00\x00"))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/grpc")
+		req.Header.Set("TE", "trailers")
+		r, err := c.Do(req)
+		if err != nil {
+			return fmt.Errorf("call %d: %w", i, err)
+		}
+		_, err = io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+		if status := r.Trailer.Get("Grpc-Status") + r.Header.Get("Grpc-Status"); err != nil || status != "0" {
+			return fmt.Errorf("call %d: status %q, %v", i, status, err)
 		}
 	}
 	return nil

@@ -112,6 +112,7 @@ func TestProtectPods(t *testing.T) {
 	db.serve("redis", srv, serveRedis)
 	db.serve("dns", srv, serveDNS)
 	db.serve("postgres", srv, postgres)
+	db.serve("grpc", srv, serveGRPC)
 	var at [3][2]string
 	for i, pod := range []string{"client-0", "web-0", "db-0"} {
 		at[i][0], at[i][1] = d.addresses(pod)
@@ -124,6 +125,7 @@ func TestProtectPods(t *testing.T) {
 		}
 	}
 	http := func(to string) string { return net.JoinHostPort(to, "80") }
+	const service = "/runtime.v1.RuntimeService/"
 	// said is what is said, n times over; it returns how many requests that were.
 	said := func(n int) (requests int) {
 		t.Helper()
@@ -134,17 +136,20 @@ func TestProtectPods(t *testing.T) {
 			must("Redis", visitor.redis(at[2][v], 8*n, "GET", "cart:1"))
 			must("DNS", visitor.resolve(at[2][v], "cart.test", 4*n))
 			must("SQL", visitor.sql(at[2][v], 4*n, "SELECT count(*) FROM card"))
-			requests += 40 * n
+			must("gRPC", visitor.grpc(at[2][v], service+"Version", 4*n))
+			requests += 44 * n
 		}
 		return requests
 	}
 	until(t, "PostgreSQL", func() bool { return agent.sql(at[2][0], 1, "CREATE TABLE IF NOT EXISTS card (id int)") == nil })
+	must("SQL", agent.sql(at[2][0], 1, "CREATE TABLE payroll (id int)"))
 	until(t, "the servers, over IPv6 too", func() bool {
-		return visitor.ask("GET", http(at[1][1]), "/orders/1", 1) == nil && visitor.redis(at[2][1], 1, "GET", "cart:1") == nil && visitor.resolve(at[2][1], "cart.test", 1) == nil
+		return visitor.ask("GET", http(at[1][1]), "/orders/1", 1) == nil && visitor.redis(at[2][1], 1, "GET", "cart:1") == nil && visitor.resolve(at[2][1], "cart.test", 1) == nil &&
+			visitor.grpc(at[2][1], service+"Version", 1) == nil
 	})
 	said(2)
 	proposal := d.approve(func(text string) bool {
-		for _, want := range []string{`"/orders/{id}"`, `"/health"`, `"GET"`, `"SET"`, `"cart.test"`, `"SELECT"`} {
+		for _, want := range []string{`"/orders/{id}"`, `"/health"`, `"GET"`, `"SET"`, `"cart.test"`, `"SELECT"`, `"card"`, `"Version"`} {
 			if !strings.Contains(text, want) {
 				said(1)
 				return false
@@ -189,6 +194,8 @@ func TestProtectPods(t *testing.T) {
 		stopped("a method inside the pod", "http.method DELETE is new: rule shop-web-to-shop-web-http allows GET", func() error { return agent.ask("DELETE", http([]string{"127.0.0.1", "::1"}[v]), "/health", 1) })
 		stopped("a Redis command", "redis.command FLUSHALL is new: rule shop-client-to-shop-db-redis allows GET, SET", func() error { return visitor.redis(at[2][v], 1, "FLUSHALL") })
 		stopped("an SQL verb", "postgresql.verb DROP is new: rule shop-client-to-shop-db-postgresql allows SELECT", func() error { return visitor.sql(at[2][v], 1, "DROP TABLE card") })
+		stopped("a table", "postgresql.table payroll is new: rule shop-client-to-shop-db-postgresql allows card", func() error { return visitor.sql(at[2][v], 1, "SELECT count(*) FROM payroll") })
+		stopped("a gRPC method", "grpc.method ListContainers is new: rule shop-client-to-shop-db-grpc allows Version", func() error { return visitor.grpc(at[2][v], service+"ListContainers", 1) })
 		stopped("a name", "dns.query evil.test is new: rule shop-client-to-shop-db-dns allows cart.test", func() error { return visitor.resolve(at[2][v], "evil.test", 1) })
 		stopped("a peer", "a workload in no group is new to shop-web: rule shop-client-to-shop-web-http allows shop-client", func() error { return other.ask("GET", http(at[1][v]), "/orders/1", 1) })
 		stopped("a port", "tcp/6379 is new: rule shop-client-to-shop-web-http allows tcp/80", func() error { return visitor.redis(at[1][v], 1, "GET", "cart:1") })

@@ -30,12 +30,16 @@ type Quarantine struct {
 	Now   bool      `json:"now"`            // a workload of that name is there, and is cut off
 	Why   string    `json:"why,omitempty"`  // what went wrong with one
 	Lift  bool      `json:"lift,omitempty"` // of a request: end it
+
+	Starting bool `json:"starting,omitempty"` // one is there, and is being cut off
 }
 
 // ours
 const (
 	maxQuarantines = 1024
 	maxAllowed     = 256 // whom one workload in quarantine may speak with
+
+	quarantineWait = time.Second // that whoever asks for a quarantine waits until it holds
 )
 
 // ParseAllow reads whom a workload in quarantine may still speak with: an address or network, then perhaps /tcp/PORT, as in 10.0.0.7, 10.0.0.0/8,
@@ -125,12 +129,39 @@ func (g *gates) Quarantines() (out []Quarantine) {
 	return out
 }
 
-// Quarantine cuts a workload off, or lets it in again. It returns once that is so where a workload of the name is there.
-func (g *gates) Quarantine(q Quarantine) error {
+// Quarantine cuts a workload off, or lets it in again. It returns once that is so where a workload of the name is there, and after quarantineWait at the most: then it says that it is still starting.
+func (g *gates) Quarantine(q Quarantine) (Quarantine, error) {
+	wants := g.wants()
+	if err := g.wish(q, wants); err != nil {
+		return q, err
+	}
+	done := make(chan bool)
+	go func() { // what it does outlasts the daemon, so nobody waits for it at the end
+		defer close(done)
+		g.requarantine(q.Name, wants)
+	}()
+	select {
+	case <-done:
+	case <-time.After(quarantineWait):
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, x := range g.quarantines {
+		if x.Name == q.Name && !q.Lift {
+			q = *x
+		}
+	}
+	if q.Why != "" {
+		return q, errors.New(q.Why)
+	}
+	return q, nil
+}
+
+// wish has the list of quarantines say what somebody wants.
+func (g *gates) wish(q Quarantine, wants map[uint64]*wanted) error {
 	if _, err := q.allowed(); err != nil {
 		return err
 	}
-	wants := g.wants()
 	there, host := false, false
 	for _, w := range wants {
 		if w.named(q.Name) {
@@ -156,26 +187,35 @@ func (g *gates) Quarantine(q Quarantine) error {
 		g.quarantines = slices.Delete(g.quarantines, i, i+1)
 	}
 	if !q.Lift {
-		q.Since, q.Now = time.Now().UTC(), false
+		q.Since, q.Now, q.Starting = time.Now().UTC(), false, there
 		g.quarantines = append(g.quarantines, &q)
 	}
 	if err := g.saveQuarantines(); err != nil {
 		return err
 	}
-	clear(g.cut)
-	g.quarantine(wants)
 	g.d.log.Warn("quarantine", "workload", q.Name, "lifted", q.Lift, "by", q.by())
 	what := fmt.Sprintf("%s: cut off from everybody but %s, by %s", q.Name, cmp.Or(strings.Join(q.Allow, ", "), "nobody"), q.by())
 	if q.Lift {
 		what = fmt.Sprintf("%s: let in again, by %s", q.Name, q.by())
 	}
 	g.d.tell(q.Name, "enforce.quarantine", what)
-	for _, x := range g.quarantines {
-		if x.Name == q.Name && x.Why != "" {
-			return errors.New(x.Why)
+	return nil
+}
+
+// requarantine does in the namespaces of a name what the list says.
+func (g *gates) requarantine(name string, wants map[uint64]*wanted) {
+	named := func(w *wanted) bool { return w.named(name) }
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.busy(wants, named) {
+		g.cuts.Wait()
+	}
+	for inode, w := range wants {
+		if named(w) {
+			delete(g.cut, inode)
 		}
 	}
-	return nil
+	g.quarantine(wants, named)
 }
 
 // by says who asked for it.
@@ -186,49 +226,109 @@ func (q *Quarantine) by() string {
 	return fmt.Sprintf("user %d", q.By)
 }
 
-// quarantine cuts off who is to be, and lets in who is not any more. g.mu is held.
-func (g *gates) quarantine(wants map[uint64]*wanted) {
-	for _, q := range g.quarantines {
-		q.Now, q.Why = false, ""
-	}
+// cut is what is to be done in a namespace: its workload is cut off, or let in again.
+type cut struct {
+	w    *wanted
+	q    *Quarantine // nil: it is let in
+	list []enforce.Allow
+	err  error
+}
+
+// quarantine cuts off who is to be, and lets in who is not any more: of all workloads, or of those of which only is true. g.mu is held, but not while the kernel works.
+func (g *gates) quarantine(wants map[uint64]*wanted, only func(*wanted) bool) {
+	var cuts []*cut
 	for inode, w := range wants {
-		var q *Quarantine
-		if i := slices.IndexFunc(g.quarantines, func(q *Quarantine) bool { return w.named(q.Name) }); i >= 0 {
-			q = g.quarantines[i]
+		if only != nil && !only(w) {
+			continue
 		}
+		q := g.quarantineOf(w)
 		was, known := g.cut[inode]
 		switch {
-		case g.d.spaces == nil:
+		case g.d.spaces == nil, q != nil && hostSpace(inode), known && was == (q != nil):
+		case g.cutting[inode]:
+			g.stir() // again, when that is over
+		default:
+			c := &cut{w: w, q: q}
 			if q != nil {
-				q.Why = errNoWay.Error()
+				c.list, c.err = q.allowed()
 			}
-		case q == nil && (!known || was):
-			if err := enforce.Lift(g.opener(w.way)); err != nil {
-				g.d.log.Warn("whether a workload is in quarantine is not known", "namespace", w.way.path, "problem", err)
-				continue
-			}
-			g.cut[inode] = false
-		case q != nil && hostSpace(inode):
-			q.Why = "it is the host itself, which is never cut off"
-		case q != nil && !was:
-			allowed, err := q.allowed()
-			if err == nil {
-				err = enforce.Quarantine(g.opener(w.way), allowed)
-			}
-			if err != nil {
-				q.Why = err.Error()
-				g.d.log.Error("a workload is not in quarantine", "workload", q.Name, "problem", err)
-				g.d.tell(q.Name, "enforce.not_protected", "quarantine: "+q.Why)
-				continue
-			}
-			g.cut[inode], q.Now = true, true
-		case q != nil:
-			q.Now = true
+			g.cutting[inode] = true
+			cuts = append(cuts, c)
 		}
 	}
-	for inode := range g.cut {
-		if wants[inode] == nil {
+	g.mu.Unlock()
+	together(cuts, func(c *cut) {
+		switch {
+		case c.err != nil:
+		case c.q != nil:
+			c.err = enforce.Quarantine(g.opener(c.w.way), c.list)
+		default:
+			c.err = enforce.Lift(g.opener(c.w.way))
+		}
+	})
+	g.mu.Lock()
+	for _, c := range cuts {
+		inode := c.w.way.inode
+		delete(g.cutting, inode)
+		delete(g.uncut, inode)
+		switch {
+		case c.err == nil:
+			g.cut[inode] = c.q != nil
+		case c.q == nil:
+			g.d.log.Warn("whether a workload is in quarantine is not known", "namespace", c.w.way.path, "problem", c.err)
+		default:
+			g.uncut[inode] = c.err.Error()
+			g.d.log.Error("a workload is not in quarantine", "workload", c.q.Name, "problem", c.err)
+			g.d.tell(c.q.Name, "enforce.not_protected", "quarantine: "+c.err.Error())
+		}
+		if now := g.quarantineOf(c.w); now != c.q { // somebody changed his mind meanwhile
 			delete(g.cut, inode)
+			g.stir()
+		}
+	}
+	if len(cuts) > 0 {
+		g.cuts.Broadcast()
+	}
+	g.judgeQuarantines(wants)
+}
+
+// busy reports whether one of these workloads is just being cut off or let in. g.mu is held.
+func (g *gates) busy(wants map[uint64]*wanted, is func(*wanted) bool) bool {
+	for inode, w := range wants {
+		if g.cutting[inode] && is(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// quarantineOf returns the quarantine that a workload is to be in; nil: none. g.mu is held.
+func (g *gates) quarantineOf(w *wanted) *Quarantine {
+	if i := slices.IndexFunc(g.quarantines, func(q *Quarantine) bool { return w.named(q.Name) }); i >= 0 {
+		return g.quarantines[i]
+	}
+	return nil
+}
+
+// judgeQuarantines says of each quarantine whether it holds. g.mu is held.
+func (g *gates) judgeQuarantines(wants map[uint64]*wanted) {
+	for _, q := range g.quarantines {
+		q.Now, q.Why, q.Starting = false, "", false
+	}
+	for inode, w := range wants {
+		q := g.quarantineOf(w)
+		switch {
+		case q == nil:
+		case g.d.spaces == nil:
+			q.Why = errNoWay.Error()
+		case hostSpace(inode):
+			q.Why = "it is the host itself, which is never cut off"
+		case g.uncut[inode] != "":
+			q.Why = g.uncut[inode]
+		case g.cut[inode]:
+			q.Now = true
+		default:
+			q.Starting = true
 		}
 	}
 }
@@ -249,7 +349,8 @@ func (c *Control) quarantine(w http.ResponseWriter, r *http.Request) {
 	}
 	q.By, _ = peer(r.Context())
 	q.Rule = ""
-	if err := c.h.Quarantine(q); err != nil {
+	q, err := c.h.Quarantine(q)
+	if err != nil {
 		writeError(w, http.StatusConflict, err.Error())
 		return
 	}
@@ -262,10 +363,10 @@ func (c *Client) Quarantines() (list []Quarantine, err error) {
 	return list, err
 }
 
-// Quarantine asks for a quarantine, or for its end.
-func (c *Client) Quarantine(q *Quarantine) error {
-	var answer Quarantine
-	return c.ask(http.MethodPost, "/quarantine", q, &answer)
+// Quarantine asks for a quarantine, or for its end. Starting of the answer says that it does not hold yet.
+func (c *Client) Quarantine(q *Quarantine) (answer Quarantine, err error) {
+	err = c.ask(http.MethodPost, "/quarantine", q, &answer)
+	return answer, err
 }
 
 // WriteQuarantines writes quarantines for people.
@@ -280,6 +381,8 @@ func WriteQuarantines(w io.Writer, list []Quarantine) error {
 			state = "NOT cut off: " + q.Why
 		case q.Now:
 			state = "cut off"
+		case q.Starting:
+			state = "starting"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", clean(q.Name), q.Since.Format(time.DateTime), clean(q.by()), clean(state), cmp.Or(clean(strings.Join(q.Allow, " ")), "nobody"))
 	}

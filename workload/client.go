@@ -32,7 +32,6 @@ func newClient(socket string, http2 bool) *client {
 			Protocols:              &p,
 			MaxResponseHeaderBytes: maxHead,
 			DisableCompression:     true,
-			HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}

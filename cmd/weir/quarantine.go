@@ -33,7 +33,11 @@ func quarantineCommand() *cobra.Command {
 			}
 			if len(args) == 1 {
 				q.Name = args[0]
-				return failed(c.Quarantine(&q))
+				answer, err := c.Quarantine(&q)
+				if err == nil && answer.Starting {
+					fmt.Fprintf(os.Stderr, "weir: %s: starting: it is being cut off (weir quarantine says once it is)\n", q.Name)
+				}
+				return failed(err)
 			}
 			if q.Lift || len(q.Allow) > 0 {
 				return usage(errors.New("whom? name a workload (weir workloads has them)"))
