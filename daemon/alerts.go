@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
-	"strings"
 	"time"
 
 	"weir/rules"
@@ -87,11 +86,7 @@ func (a *AlertReader) unknownRule() error {
 	if id == "" || a.shown > 0 || a.seen().Matched > 0 || slices.Contains(known, id) {
 		return nil
 	}
-	near := rules.Nearest(id, known)
-	if near == "" && strings.HasPrefix(id, "protocol.") {
-		return nil // named after what a parser notes
-	}
-	return &UnknownRule{id, near}
+	return &UnknownRule{id, rules.Nearest(id, known)}
 }
 
 // seen returns what there was: eve.json has all that memory has, if it could be read.

@@ -17,7 +17,7 @@ import (
 // LoadRules reads rule files and folders, the built-in set first if wanted. Allow-lists that have expired today are left out.
 func LoadRules(paths []string, builtin bool) (*rules.Set, rules.Problems) {
 	return rules.Load(paths, rules.Options{
-		Builtin: builtin, Fields: dissect.FieldNames, Validators: dlp.Validators(), Masks: dlp.Masks(), Own: engine.OwnRules, Now: time.Now(),
+		Builtin: builtin, Fields: dissect.FieldNames, Validators: dlp.Validators(), Masks: dlp.Masks(), Own: engine.OwnRuleIDs(), Now: time.Now(),
 		Peer: func(text string) error {
 			_, err := ParseAllow(text)
 			return err
@@ -79,7 +79,7 @@ func RuleIDs(c *Config) (out []string) {
 	for _, r := range set.Rules {
 		out = append(out, r.ID)
 	}
-	return out
+	return append(out, engine.OwnRuleIDs()...)
 }
 
 // userDir returns where a command without configuration keeps compiled patterns: the user's cache.

@@ -1,7 +1,7 @@
 package dissect
 
-// Violations returns the codes of the notes that raise alerts, of all protocols.
-func Violations() (out []string) {
+// Violations returns the notes that raise alerts, of all protocols.
+func Violations() (out []Note) {
 	lists := [][]Note{httpNotes[:], http2Notes[:], dnsNotes[:], tlsNotes[:], {
 		ajpInclude, fcgiPHPValue, ftpNoteInjected, ftpNoteBounce, imapNoteInjection, mysqlNoteInfile, popNoteInjection, pgNoteEarly,
 		smtpNoteInjection, smtpNoteBare, sshNoteReversed,
@@ -9,7 +9,7 @@ func Violations() (out []string) {
 	for _, list := range lists {
 		for _, n := range list {
 			if n.Alert {
-				out = append(out, n.Code)
+				out = append(out, n)
 			}
 		}
 	}

@@ -19,9 +19,6 @@ func (e *Engine) SetOwn(own map[string]*rules.Rule) {
 	e.arm()
 }
 
-// OwnRules are the ids of rules that are part of Weir: what follows from what they find can be said in a file.
-var OwnRules = ownRules()
-
 // stops reports whether something in own is to be stopped.
 func stops(own map[string]*rules.Rule) bool {
 	for _, r := range own {

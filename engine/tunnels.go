@@ -105,19 +105,6 @@ func (l *Lane) seekInPing(message []byte) {
 	}
 }
 
-// ownRules lists the rules that are part of Weir.
-func ownRules() (out []string) {
-	out = append(out, "policy."+RuleDefault)
-	out = append(out, ConversationAnomalies...)
-	for i := range tunnel.Kinds {
-		out = append(out, tunnel.Kinds[i].Rule)
-	}
-	for _, code := range dissect.Violations() {
-		out = append(out, "protocol."+code)
-	}
-	return out
-}
-
 // tunnelled raises the alert of a tunnel, once for a flow and kind.
 func (l *Lane) tunnelled(m *dissect.Message, v tunnel.Verdict) {
 	k := &tunnel.Kinds[v.Kind]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -57,7 +58,7 @@ func rulesListCommand() *cobra.Command {
 	var src ruleSource
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List the rules in force",
+		Short:   "List the rules in force, and those that are part of Weir",
 		Example: "  weir rules list\n  weir rules list --no-builtin -r my-rules.toml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -66,13 +67,16 @@ func rulesListCommand() *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tSEVERITY\tENGINE\tFIELDS\tDESCRIPTION")
+			fmt.Fprintln(w, "ID\tSEVERITY\tENGINE\tACTION\tFIELDS\tDESCRIPTION")
 			for _, r := range set.Rules {
 				fields := "every"
 				if len(r.Fields) > 0 {
 					fields = strings.Join(r.Fields, ",")
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.ID, r.Severity, r.Engine, fields, r.Description)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Severity, r.Engine, r.Action, fields, r.Description)
+			}
+			for _, r := range daemon.OwnRules(set) {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Severity, r.Engine, r.Action, "(part of Weir)", r.Is)
 			}
 			return failed(w.Flush())
 		},
@@ -86,12 +90,16 @@ func rulesExplainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "explain ID",
 		Short:   "Say what a rule finds, where, how it is validated, what it ignores, and what to do next",
-		Example: "  weir rules explain pci.pan",
+		Long:    "Say what a rule finds, where, how it is validated, what it ignores, and what to do next: of any id that an alert has, also of rules that are part of Weir, and of the policy's.",
+		Example: "  weir rules explain pci.pan\n  weir rules explain tunnel.dns",
 		Args:    cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return known(func(s *rules.Set) (ids []string) {
 				for _, r := range s.Rules {
 					ids = append(ids, r.ID+"\t"+r.Description)
+				}
+				for _, r := range daemon.OwnRules(s) {
+					ids = append(ids, r.ID+"\t"+r.Is)
 				}
 				return ids
 			})
@@ -103,7 +111,12 @@ func rulesExplainCommand() *cobra.Command {
 			}
 			r := set.Rule(args[0])
 			if r == nil {
-				return usage(noRule(set, args[0]))
+				text := cmp.Or(daemon.ExplainOwn(set, args[0]), src.explainPolicy(args[0]))
+				if text == "" {
+					return usage(noRule(set, args[0]))
+				}
+				_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+				return failed(err)
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), rules.Explain(r, set.Allow, scan.InWords(r)), rules.Examples(r), rules.Next(r))
 			return failed(err)
@@ -113,12 +126,32 @@ func rulesExplainCommand() *cobra.Command {
 	return cmd
 }
 
+// explainPolicy tells people of a rule of the policy; "" if there is none of that id.
+func (s *ruleSource) explainPolicy(id string) string {
+	conf, _ := daemon.LoadConfig(s.config, false)
+	if conf == nil {
+		return ""
+	}
+	law, _ := daemon.LoadPolicy(conf.PolicyPaths())
+	if law == nil {
+		return ""
+	}
+	for _, r := range law.Rules {
+		if r.ID == id {
+			return fmt.Sprintf("%-12s%s\n%-12sa rule of the policy: %s\n%-12s%s\n%-12s%s\n", "rule", id, "is", cmp.Or(r.Comment, "no comment says what for"),
+				"defined at", r.Pos, "then", "weir policy show says what it does, whose it is, and how often it decided; its alerts: weir alerts --rule "+id)
+		}
+	}
+	return ""
+}
+
 func noRule(set *rules.Set, id string) error {
 	ids := make([]string, len(set.Rules))
 	for i, r := range set.Rules {
 		ids[i] = r.ID
 	}
-	hint := "list them with: weir rules list"
+	ids = append(ids, daemon.OwnRuleIDs()...)
+	hint := "list them with: weir rules list; codes of anomalies stand in docs/events.md"
 	if near := rules.Nearest(id, ids); near != "" {
 		hint = "did you mean " + near + "?"
 	}
