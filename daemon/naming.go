@@ -317,12 +317,15 @@ func (n *naming) pass(now time.Time) (next time.Time) {
 		if p.read.due(now) {
 			n.read(now, p)
 		}
-		if p.found.ID != "" && p.ask.due(now) {
+		if p.found.ID != "" && (p.ask.due(now) || !p.again.IsZero() && !now.Before(p.again)) {
 			n.ask(now, p)
 		}
 		next = earliest(next, p.look.at, p.read.at)
 		if p.found.ID != "" {
 			next = earliest(next, p.ask.at)
+			if !p.again.IsZero() {
+				next = earliest(next, p.again)
+			}
 		}
 		changed = changed || p.changed
 	}

@@ -17,6 +17,8 @@ const (
 	newsAbsent = time.Second            // between two looks for a runtime that is not there
 	newsLeave  = time.Minute            // so long after its last container was there one is left that asking would start
 
+	newsAgain = 200 * time.Millisecond // after news a container is asked for once more: Docker tells of a new name before it answers with it
+
 	newsKept  = 1024             // pieces of news that wait for a pass; more, and all places are asked for
 	aheadMost = 1024             // containers that are described before they are found
 	aheadKept = 30 * time.Second // so long
@@ -211,6 +213,7 @@ func (n *naming) hears(now time.Time, x piece) {
 		switch p.found.ID {
 		case x.id:
 			p.ask.hurry(now)
+			p.again = now.Add(newsAgain)
 			there = true
 		case "":
 			p.look.hurry(now)
@@ -229,6 +232,7 @@ func (n *naming) heard(now time.Time, a answer) {
 	for _, p := range n.places {
 		if a.said.Sandbox != "" && p.found.ID == a.said.Sandbox {
 			p.ask.hurry(now)
+			p.again = now.Add(newsAgain)
 			return
 		}
 	}

@@ -43,9 +43,10 @@ type place struct {
 	absent    int                  // runtimes that are not there, of those that were asked last
 	asked     int
 
-	look     pace // through /proc
-	ask      pace // the runtimes
-	read     pace // the addresses
+	look     pace      // through /proc
+	ask      pace      // the runtimes
+	again    time.Time // they are asked once more; zero: no
+	read     pace      // the addresses
 	readAt   time.Time
 	readTook time.Duration
 }
@@ -211,6 +212,9 @@ func (p *place) settled() bool {
 
 // ask asks the runtimes that may know a place's container. Their answers come later.
 func (n *naming) ask(now time.Time, p *place) {
+	if !p.again.IsZero() && !now.Before(p.again) {
+		p.again = time.Time{}
+	}
 	p.asked, p.absent = 0, 0
 	for _, a := range n.askers {
 		if a.runtime.MayKnow(p.found.Mark) {

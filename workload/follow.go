@@ -26,7 +26,7 @@ var (
 	errNewsNone = errors.New("it tells no news of containers")
 )
 
-// Follow has r tell what happens to its containers: it calls begun when r was asked for that, and news with the id of each container that is made, started, renamed or ended, until ctx or the
+// Follow has r tell what happens to its containers: it calls begun when r was asked for that, and news with the id of each container that is made, started or renamed, until ctx or the
 // stream ends. It returns ErrAbsent where there is no such runtime, and never nil. What happened before begun was called is not told; what is told is not more than that
 // something happened: r is to be asked what. It may be called from any goroutine, and leaves no connection open.
 func (r *Runtime) Follow(ctx context.Context, begun func(), news func(id string)) error {

@@ -2,7 +2,6 @@ package workload
 
 import (
 	"context"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -13,23 +12,24 @@ const (
 	criNews        = "/runtime.v1.RuntimeService/GetContainerEvents"
 	containerdNews = "/containerd.services.events.v1.Events/Subscribe"
 
-	criNewsID = 1 // of ContainerEventResponse
+	criNewsID   = 1 // of ContainerEventResponse
+	criNewsType = 2 // ContainerEventType
+	criStarted  = 1 // made is 0; stopped and deleted are more
 
 	subscribeFilters  = 1 // of SubscribeRequest, repeated
 	envelopeNamespace = 2 // of Envelope
 	envelopeTopic     = 3
 	envelopeEvent     = 4 // Any
 	anyValue          = 2
-	taskContainer     = 1 // of TaskCreate, TaskStart and TaskExit
-	taskExitID        = 2 // of TaskExit: of the process
+	taskContainer     = 1 // of TaskCreate and TaskStart
 
 	criSpace = "k8s.io" // containerd's namespace for what it does for Kubernetes
 )
 
+// What is asked for. What ends is none of it: a pod that is taken down would get the name of whichever of its containers ends last.
 const (
 	topicCreate = "/tasks/create" // there is a process, which waits
 	topicStart  = "/tasks/start"
-	topicExit   = "/tasks/exit" // also of what is run in a container beside its first process
 )
 
 func followCRI(ctx context.Context, c *client, f *follower) error {
@@ -38,27 +38,34 @@ func followCRI(ctx context.Context, c *client, f *follower) error {
 
 func followContainerd(ctx context.Context, c *client, f *follower) error {
 	var query []byte
-	for _, topic := range []string{topicCreate, topicStart, topicExit} {
+	for _, topic := range []string{topicCreate, topicStart} {
 		query = protowire.AppendTag(query, subscribeFilters, protowire.BytesType)
 		query = protowire.AppendString(query, "namespace=="+criSpace+`,topic=="`+topic+`"`)
 	}
 	return c.stream(ctx, containerdNews, query, f, parseContainerdNews)
 }
 
-// parseCRINews returns whom a ContainerEventResponse is about.
+// parseCRINews returns whom a ContainerEventResponse is about; "": nothing that matters.
 func parseCRINews(b []byte) (id string, err error) {
-	err = fields(b, func(n protowire.Number, v []byte, _ uint64) error {
-		if n == criNewsID {
+	what := uint64(0)
+	err = fields(b, func(n protowire.Number, v []byte, number uint64) error {
+		switch n {
+		case criNewsID:
 			id = string(v)
+		case criNewsType:
+			what = number
 		}
 		return nil
 	})
+	if what > criStarted {
+		return "", err
+	}
 	return id, err
 }
 
 // parseContainerdNews returns whom an Envelope is about; "": none of ours, or nothing that matters.
 func parseContainerdNews(b []byte) (id string, err error) {
-	space, topic, process := "", "", ""
+	space, topic := "", ""
 	err = fields(b, func(n protowire.Number, v []byte, _ uint64) error {
 		switch n {
 		case envelopeNamespace:
@@ -71,11 +78,8 @@ func parseContainerdNews(b []byte) (id string, err error) {
 					return nil
 				}
 				return fields(v, func(n protowire.Number, v []byte, _ uint64) error {
-					switch n {
-					case taskContainer:
+					if n == taskContainer {
 						id = string(v)
-					case taskExitID:
-						process = string(v)
 					}
 					return nil
 				})
@@ -83,7 +87,7 @@ func parseContainerdNews(b []byte) (id string, err error) {
 		}
 		return nil
 	})
-	if space != criSpace || !strings.HasPrefix(topic, "/tasks/") || topic == topicExit && process != id {
+	if space != criSpace || topic != topicCreate && topic != topicStart {
 		return "", err
 	}
 	return id, err

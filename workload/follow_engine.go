@@ -16,25 +16,22 @@ const (
 	podmanNews = "/v4.0.0/libpod/events"
 )
 
-// What is asked for: nothing of what happens inside a container, as of health checks, which never end.
-var (
-	dockerFilters = map[string][]string{"type": {"container"}, "event": {"create", "start", "rename", "die"}}
-	podmanFilters = map[string][]string{"type": {"container"}, "event": {"create", "start", "rename", "died"}}
-)
+// engineFilters says what is asked for: nothing of what happens inside a container, as of health checks, which never end, and nothing of what ends.
+var engineFilters = map[string][]string{"type": {"container"}, "event": {"create", "start", "rename"}}
 
 var errNewsJSON = errors.New("a piece of news is no JSON object")
 
 func followDocker(ctx context.Context, c *client, f *follower) error {
-	return f.engine(ctx, c, dockerNews, dockerFilters)
+	return f.engine(ctx, c, dockerNews)
 }
 
 func followPodman(ctx context.Context, c *client, f *follower) error {
-	return f.engine(ctx, c, podmanNews, podmanFilters)
+	return f.engine(ctx, c, podmanNews)
 }
 
 // engine takes news as Docker tells them: one JSON object a line.
-func (f *follower) engine(ctx context.Context, c *client, path string, filters map[string][]string) error {
-	b, _ := json.Marshal(filters) // cannot fail
+func (f *follower) engine(ctx context.Context, c *client, path string) error {
+	b, _ := json.Marshal(engineFilters) // cannot fail
 	u := url.URL{Scheme: "http", Host: "localhost", Path: path, RawQuery: url.Values{"filters": {string(b)}, "stream": {"true"}}.Encode()}
 	req, err := http.NewRequestWithContext(f.trace(ctx), http.MethodGet, u.String(), nil)
 	if err != nil {

@@ -56,8 +56,8 @@ func TestFollow(t *testing.T) {
 	exec := strings.Repeat("e", idLen)
 	for name, c := range map[string]struct{ path, ask, say string }{
 		"containerd": {containerdNews, `namespace==k8s.io,topic=="/tasks/create"`, frame(envelope("moby", topicStart, taskContainer, exec)) + frame(envelope(criSpace, topicCreate, taskContainer, testID, 2, "/run/x")) +
-			frame(envelope(criSpace, topicExit, taskContainer, exec, taskExitID, "probe")) + frame(envelope(criSpace, topicExit, taskContainer, otherID, taskExitID, otherID)) + frame(envelope(criSpace, "/images/create", 1, exec))},
-		"CRI-O":  {criNews, "", frame(bytesOf(criNewsID, testID, 4, "x")) + frame(bytesOf(criNewsID, "")) + frame(bytesOf(criNewsID, otherID))},
+			frame(envelope(criSpace, "/tasks/exit", taskContainer, exec)) + frame(envelope(criSpace, topicStart, taskContainer, otherID)) + frame(envelope(criSpace, "/images/create", 1, exec))},
+		"CRI-O":  {criNews, "", frame(bytesOf(criNewsID, testID, 4, "x")) + frame(bytesOf(criNewsID, "")) + frame(bytesOf(criNewsID, exec)+"\x10\x02") + frame(bytesOf(criNewsID, otherID))},
 		"Docker": {dockerNews, `"type":["container"]`, dockerEvent(testID) + dockerEvent("short") + strings.Replace(dockerEvent(otherID), `"name"`, strings.Repeat(" ", 2*followBuffer)+`"name"`, 1)},
 		"Podman": {podmanNews, `"rename"`, dockerEvent(testID) + "{}\n" + strings.Replace(dockerEvent(otherID), `"id"`, `"Id"`, 1)},
 	} {
@@ -252,7 +252,7 @@ func TestFollowLeavesNothing(t *testing.T) {
 
 // FuzzNews reads what runtimes tell.
 func FuzzNews(f *testing.F) {
-	f.Add([]byte(envelope(criSpace, topicExit, taskContainer, testID, taskExitID, testID)))
+	f.Add([]byte(envelope(criSpace, topicStart, taskContainer, testID)))
 	f.Add([]byte(bytesOf(criNewsID, testID, 2, "x")))
 	f.Add([]byte(dockerEvent(testID)))
 	f.Fuzz(func(t *testing.T, b []byte) {
