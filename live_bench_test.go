@@ -183,6 +183,11 @@ func BenchmarkProtectOutage(b *testing.B) {
 				<-d.done
 				d.launch(host)
 			}},
+			{"handover", func(d *daemonProcess, host string) {
+				d.cmd.Process.Signal(syscall.SIGUSR2)
+				<-d.done
+				d.launch(host)
+			}},
 			{"SIGSTOP-3s", func(d *daemonProcess, _ string) {
 				d.cmd.Process.Signal(syscall.SIGSTOP)
 				time.Sleep(3 * time.Second)

@@ -370,13 +370,20 @@ func (g *gates) held(w *workload.Workload) bool {
 	return w.NetNS != "" && (*g.who.Load())[w.NetNS]
 }
 
-// close takes all gates away.
+// close takes all gates away, or leaves them to a successor.
 func (g *gates) close() {
 	close(g.stop)
 	g.wg.Wait()
 	g.mu.Lock()
 	list := g.list()
-	together(list, g.lift)
+	if g.d.handing.Load() {
+		together(list, func(x *gate) {
+			x.guard.Leave()
+			x.guard.Wait()
+		})
+	} else {
+		together(list, g.lift)
+	}
 	for _, x := range list {
 		g.count(x)
 	}

@@ -68,6 +68,8 @@ type Daemon struct {
 	reading      chan struct{} // one pull of recent packets at a time
 	slow         chan struct{} // sockets that are ending
 
+	handing atomic.Bool // it ends for its successor: what is enforced stays in force
+
 	hangup    chan struct{} // a SIGHUP that waits for its reload
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
 
@@ -240,7 +242,7 @@ func (d *Daemon) emit(ev *alert.Event) {
 
 // serve follows interfaces and signals until it is told to stop.
 func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals chan os.Signal) error {
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
 	tick := time.NewTicker(paceEvery)
 	defer tick.Stop()
 	out, line := outputs{d: d}, ""
@@ -270,6 +272,10 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals
 				}
 			case syscall.SIGUSR1:
 				d.reopenLog()
+			case syscall.SIGUSR2:
+				d.handing.Store(true)
+				d.log.Info("stopping for a successor: what is enforced stays in force", "signal", sig.String())
+				return nil
 			default:
 				d.log.Info("stopping", "signal", sig.String())
 				return nil

@@ -84,6 +84,7 @@ type rare struct {
 	otherDir wire.Dir          // which
 	inside   *tunnel.Stream    // what is remembered for tunnels
 	known    []dlp.Value       // what was found in it last: hidden in what comes after it
+	senders  []sender          // of what was found last by rules that cut off whoever sends it
 }
 
 // count is how often a rule found something.

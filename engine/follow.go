@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"weir/alert"
 	"weir/dissect"
+	"weir/dlp"
 	"weir/flow"
 	"weir/rules"
 	"weir/wire"
@@ -60,6 +63,34 @@ func (l *Lane) accuse(ev *alert.Event, r *rules.Rule, dir wire.Dir) {
 		ev.Weir.Offender = &alert.Offender{Workload: *told(from.who), Rule: r.ID, Allow: r.QuarantineAllow}
 	}
 }
+
+// sender is who sent a value first in a conversation.
+type sender struct {
+	sum uint64 // of the value; of a rule where it is many values
+	dir wire.Dir
+}
+
+// firstSender returns in which direction what was found came first: who says back what he was told is not who sent it. Of the present conversation so many values are remembered as are hidden in it.
+func (l *Lane) firstSender(r *rules.Rule, h *dlp.Hit) wire.Dir {
+	if r.Action != rules.Quarantine {
+		return h.Dir
+	}
+	x := sender{cmp.Or(h.Sum, uint64(r.SID)), h.Dir}
+	list := &l.a.more().senders
+	for _, s := range *list {
+		if s.sum == x.sum {
+			return s.dir
+		}
+	}
+	if len(*list) == maxKnown {
+		*list = slices.Delete(*list, 0, 1)
+	}
+	*list = append(*list, x)
+	return x.dir
+}
+
+// repeated is why somebody else is cut off than who sent what is in an event.
+const repeated = "the other end had sent it before: that one is put into quarantine, not who repeats it"
 
 // forgeable is why nobody is cut off for what is in an event.
 const forgeable = "nobody is put into quarantine: another one may have sent this in that name (protect the workload: what it sends is known there)"

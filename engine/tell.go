@@ -99,8 +99,9 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	} else {
 		l.a.alerted = true
 	}
-	blocked := false
+	blocked, first := false, h.Dir
 	if typ == "alert" {
+		first = l.firstSender(r, h)
 		elsewhere := false
 		cut := l.closing && l.t.inline() && l.fl.S.more().ruled.blocked
 		if blocked, elsewhere = l.follows(r); elsewhere || cut { // what was cut has been told
@@ -133,7 +134,10 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 		ev.Weir.Why = thresholdText(h)
 	}
 	if typ == "alert" {
-		l.accuse(ev, r, h.Dir)
+		if first != h.Dir {
+			ev.Weir.Why = strings.TrimPrefix(ev.Weir.Why+"; "+repeated, "; ")
+		}
+		l.accuse(ev, r, first)
 	}
 	ev.Weir.Matches = []alert.Match{{
 		Field: h.Field, Excerpt: h.Excerpt, Count: h.Count, Distinct: h.Distinct,

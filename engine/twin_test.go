@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 
@@ -28,6 +29,7 @@ type pair struct {
 	mu    sync.Mutex
 	got   map[string]int // events by type, alerts by rule
 	ids   map[uint64]bool
+	cut   []string // whom rules want cut off, and why not who sent it
 }
 
 func newPair(t *testing.T, limits flow.Limits) *pair {
@@ -48,6 +50,9 @@ func newPair(t *testing.T, limits flow.Limits) *pair {
 				p.got[ev.Anomaly.Event]++
 			}
 			p.ids[ev.FlowID] = true
+			if o := ev.Weir.Offender; o != nil {
+				p.cut = append(p.cut, fmt.Sprint(o.Name, " ", strings.Contains(ev.Weir.Why, repeated)))
+			}
 		},
 	})
 	p.e.SetRules(db)
