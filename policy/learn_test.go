@@ -170,6 +170,11 @@ func TestProposalDecides(t *testing.T) {
 		s.say(1, cart0, scanned, "tcp/80 http", fmt.Sprintf("http.method=GET http.path=/refused/%c http.host=shop", 'a'+i))
 		s.say(1, cart0, scanned, "tcp/80 http", "http.method=GET http.path=/ok http.host=shop")
 	}
+	spread := pod("shop", "spread-0", "spread")
+	for i := range 9 { // over several verbs: no more of each than somebody's habit
+		s.say(1, cart0, spread, "tcp/80 http", fmt.Sprintf("http.method=%s http.path=/refused/%c http.host=shop", []string{"GET", "PUT", "POST"}[i%3], 'a'+i))
+		s.say(1, cart0, spread, "tcp/80 http", "http.method=GET http.path=/ok http.host=shop")
+	}
 	s.say(1, cart0, asked, "tcp/80 http", "http.method=GET http.path=/refused/a http.host=shop")
 	s.say(1, cart0, asked, "tcp/80 http", "http.method=GET http.path=/"+strings.Repeat("long/", 100)+" http.host=shop")
 	_, set := s.proposal("")
@@ -208,6 +213,9 @@ func TestProposalDecides(t *testing.T) {
 		{cart1, asked, "tcp/80 http", "http.method=GET http.path=/refused/a http.host=shop", Allow},
 		{cart1, scanned, "tcp/80 http", "http.method=GET http.path=/refused/a http.host=shop", Deny},
 		{cart1, scanned, "tcp/80 http", "http.method=GET http.path=/ok http.host=shop", Allow},
+		{cart1, spread, "tcp/80 http", "http.method=GET http.path=/refused/a http.host=shop", Deny},
+		{cart1, spread, "tcp/80 http", "http.method=PUT http.path=/refused/b http.host=shop", Deny},
+		{cart1, spread, "tcp/80 http", "http.method=GET http.path=/ok http.host=shop", Allow},
 		{cart1, asked, "tcp/80 http", "http.method=GET http.path=/" + strings.Repeat("long/", 100) + " http.host=shop", Allow},
 	} {
 		if got := decideText(t, set, c.from, c.to, c.how, c.words).Action; got != c.want {

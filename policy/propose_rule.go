@@ -69,10 +69,11 @@ func (e *edge) rules(s *shape, base ProposedRule) (out []ProposedRule) {
 			refused = append(refused, name)
 		}
 	}
+	scan := s.scanned()
 	at := map[string]int{} // by conditions
 	for _, name := range sortedKeys(s.verbs) {
 		v := s.verbs[name]
-		if !v.accepted() && len(refused) > refusedMost {
+		if !v.accepted() && scan {
 			continue
 		}
 		r := base
@@ -84,7 +85,7 @@ func (e *edge) rules(s *shape, base ProposedRule) (out []ProposedRule) {
 				known++
 				continue
 			}
-			c, more := o.condition(s.objects[i])
+			c, more := o.condition(s.objects[i], scan)
 			if len(c.Patterns) == 0 {
 				r.Where = nil
 				notes = append(notes, more...)
@@ -114,7 +115,7 @@ func (e *edge) rules(s *shape, base ProposedRule) (out []ProposedRule) {
 		out = append(out, r)
 	}
 	if len(refused) > 0 {
-		notes = append(notes, refusedNote(refused))
+		notes = append(notes, refusedNote(refused, scan))
 	}
 	if s.dropped > 0 {
 		notes = append(notes, fmt.Sprintf("left out: %d messages with further values of %s, for which there was no room", s.dropped, s.verb))
@@ -132,7 +133,7 @@ func (s *shape) conditions() (out []Condition, notes []string) {
 		if a.count < s.count || a.dropped > 0 {
 			continue
 		}
-		c, _ := a.condition(f)
+		c, _ := a.condition(f, false)
 		if len(c.Patterns) > apartMost || len(c.Patterns) == 0 || a.style == styleName && slices.ContainsFunc(c.Patterns, isAddress) {
 			notes = append(notes, fmt.Sprintf("%s may be anything: %d values were seen", f, len(a.of)))
 			continue
@@ -147,8 +148,30 @@ func isAddress(s string) bool {
 	return strings.Trim(s, "0123456789.:*[]abcdef") == "" && strings.ContainsAny(s, "0123456789:*")
 }
 
-// condition makes a condition of what was accepted of a field's values.
-func (v *values) condition(field string) (c Condition, notes []string) {
+// scanned reports whether so much was always refused, over all verbs, that it is no habit of somebody's.
+func (s *shape) scanned() bool {
+	n := 0
+	for _, v := range s.verbs {
+		most := 0
+		for _, o := range v.objects {
+			refused := 0
+			for _, t := range o.of {
+				if !t.accepted() {
+					refused++
+				}
+			}
+			most = max(most, refused)
+		}
+		if !v.accepted() {
+			most = max(most, 1)
+		}
+		n += most
+	}
+	return n > refusedMost
+}
+
+// condition makes a condition of what was accepted of a field's values, and of what was always refused unless that is a scan.
+func (v *values) condition(field string, scan bool) (c Condition, notes []string) {
 	own := values{style: v.style, of: map[string]*Tally{}, folded: slices.Clone(v.folded)}
 	var refused, once []string
 	for _, p := range sortedKeys(v.of) {
@@ -156,9 +179,10 @@ func (v *values) condition(field string) (c Condition, notes []string) {
 			refused = append(refused, p)
 		}
 	}
+	scan = scan || len(refused) > refusedMost
 	for _, p := range sortedKeys(v.of) {
 		t := v.of[p]
-		if !t.accepted() && len(refused) > refusedMost {
+		if !t.accepted() && scan {
 			continue
 		}
 		own.of[p] = &Tally{Count: t.Count, Refused: t.Refused, First: t.First, Last: t.Last, Values: t.Values}
@@ -183,7 +207,7 @@ func (v *values) condition(field string) (c Condition, notes []string) {
 		notes = append(notes, "seen once: "+some8(once))
 	}
 	if len(refused) > 0 {
-		notes = append(notes, refusedNote(refused))
+		notes = append(notes, refusedNote(refused, scan))
 	}
 	if v.dropped > 0 {
 		notes = append(notes, fmt.Sprintf("left out: %d values of %s for which there was no room", v.dropped, field))
@@ -192,8 +216,8 @@ func (v *values) condition(field string) (c Condition, notes []string) {
 }
 
 // refusedNote says what becomes of what was always refused: a few things are a habit of somebody's, whom nobody wants to cut off for them; more are a scan.
-func refusedNote(refused []string) string {
-	if len(refused) > refusedMost {
+func refusedNote(refused []string, scan bool) string {
+	if scan {
 		return "left out, always refused: " + some8(refused)
 	}
 	return "always refused so far: " + some8(refused)
