@@ -55,6 +55,7 @@ func TestHandOver(t *testing.T) {
 				}
 			}
 			d.launch(w.host)
+			w.eventually("the next daemon judges", func() bool { out, _, _ := d.weir("workloads"); return strings.Contains(out, "fails "+failure) })
 			w.eventually("it goes on", func() bool { return s.text() == said(1)+said(2) })
 			if c, err = w.dial(shop, "10.77.0.2:81"); err != nil {
 				t.Fatal(err)
