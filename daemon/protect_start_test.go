@@ -38,6 +38,12 @@ func TestProtectStart(t *testing.T) {
 	web.serve("nginx", srv, serveHTTP)
 	web.serve("redis", srv, serveRedis)
 	at, _ := d.addresses("web-0")
+	get := "wget -q -O /dev/null http://" + at + "/orders/1"
+	before := c.pod("shop", "before", "11111111-2222-3333-4444-555555555699")
+	began := time.Now()
+	before.firstWords(srv, "before", get)()
+	t.Logf("without a policy: its first word was said %s after its start was asked for", time.Since(began).Round(time.Millisecond))
+	before.remove()
 	d.write("10-test.toml", []byte(`
 [modes]
 web = "protect"
@@ -61,7 +67,6 @@ where = { "http.method" = ["GET"], "http.path" = ["/orders/{id}"] }
 action = "allow"
 `))
 	until(t, "the rules in the namespace of a pod", func() bool { return tables(t, processOf(t, web.id)) == 1 })
-	get := "wget -q -O /dev/null http://" + at + "/orders/1"
 	for i, x := range []struct{ name, says, want string }{
 		{"shop-a", get, "0"},
 		{"worker-a", get, "0"},
