@@ -40,6 +40,7 @@ func written(output string) string {
 			if s := run[min(shift, len(run)):]; len(s) >= 8 {
 				raw, _ := base64.RawStdEncoding.DecodeString(s[:len(s)/4*4])
 				add(string(raw))
+				add(strings.ReplaceAll(string(raw), "\x00", "")) // UTF-16, and so UTF-7
 			}
 		}
 	}

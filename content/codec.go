@@ -21,7 +21,7 @@ const (
 
 // codecs are the encodings, by what find tells of their beginning. Of a run of letters those come first that have fewer.
 var codecs = [...][]codec{
-	aRun:     {letters{letters16}, letters{letters32Upper}, letters{letters32Lower}, letters{letters64}},
+	aRun:     {letters{letters16}, letters{letters32Upper}, letters{letters32Lower}, utf7Text{}, letters{letters64}},
 	aEscape:  {escape{readBackslash}},
 	aPercent: {escape{readPercent}},
 	anEntity: {escape{readEntity}},

@@ -119,6 +119,8 @@ func TestFound(t *testing.T) {
 		"UTF-16LE":       "\x01\x02" + units("some text "+planted+" \u4e2d", false) + "\x00\x00\x07\x07",
 		"UTF-16BE":       "\x01\x02" + units("some text "+planted, true) + "\x07\x07\x07",
 		"UTF-16 base64":  "powershell -enc " + base64.StdEncoding.EncodeToString([]byte(units("some "+planted, false))),
+		"UTF-7":          "x +" + strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(units("some "+planted+"\u4e2d", true))), "=") + "- y",
+		"UTF-7 each":     "x " + utf7Each("some words, "+planted) + " y",
 		"full-width":     full(planted),
 		"no width":       strings.ReplaceAll(planted, "N", "N\u200b") + "\u00ad",
 		"percent base64": "a=" + strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte("a"+planted+"b")), "=", "%3D"),
@@ -162,6 +164,19 @@ func units(s string, big bool) string {
 		}
 	}
 	return string(out)
+}
+
+// utf7Each writes s in UTF-7, every other letter by itself.
+func utf7Each(s string) string {
+	var out strings.Builder
+	for i, c := range s {
+		if i > 9 && i%2 == 1 && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9') {
+			out.WriteRune(c)
+			continue
+		}
+		out.WriteString("+" + strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(units(string(c), true))), "=") + "-")
+	}
+	return out.String()
 }
 
 // full writes s with full-width characters.
@@ -209,6 +224,7 @@ func texts(views []shown) string {
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte("a "+base64.StdEncoding.EncodeToString([]byte(planted))+" b"), 3)
 	f.Add([]byte(hex.EncodeToString([]byte(planted))), 7)
+	f.Add([]byte("a "+utf7Each(planted)+" b"), 5)
 	f.Add([]byte("\x19\x93\x93\x93\x93\x930202009202009202020202020\x009000002009202\r000202000000"), 1)
 	f.Add([]byte("0000000000000202020200920202020202020"), 1)
 	f.Fuzz(func(t *testing.T, value []byte, n int) {

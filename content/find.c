@@ -79,6 +79,7 @@ static int text(const uint8_t *t, int n) {
 
 // encoded reports whether the letters at b, LEAST at least, may be an encoding of something worth a look.
 static int encoded(const uint8_t *b) {
+	if (b[0] == '+' && b[1] == 'A' && of64[b[2]] < 16) return 1; // UTF-7: a character below U+0100
 	uint8_t t[6];
 	uint32_t v = (uint32_t)of64[b[0]] << 18 | of64[b[1]] << 12 | of64[b[2]] << 6 | of64[b[3]];
 	t[0] = v >> 16, t[1] = v >> 8, t[2] = v;

@@ -281,7 +281,7 @@ func (f *folded) read(u *undone, loose bool) {
 			if isUpper(c) {
 				c |= 0x20
 			}
-			if !loose || !separates(c) && c != '+' && c != ':' {
+			if !loose || c != 0 && !separates(c) && c != '+' && c != ':' { // UTF-16 has a NUL beside each
 				f.text, f.at, f.end = append(f.text, c), append(f.at, int32(i)), append(f.end, int32(i+1))
 			}
 			i++
