@@ -33,22 +33,49 @@ var boltNames = map[byte]string{
 	0x66: "route", 0x6a: "logon", 0x6b: "logoff", 0x70: "success", 0x71: "record", 0x7e: "ignored", 0x7f: "failure",
 }
 
-// boltSize returns the length of a chunk. Bit n of the state says that direction n has said what stands in front of the first one.
+// boltManifest is what a server answers that tells all versions it speaks, for the client to choose from: Bolt 5.7 on.
+const boltManifest = "\x00\x00\x01\xff"
+
+// Bits of the state. Bit n says that direction n has said what stands in front of its first chunk.
+const (
+	boltChooses = 1 << 2 // the server has told a manifest, whose versions come next
+	boltChosen  = 1 << 3 // the client has said what comes behind its first piece
+)
+
+// boltSize returns the length of a chunk, or of what stands in front of the first one. No client begins with an empty chunk: two zeros are the
+// version that it chooses from a manifest, which may be seen before the manifest is.
 func boltSize(d *enveloped, dir wire.Dir, b []byte) int {
-	switch {
-	case d.state>>dir&1 != 0:
-		return 2 + int(b[0])<<8 + int(b[1])
-	case dir == wire.ToServer:
+	switch client := dir == wire.ToServer; {
+	case d.state>>dir&1 == 0 && client:
 		return len(boltMagic) + 16 // and four versions that it speaks
+	case d.state>>dir&1 == 0:
+		return 4 // the version chosen
+	case client && d.state&boltChosen == 0 && b[0]|b[1] == 0:
+		return 5 // the version chosen, and what else is agreed on
+	case !client && d.state&boltChooses != 0:
+		return 1 + 4*int(b[0]&0x7f) + 1 // versions, and what else it can do
 	}
-	return 4 // the version chosen
+	return 2 + int(b[0])<<8 + int(b[1])
 }
 
 // boltTell tells a chunk: an empty one ends its message.
 func boltTell(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed bool) {
-	s := &d.side[dir]
-	if d.state>>dir&1 == 0 {
+	s, client, front := &d.side[dir], dir == wire.ToServer, true
+	switch {
+	case d.state>>dir&1 == 0:
 		d.state |= 1 << dir
+		if !client && string(b) == boltManifest {
+			d.state |= boltChooses
+		}
+	case client && d.state&boltChosen == 0:
+		d.state |= boltChosen
+		front = b[0]|b[1] == 0
+	case !client && d.state&boltChooses != 0:
+		d.state &^= boltChooses
+	default:
+		front = false
+	}
+	if front {
 		t.add(boltData, b)
 		return len(b), false
 	}
