@@ -3,6 +3,7 @@ package dissect
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // drip plays bytes one by one, as an engine would that holds what is left over. It returns how many bytes Feed was given in all, and the error
@@ -42,6 +43,39 @@ func TestDripGivenUp(t *testing.T) {
 	} {
 		if looked, err := drip(c.p, c.head, c.rest); looked > c.most {
 			t.Errorf("%s: looks at %d bytes, %d times what came (%v)", c.p.Name, looked, looked/int64(len(c.rest)), err)
+		}
+	}
+}
+
+// TestDripCost has each end of each case's conversation break off, and go on with what suits no parser, byte by byte: a byte costs about what the packet
+// costs that brings it, not what came before it. The bound is a wide one, for busy machines.
+func TestDripCost(t *testing.T) {
+	const size, most = 12 << 10, 60 * time.Microsecond // bytes, of a byte
+	for _, c := range loadCases(t) {
+		if c.protocol.Carrier&Stream == 0 {
+			continue
+		}
+		for _, tn := range c.turns[:min(2, len(c.turns))] {
+			for _, s := range []string{"a", "a: b\r\n", "\x00", "{\"a\":"} {
+				rest := strings.Repeat(s, size/len(s))
+				d := c.protocol.New(c.protocol, newEnv())
+				held := []byte(tn.data[:max(1, len(tn.data)-1)])
+				need, began := 0, time.Now()
+				var err error
+				for i := 0; i < len(rest) && err == nil; i++ {
+					if held = append(held, rest[i]); len(held) < need {
+						continue
+					}
+					var pr Progress
+					pr, err = d.Feed(tn.dir, held, func(*Message) {})
+					held = held[pr.Used:]
+					need = len(held) + pr.Need
+				}
+				if took := time.Since(began); took > size*most {
+					t.Errorf("%s: %q behind its beginning costs %v a byte", c.path, s, took/size)
+				}
+				close2(d, newHeard())
+			}
 		}
 	}
 }

@@ -79,9 +79,10 @@ type sip struct {
 // sipSide is a body of a direction of a stream that comes in pieces.
 type sipSide struct {
 	unit
-	left int64 // bytes that are to come
-	off  int64
-	sdp  []byte // of a small body, for what it announces
+	left   int64 // bytes that are to come
+	looked int   // bytes of a head whose end is not among them
+	off    int64
+	sdp    []byte // of a small body, for what it announces
 }
 
 func newSIP(p *Protocol, env *Env) Dissector    { return &sip{p: p, env: env} }
@@ -196,14 +197,16 @@ func (d *sip) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress,
 			d.begin(dir, int64(b[2])<<8|int64(b[3]), emit)
 			continue
 		}
-		n := sipHeadEnd(b)
+		from := max(0, min(s.looked, len(b))-3) // its end may have begun there
+		n := sipHeadEnd(b[from:])
 		if n < 0 {
 			if len(b) > sipMaxHead {
 				return pr, errDatagram
 			}
-			pr.Need = 1
+			s.looked, pr.Need = len(b), 1
 			return pr, nil
 		}
+		n, s.looked = n+from, 0
 		if d.start(b) != Yes {
 			return pr, errDatagram
 		}
@@ -223,13 +226,19 @@ func (d *sip) start(b []byte) Guess {
 
 // sipHeadEnd returns the length of start line and headers, the empty line included; -1: its end is not there.
 func sipHeadEnd(b []byte) int {
-	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
-		return i + 4
+	for at := 0; ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return -1
+		}
+		at += i + 1
+		if at < len(b) && b[at] == '\n' {
+			return at + 1
+		}
+		if at >= 2 && at+1 < len(b) && b[at-2] == '\r' && b[at] == '\r' && b[at+1] == '\n' {
+			return at + 2
+		}
 	}
-	if i := bytes.Index(b, []byte("\n\n")); i >= 0 {
-		return i + 2
-	}
-	return -1
 }
 
 func (d *sip) datagram(dir wire.Dir, data []byte, emit func(*Message)) (Progress, error) {
