@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	base64Runs = regexp.MustCompile(`[A-Za-z0-9+/_-]{8,}`)
-	hexRuns    = regexp.MustCompile(`(?:[0-9a-fA-F]{2}){6,}`)
+	base64Runs = regexp.MustCompile(`[A-Za-z0-9+/_-]{6,}`)
+	hexRuns    = regexp.MustCompile(`(?:[0-9a-fA-F]{2}){4,}`)
 	separators = strings.NewReplacer(" ", "", "-", "", ".", "", "/", "", "_", "")
 )
 
@@ -37,8 +37,11 @@ func written(output string) string {
 	for _, run := range base64Runs.FindAllString(text, -1) {
 		run = strings.NewReplacer("-", "+", "_", "/").Replace(run)
 		for shift := range 4 {
-			if s := run[min(shift, len(run)):]; len(s) >= 8 {
-				raw, _ := base64.RawStdEncoding.DecodeString(s[:len(s)/4*4])
+			if s := run[min(shift, len(run)):]; len(s) >= 6 {
+				if len(s)%4 == 1 {
+					s = s[:len(s)-1]
+				}
+				raw, _ := base64.RawStdEncoding.DecodeString(s)
 				add(string(raw))
 				add(strings.ReplaceAll(string(raw), "\x00", "")) // UTF-16, and so UTF-7
 			}

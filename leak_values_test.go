@@ -142,9 +142,6 @@ func TestNoLeakValues(t *testing.T) {
 			values := plantedValues(n)
 			for i, v := range values {
 				for k, e := range encodings {
-					if e.name == "UTF-7" && len(v.value) < 6 {
-						continue // four characters are looked for as they are only, whatever else they are written in
-					}
 					value := e.do(v.value)
 					if strings.ContainsAny(value, " \t") && strings.HasPrefix(p.name, "http") && p.name != "http json" && p.name != "http user agent" {
 						continue // it would end the target

@@ -30,8 +30,9 @@ type Masker struct {
 type Value struct {
 	Mask   string // what is shown in its place
 	folded []byte
-	rest   int  // bytes that follow, of a long one
-	loose  bool // separators in it do not count
+	rest   int      // bytes that follow, of a long one
+	loose  bool     // separators in it do not count
+	forms  [][]byte // of one that is not: how it is encoded
 }
 
 const (
@@ -49,6 +50,9 @@ func NewValue(b []byte, mask string) Value {
 	v := Value{Mask: mask, loose: len(f.text) >= looseSize}
 	if !v.loose {
 		f.read(&u, false)
+		if len(u.text) >= leastHidden {
+			v.forms = shortForms(u.text)
+		}
 	}
 	v.folded, v.rest = f.text, max(0, len(f.text)-maxValue)
 	v.folded = bytes.Clone(v.folded[:len(v.folded)-v.rest])
@@ -59,7 +63,13 @@ func NewValue(b []byte, mask string) Value {
 func (v *Value) Is(o *Value) bool { return v.loose == o.loose && bytes.Equal(v.folded, o.folded) }
 
 // Size returns the bytes that v holds.
-func (v *Value) Size() int { return len(v.folded) + len(v.Mask) }
+func (v *Value) Size() int {
+	n := len(v.folded) + len(v.Mask)
+	for _, f := range v.forms {
+		n += len(f)
+	}
+	return n
+}
 
 // Text returns b as it may be shown: b itself, or what is valid until the next call.
 func (m *Masker) Text(b []byte, p dissect.Privacy, values ...[]Value) []byte {
@@ -170,6 +180,8 @@ func (m *Masker) find(values [][]Value) {
 			}
 			if v.loose {
 				shortest = min(shortest, len(v.folded))
+			} else {
+				m.findShort(v)
 			}
 		}
 	}
