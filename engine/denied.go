@@ -64,7 +64,7 @@ func (l *Lane) drift(m *dissect.Message, w *law, c *policy.Context) string {
 	words := Terms.Words(w.policy.Groups(c.From), w.policy.Groups(c.To), &o)
 	near := w.policy.Set().Nearest(&words)
 	if m != nil && near.Rule >= 0 && l.a != nil && l.a.work != nil {
-		if r := l.a.find(m.Tx); r != nil && len(r.found) > 0 { // what was found in a message is not shown here either
+		if r := l.a.find(m); r != nil && len(r.found) > 0 { // what was found in a message is not shown here either
 			return "what is new is its " + near.Differs + "; the nearest rule is " + w.policy.Set().Rules[near.Rule].ID
 		}
 	}

@@ -33,6 +33,27 @@ func filesOf(t *testing.T, said ...string) (out []string) {
 	return out
 }
 
+// TestFilesOfAnother has HTTP speak out of turn while an exchange of SOCKS is open: that one does not get what is HTTP's.
+func TestFilesOfAnother(t *testing.T) {
+	k := newTalk(t, &rules.Rule{ID: "token", Regex: `FILETOKEN-[0-9]{6}`, Severity: rules.High})
+	k.lane.OnPanic = func(what string) { t.Error(what) }
+	e := k.lane.e
+	e.cfg.Emit = func(ev *alert.Event) {
+		if app := ev.App; ev.File != nil && app != nil && app.Name != "http" {
+			t.Errorf("a file in an exchange of %s: %+v", app.Name, ev.File)
+		}
+	}
+	e.files = true
+	for i, s := range []string{"\x05\x02\x00\x02", "\x05\x02", "\x01\x05alice\x04pass", "\x01\x00", "", "HTTP/1.1 204 No Content\r\n\r\n",
+		"\x05\x01\x00\x03\x01a\x00P", "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"} {
+		if s != "" {
+			k.say(wire.Dir(i%2), 0x18, s)
+		}
+	}
+	k.say(wire.ToServer, 0x11, "")
+	k.lane.Close(k.tap)
+}
+
 func TestFiles(t *testing.T) {
 	get := "GET /a/b.txt?x=1 HTTP/1.1\r\nHost: a\r\n\r\n"
 	post := func(parts string) string {

@@ -150,7 +150,7 @@ func (l *Lane) ownAlert(m *dissect.Message, rule, engine, category, detail strin
 	}
 	if m != nil {
 		ev.TxID = m.Tx
-		if rec := l.a.find(m.Tx); rec != nil {
+		if rec := l.a.find(m); rec != nil {
 			ev.App = l.app(rec, nil)
 		}
 	}

@@ -44,7 +44,7 @@ func (l *Lane) onMessage(m *dissect.Message) {
 		a.txs++
 	}
 	if m.TxEnd || m.End && m.Protocol.PerMessage {
-		l.endRecord(m.Tx)
+		l.endRecord(m)
 	}
 	m.ID -= a.idBase
 	m.Tx -= a.txBase
@@ -54,13 +54,10 @@ func (l *Lane) onMessage(m *dissect.Message) {
 }
 
 // endRecord tells what was written down of an exchange, all of which has been seen.
-func (l *Lane) endRecord(tx uint64) {
-	for i, r := range l.a.records {
-		if r.tx == tx {
-			l.tellRecord(r)
-			l.dropRecord(i)
-			return
-		}
+func (l *Lane) endRecord(m *dissect.Message) {
+	if i := l.a.indexOf(m); i >= 0 {
+		l.tellRecord(l.a.records[i])
+		l.dropRecord(i)
 	}
 }
 
@@ -164,7 +161,7 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 			for _, r := range a.records {
 				r.hide(h)
 			}
-		} else if r := a.find(m.Tx); r != nil {
+		} else if r := a.find(m); r != nil {
 			had := len(r.found)
 			r.mask(h, foundBytes(cmp.Or(l.plain, m), h), l.scan.Found(h))
 			a.know(r.found[had:]) // what is told beside it, before it is over, may show it too

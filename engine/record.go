@@ -96,10 +96,8 @@ func (l *Lane) record(m *dissect.Message) {
 
 func (l *Lane) recordOf(m *dissect.Message) *record {
 	a := l.a
-	for _, r := range a.records {
-		if r.tx == m.Tx {
-			return r
-		}
+	if r := a.find(m); r != nil {
+		return r
 	}
 	if len(a.records) >= maxRecords {
 		l.tellRecord(a.records[0])
@@ -127,14 +125,18 @@ func (l *Lane) dropRecord(i int) {
 	a.records = slices.Delete(a.records, i, i+1)
 }
 
-// find returns the record of an exchange, nil if there is none.
-func (a *app) find(tx uint64) *record {
-	for _, r := range a.records {
-		if r.tx == tx {
-			return r
-		}
+// find returns the record of a message's exchange, nil if there is none.
+func (a *app) find(m *dissect.Message) *record {
+	if i := a.indexOf(m); i >= 0 {
+		return a.records[i]
 	}
 	return nil
+}
+
+// indexOf returns its place, -1 if there is none. What a protocol says outside of any exchange has the number of the last one before it, which may
+// be another protocol's, and still open: a record has fields of one.
+func (a *app) indexOf(m *dissect.Message) int {
+	return slices.IndexFunc(a.records, func(r *record) bool { return r.tx == m.Tx && r.proto == m.Protocol })
 }
 
 // mask hides what h found wherever the record has it, or comes to have it: the same bytes may stand in several values, in upper case or decoded

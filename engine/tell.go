@@ -148,7 +148,7 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	}
 	if m != nil {
 		ev.TxID = m.Tx &^ rawID
-		if rec := l.a.find(m.Tx); rec != nil {
+		if rec := l.a.find(m); rec != nil {
 			ev.App = l.app(rec, nil)
 		}
 	}
