@@ -115,16 +115,16 @@ func (d *nats) next(t *teller, dir wire.Dir, b []byte) (n, need int, err error) 
 		d.stream(t, dir, natsPayload, s.payload, true, true)
 		return s.header, 0, nil
 	case natsAtEnd:
-		if len(b) < 2 && b[0] == '\r' {
+		switch {
+		case b[0] == '\n':
+			s.state = natsAtLine
+			return 1, 0, nil
+		case b[0] != '\r' || len(b) > 1 && b[1] != '\n':
+			return 0, 0, errNATS
+		case len(b) < 2:
 			return 0, 1, nil
 		}
 		s.state = natsAtLine
-		if b[0] == '\n' {
-			return 1, 0, nil
-		}
-		if string(b[:2]) != "\r\n" {
-			return 0, 0, errNATS
-		}
 		return 2, 0, nil
 	}
 	if b[0] == 0x16 { // TLS

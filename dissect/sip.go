@@ -133,7 +133,7 @@ func sipStart(b []byte, version string) Guess {
 	switch {
 	case word == len(b) && word < sipMaxWord:
 		return Maybe
-	case word < 3 || b[word] != ' ':
+	case word < 3 || word == len(b) || b[word] != ' ':
 		return No
 	}
 	line := b[word+1:]
