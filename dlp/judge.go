@@ -189,12 +189,29 @@ func indexFold(b []byte, w string) int {
 	if lo >= 'a' && lo <= 'z' {
 		up = lo - 0x20
 	}
-	for i := 0; i+len(w) <= len(b); i++ {
-		if (b[i] == lo || b[i] == up) && equalFold(b[i:i+len(w)], w) {
+	begins := b[:max(0, len(b)-len(w)+1)]
+	l, u := nextByte(begins, lo, 0), nextByte(begins, up, 0)
+	for l < len(begins) || u < len(begins) {
+		i := min(l, u)
+		if equalFold(b[i:i+len(w)], w) {
 			return i
+		}
+		if l == i {
+			l = nextByte(begins, lo, i+1)
+		}
+		if u == i {
+			u = nextByte(begins, up, i+1)
 		}
 	}
 	return -1
+}
+
+// nextByte returns the index of the first c in b from some index on, len(b) if there is none.
+func nextByte(b []byte, c byte, from int) int {
+	if i := bytes.IndexByte(b[from:], c); i >= 0 {
+		return from + i
+	}
+	return len(b)
 }
 
 // equalFold compares in ASCII's sense; w is lower case.
