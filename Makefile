@@ -14,7 +14,7 @@ TESTPACKAGES = iproute2 iputils-ping procps tcpreplay wireshark-common tshark sy
 	libdbd-mariadb-perl memcached nginx-light openssl curl openssh-server openssh-client dnsmasq bind9-dnsutils python3-aiosmtpd swaks
 export CGO_ENABLED = 1
 
-.PHONY: profile noise dlp-report build demo test race fuzz bench bench-live bench-dlp bench-inline conformance lint cover install check deps
+.PHONY: noise dlp-report build demo test race fuzz bench bench-live bench-dlp bench-inline conformance lint cover install check deps
 
 build: deps
 	go build -ldflags "-X weir/daemon.release=$(VERSION)" -o bin/weir ./cmd/weir
@@ -45,10 +45,6 @@ bench-live: build
 
 bench-dlp: build
 	@testdata/bench/dlp-scan
-
-# What the compiler goes by: cmd/weir/default.pgo, of a recorded mix.
-profile: build
-	@testdata/bench/profile "$(MIX)"
 
 # What holding packets costs: no queue, one that passes everything, the engine judging every message, and a connection that was cleared. The same with the daemon as it runs on a host; what
 # a reload, an upgrade, kill -9 and SIGSTOP do to traffic; and 250 workloads with 10,000 rules.
