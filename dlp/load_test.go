@@ -44,7 +44,7 @@ func manyRules(n int) *rules.Set {
 }
 
 // TestLoad: 2,000 rules load, and are read from the cache on the next start in a small part of the time. Other work on the machine shifts
-// both, hence the ratio; on two idle processors these are less than 5 s and 0.4 s.
+// both, hence the ratio; on two processors with little else to do these are 5.1 s and 0.4 s.
 func TestLoad(t *testing.T) {
 	set, dir := manyRules(2000), t.TempDir()
 	load := func() time.Duration {
