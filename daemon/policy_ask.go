@@ -202,7 +202,7 @@ func (s *PolicyStatus) WriteTable(w io.Writer) error {
 		fmt.Fprintf(&b, "\nWhat is on disk now is not in force: %s\n", clean(s.Stale))
 	}
 	if l := s.Learned; l != nil && !l.First.IsZero() {
-		fmt.Fprintf(&b, "\nLearned from %s to %s: %d groups, %d sorts of conversations (weir policy learn)\n", utcTime(l.First), utcTime(l.Last), l.Parties, l.Edges)
+		fmt.Fprintf(&b, "\nLearned from %s to %s: groups: %d, sorts of conversations: %d (weir policy learn)\n", utcTime(l.First), utcTime(l.Last), l.Parties, l.Edges)
 	}
 	_, err := w.Write(b.Bytes())
 	return err

@@ -167,7 +167,7 @@ func (s *Simulated) Summary() string {
 	for i := range s.Stopped {
 		stopped += s.Stopped[i].Count
 	}
-	return fmt.Sprintf("%d %s, %d in all; protect would have stopped %d sorts, %d in all", s.Kinds, what, s.Total, len(s.Stopped), stopped)
+	return fmt.Sprintf("%d %s, %d in all; protect would have stopped %d of these, %d in all", s.Kinds, what, s.Total, len(s.Stopped), stopped)
 }
 
 // WouldStop says in words how much of what was learned would be stopped if a group were protected; nothing if nothing would.

@@ -114,7 +114,7 @@ action = "allow"
 		{"c", "b", "tcp/80 http", "http.method=GET http.path=/ok", "web", "peer", "c is new to b: rule web allows a"},
 		{"a", "c", "tcp/80 http", "http.method=GET http.path=/ok", "web", "peer", "c is new to a: rule web allows b"},
 		{"", "b", "tcp/80 http", "http.method=GET http.path=/ok", "web", "peer", "a workload in no group is new to b: rule web allows a"},
-		{"c", "c", "tcp/80 http", "http.method=GET http.path=/ok", "", "peer", "no rule allows c or c anything"},
+		{"c", "c", "tcp/80 http", "http.method=GET http.path=/ok", "", "peer", "no rule allows anything from or to c"},
 		{"a", "b", "tcp/5432 postgresql", "postgresql.verb=DROP postgresql.table=orders", "sql", "postgresql.verb", "postgresql.verb DROP is new: rule sql allows SELECT"},
 		{"a", "b", "tcp/5432 postgresql", "postgresql.verb=SELECT postgresql.table=secrets", "sql", "postgresql.table", "postgresql.table secrets is new: rule sql allows orders"},
 		{"a", "b", "tcp/5432 postgresql", "postgresql.verb=ROLLBACK", "begin", "postgresql.verb", "postgresql.verb ROLLBACK is new: rule begin allows BEGIN"},

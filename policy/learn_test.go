@@ -417,3 +417,20 @@ func FuzzPattern(f *testing.F) {
 func addr(text string) netip.Addr { return netip.MustParseAddr(text) }
 
 var timeZero time.Time
+
+// TestRefusedVerbIsNotedWhereItStands has a verb that was always refused, whose rule is not the first.
+func TestRefusedVerbIsNotedWhereItStands(t *testing.T) {
+	s := newScene(t)
+	s.say(3, cart1, store, "tcp/80 http", "http.method=GET http.path=/ok http.host=10.0.0.9")
+	s.say(4, cart1, store, "tcp/80 http", "http.method=POST http.path=/refused http.host=10.0.0.9")
+	s.say(9, cart1, store, "tcp/80 http", "")
+	p, _ := s.proposal("")
+	got := string(p.AppendTOML(nil))
+	get, post, ok := strings.Cut(got, `where = { "http.method" = ["GET"]`)
+	if note := "# always refused so far: POST\n"; !ok || strings.Contains(get, note) || !strings.Contains(post, note) {
+		t.Errorf("the comment stands elsewhere:\n%s", got)
+	}
+	if !strings.Contains(got, "# http.host may be anything: addresses seen\n") {
+		t.Errorf("an address is no reason:\n%s", got)
+	}
+}

@@ -71,7 +71,7 @@ func (s *Set) Nearest(w *Words) Near {
 		}
 	}
 	if best < 0 {
-		return Near{Rule: -1, Differs: DiffersPeer, Text: fmt.Sprintf("no rule allows %s or %s anything", few(w.From), few(w.To))}
+		return Near{Rule: -1, Differs: DiffersPeer, Text: "no rule allows anything from or to " + few(union(w.From, w.To))}
 	}
 	n := Near{Rule: best}
 	n.Differs, n.Text = s.Rules[best].differs(w)
@@ -169,6 +169,17 @@ func (c *Condition) stranger(w *Words) string {
 		}
 	}
 	return ""
+}
+
+// union returns what stands in either list, once.
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func few(list []string) string {

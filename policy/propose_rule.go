@@ -114,7 +114,16 @@ func (e *edge) rules(s *shape, base ProposedRule) (out []ProposedRule) {
 		r.Where = append(r.Where, conditions...)
 		out = append(out, r)
 	}
-	if len(refused) > 0 {
+	for i := range out { // a comment stands at the rule that has the verb
+		r := &out[i]
+		if s.verb == "" || scan {
+			break
+		}
+		if mine := slices.DeleteFunc(slices.Clone(r.Where[0].Patterns), func(v string) bool { return !slices.Contains(refused, v) }); len(mine) > 0 {
+			r.Notes = append(r.Notes, refusedNote(mine, false))
+		}
+	}
+	if len(refused) > 0 && (s.verb == "" || scan) {
 		notes = append(notes, refusedNote(refused, scan))
 	}
 	if s.dropped > 0 {
@@ -135,7 +144,11 @@ func (s *shape) conditions() (out []Condition, notes []string) {
 		}
 		c, _ := a.condition(f, false)
 		if len(c.Patterns) > apartMost || len(c.Patterns) == 0 || a.style == styleName && slices.ContainsFunc(c.Patterns, isAddress) {
-			notes = append(notes, fmt.Sprintf("%s may be anything: %d values were seen", f, len(a.of)))
+			seen := plural(len(a.of), "value")
+			if len(c.Patterns) <= apartMost && len(c.Patterns) > 0 {
+				seen = "addresses"
+			}
+			notes = append(notes, fmt.Sprintf("%s may be anything: %s seen", f, seen))
 			continue
 		}
 		out = append(out, c)
