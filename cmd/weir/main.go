@@ -53,6 +53,9 @@ func run(args []string) int {
 	var e exit
 	if !errors.As(err, &e) { // what cobra itself refuses is wrong usage
 		text := strings.Join(strings.Fields(err.Error()), " ") // what it suggests stands in lines of its own
+		if strings.Contains(text, "arg(s)") {
+			text = "wrong number of arguments: want " + cmd.UseLine()
+		}
 		complain(slog.LevelError, fmt.Sprintf("weir: %s (see: %s --help)", text, cmd.CommandPath()))
 		return exitUsage
 	}

@@ -54,34 +54,59 @@ func (s *ruleSource) load(cmd *cobra.Command) (*rules.Set, error) {
 	return set, report(problems)
 }
 
+// listedRule is a rule as programs get it.
+type listedRule struct {
+	ID          string   `json:"id"`
+	Severity    string   `json:"severity"`
+	Engine      string   `json:"engine"`
+	Action      string   `json:"action"`
+	Fields      []string `json:"fields"` // none: every field, or that of a rule which is part of Weir
+	Own         bool     `json:"part_of_weir"`
+	Description string   `json:"description"`
+}
+
+func listedRules(set *rules.Set) []listedRule {
+	out := []listedRule{}
+	for _, r := range set.Rules {
+		out = append(out, listedRule{r.ID, fmt.Sprint(r.Severity), fmt.Sprint(r.Engine), fmt.Sprint(r.Action), append([]string{}, r.Fields...), false, r.Description})
+	}
+	for _, r := range daemon.OwnRules(set) {
+		out = append(out, listedRule{r.ID, fmt.Sprint(r.Severity), fmt.Sprint(r.Engine), fmt.Sprint(r.Action), []string{}, true, r.Is})
+	}
+	return out
+}
+
 func rulesListCommand() *cobra.Command {
 	var src ruleSource
+	var output *choice
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the rules in force, and those that are part of Weir",
-		Example: "  weir rules list\n  weir rules list --no-builtin -r my-rules.toml",
+		Example: "  weir rules list\n  weir rules list -o json\n  weir rules list --no-builtin -r my-rules.toml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := src.load(cmd)
 			if err != nil {
 				return err
 			}
+			list := listedRules(set)
+			if output.word == "json" {
+				return failed(writeJSON(cmd.OutOrStdout(), list))
+			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(w, "ID\tSEVERITY\tENGINE\tACTION\tFIELDS\tDESCRIPTION")
-			for _, r := range set.Rules {
-				fields := "every"
-				if len(r.Fields) > 0 {
-					fields = strings.Join(r.Fields, ",")
+			for _, r := range list {
+				fields := cmp.Or(strings.Join(r.Fields, ","), "every")
+				if r.Own {
+					fields = "(part of Weir)"
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Severity, r.Engine, r.Action, fields, r.Description)
-			}
-			for _, r := range daemon.OwnRules(set) {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Severity, r.Engine, r.Action, "(part of Weir)", r.Is)
 			}
 			return failed(w.Flush())
 		},
 	}
 	src.flags(cmd)
+	output = choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
 	return cmd
 }
 
