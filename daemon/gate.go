@@ -55,8 +55,8 @@ type gates struct {
 
 	quarantines []*Quarantine
 	cut         map[uint64]bool   // by namespace: whether it is in quarantine, where that is known
-	uncut       map[uint64]string // why one is not that should be
-	cutting     map[uint64]bool   // namespaces in which that is being changed
+	uncut       map[uint64]string // why one is not that should be, or is not known not to be
+	cutting     map[uint64]bool   // namespaces in which that is being changed; true: it is to be looked at again once it is
 	cuts        *sync.Cond        // one is no more; its lock is mu
 }
 
@@ -233,10 +233,10 @@ func (g *gates) run() {
 	}
 }
 
-// retry puts up the gates that could not be put up before.
+// retry puts up the gates that could not be put up before, and cuts off and lets in who could not be.
 func (g *gates) retry() {
 	g.mu.Lock()
-	failed := len(g.fails) > 0
+	failed := len(g.fails)+len(g.uncut) > 0
 	g.mu.Unlock()
 	if failed {
 		g.reconcile()

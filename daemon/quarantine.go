@@ -31,7 +31,7 @@ type Quarantine struct {
 	Why   string    `json:"why,omitempty"`  // what went wrong with one
 	Lift  bool      `json:"lift,omitempty"` // of a request: end it
 
-	Starting bool `json:"starting,omitempty"` // one is there, and is being cut off
+	Starting bool `json:"starting,omitempty"` // one is there, and is being cut off; of an answer to a Lift: is being let in
 }
 
 // ours
@@ -140,16 +140,22 @@ func (g *gates) Quarantine(q Quarantine) (Quarantine, error) {
 		defer close(done)
 		g.requarantine(q.Name, wants)
 	}()
+	q.Starting, q.Why = false, ""
 	select {
 	case <-done:
 	case <-time.After(quarantineWait):
+		q.Starting = true
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, x := range g.quarantines {
-		if x.Name == q.Name && !q.Lift {
-			q = *x
+	if q.Lift {
+		for inode, w := range wants {
+			if why := g.uncut[inode]; why != "" && w.named(q.Name) {
+				q.Why = "whether it is let in again is not known, and it is tried again: " + why
+			}
 		}
+	} else if i := slices.IndexFunc(g.quarantines, func(x *Quarantine) bool { return x.Name == q.Name }); i >= 0 {
+		q = *g.quarantines[i]
 	}
 	if q.Why != "" {
 		return q, errors.New(q.Why)
@@ -213,6 +219,7 @@ func (g *gates) requarantine(name string, wants map[uint64]*wanted) {
 	for inode, w := range wants {
 		if named(w) {
 			delete(g.cut, inode)
+			delete(g.uncut, inode)
 		}
 	}
 	g.quarantine(wants, named)
@@ -243,16 +250,17 @@ func (g *gates) quarantine(wants map[uint64]*wanted, only func(*wanted) bool) {
 		}
 		q := g.quarantineOf(w)
 		was, known := g.cut[inode]
+		_, busy := g.cutting[inode]
 		switch {
 		case g.d.spaces == nil, q != nil && hostSpace(inode), known && was == (q != nil):
-		case g.cutting[inode]:
-			g.stir() // again, when that is over
+		case busy:
+			g.cutting[inode] = true
 		default:
 			c := &cut{w: w, q: q}
 			if q != nil {
 				c.list, c.err = q.allowed()
 			}
-			g.cutting[inode] = true
+			g.cutting[inode] = false
 			cuts = append(cuts, c)
 		}
 	}
@@ -269,17 +277,19 @@ func (g *gates) quarantine(wants map[uint64]*wanted, only func(*wanted) bool) {
 	g.mu.Lock()
 	for _, c := range cuts {
 		inode := c.w.way.inode
+		if g.cutting[inode] {
+			g.stir()
+		}
 		delete(g.cutting, inode)
-		delete(g.uncut, inode)
 		switch {
 		case c.err == nil:
+			delete(g.uncut, inode)
 			g.cut[inode] = c.q != nil
-		case c.q == nil:
-			g.d.log.Warn("whether a workload is in quarantine is not known", "namespace", c.w.way.path, "problem", c.err)
-		default:
+		case c.q == nil && errors.Is(c.err, errMoved): // it is gone
+			delete(g.uncut, inode)
+		case g.uncut[inode] != c.err.Error(): // else that has been told
 			g.uncut[inode] = c.err.Error()
-			g.d.log.Error("a workload is not in quarantine", "workload", c.q.Name, "problem", c.err)
-			g.d.tell(c.q.Name, "enforce.not_protected", "quarantine: "+c.err.Error())
+			g.uncertain(c)
 		}
 		if now := g.quarantineOf(c.w); now != c.q { // somebody changed his mind meanwhile
 			delete(g.cut, inode)
@@ -292,10 +302,20 @@ func (g *gates) quarantine(wants map[uint64]*wanted, only func(*wanted) bool) {
 	g.judgeQuarantines(wants)
 }
 
+// uncertain tells that somebody could not be cut off, or let in. It is tried again.
+func (g *gates) uncertain(c *cut) {
+	if c.q == nil {
+		g.d.log.Warn("whether a workload is in quarantine is not known", "namespace", c.w.way.path, "problem", c.err)
+		return
+	}
+	g.d.log.Error("a workload is not in quarantine", "workload", c.q.Name, "problem", c.err)
+	g.d.tell(c.q.Name, "enforce.not_protected", "quarantine: "+c.err.Error())
+}
+
 // busy reports whether one of these workloads is just being cut off or let in. g.mu is held.
 func (g *gates) busy(wants map[uint64]*wanted, is func(*wanted) bool) bool {
 	for inode, w := range wants {
-		if g.cutting[inode] && is(w) {
+		if _, busy := g.cutting[inode]; busy && is(w) {
 			return true
 		}
 	}

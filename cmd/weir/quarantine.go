@@ -35,7 +35,11 @@ func quarantineCommand() *cobra.Command {
 				q.Name = args[0]
 				answer, err := c.Quarantine(&q)
 				if err == nil && answer.Starting {
-					fmt.Fprintf(os.Stderr, "weir: %s: starting: it is being cut off (weir quarantine says once it is)\n", q.Name)
+					doing := "cut off (weir quarantine says once it is)"
+					if q.Lift {
+						doing = "let in again"
+					}
+					fmt.Fprintf(os.Stderr, "weir: %s: starting: it is being %s\n", q.Name, doing)
 				}
 				return failed(err)
 			}
