@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,7 +54,10 @@ func newAsker(r workload.Runtime) *asker {
 // want has it ask for a container. It does not wait.
 func (a *asker) want(id string) {
 	a.mu.Lock()
-	if !a.queued[id] {
+	if i := slices.Index(a.heard, id); i >= 0 { // it waits no longer behind others that nobody has found
+		a.heard = slices.Delete(a.heard, i, i+1)
+		a.queue = append(a.queue, id)
+	} else if !a.queued[id] {
 		a.queued[id] = true
 		a.queue = append(a.queue, id)
 	}

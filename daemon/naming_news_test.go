@@ -178,6 +178,25 @@ func TestNewsFlood(t *testing.T) {
 	t.Logf("%d pieces of news in %v, %d questions, %d streams; a name after %v", told.Load(), time.Since(began).Round(time.Millisecond), e.asked.Load(), e.streams.Load(), took.Round(time.Millisecond))
 }
 
+// TestNewsFound: what there was news of waits for the rate of questions about news no longer once somebody has found it.
+func TestNewsFound(t *testing.T) {
+	a := newAsker(workload.Runtime{})
+	a.left, a.at = 0, time.Now()
+	a.hear("a")
+	a.hear("b")
+	a.want("b")
+	a.want("b")
+	if id, news, _ := a.next(a.at); id != "b" || news {
+		t.Errorf("got %q %v, want b", id, news)
+	}
+	if id, _, after := a.next(a.at); id != "" || after != hearEvery {
+		t.Errorf("got %q after %v", id, after)
+	}
+	if id, news, _ := a.next(a.at.Add(hearEvery)); id != "a" || !news {
+		t.Errorf("got %q %v, want a", id, news)
+	}
+}
+
 // TestNewsOfOwn: a runtime that asking starts is followed while one of its containers is there, and no longer.
 func TestNewsOfOwn(t *testing.T) {
 	e := newFakeEngine(t)
