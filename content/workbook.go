@@ -18,6 +18,8 @@ const (
 	maxSheetCell    = 1 << 10   // bytes; of longer cells the beginning is shown
 	maxBookStrings  = 1 << 15   // shared strings of which the column is kept
 	maxBookKept     = 512 << 10 // bytes of cells that wait for the names of their columns, and as many of what is shown behind them
+	maxBookShown    = 1 << 15   // cells that are shown at the end of a member
+	sheetCellsOnce  = 128       // of these, in a piece
 	sheetCellSize   = 24        // bytes that a string's column is counted for
 )
 
@@ -109,19 +111,34 @@ func (b *book) show(name string, out *output) error {
 		return nil
 	}
 	out.begin(name)
-	for i := range b.shifts {
-		if s := &b.shifts[i]; s.Delta != 0 { // else it is a name, and stands here
-			s.Delta -= out.total + s.At
-		}
-	}
 	out.now.own = true
-	out.shifts = append(out.shifts, b.shifts...)
-	err := out.send(b.out)
+	err := b.send(out, out.total)
 	b.out, b.shifts = b.out[:0], b.shifts[:0]
 	if err != nil {
 		return err
 	}
 	return out.end()
+}
+
+// send gives the lines, some at once: whoever looks for the place of a finding goes through the shifts of a piece. at is where the first one begins.
+func (b *book) send(out *output, at int64) error {
+	for from, i := 0, 0; from < len(b.out); {
+		next, to := min(i+2*sheetCellsOnce, len(b.shifts)), len(b.out)
+		if next < len(b.shifts) {
+			to = int(b.shifts[next].At)
+		}
+		for _, s := range b.shifts[i:next] {
+			if s.Delta != 0 { // else it is a name, and stands here
+				s.Delta -= at + s.At
+			}
+			out.shifts = append(out.shifts, s)
+		}
+		if err := out.send(b.out[from:to]); err != nil {
+			return err
+		}
+		from, i = to, next
+	}
+	return nil
 }
 
 func (b *book) take(p []byte) {
@@ -229,7 +246,7 @@ func (b *book) names(text []byte) bool {
 func (b *book) value(i int, text []byte, from int64) {
 	switch name := b.cols[i].name; {
 	case name != "":
-		if len(b.out)+len(name)+len(text) < maxBookKept {
+		if len(b.out)+len(name)+len(text) < maxBookKept && len(b.shifts) < 2*maxBookShown {
 			b.shifts = append(b.shifts, dissect.Shift{At: int64(len(b.out)), Out: -1})
 			b.out = append(append(b.out, name...), '=')
 			b.shifts = append(b.shifts, dissect.Shift{At: int64(len(b.out)), Delta: from, Out: -1})
@@ -265,7 +282,7 @@ func (b *book) string() {
 	n := b.at
 	b.at++
 	if !b.some { // they come first
-		if len(b.texts)+len(text) < maxBookKept && len(b.ends) < maxBookStrings {
+		if len(b.texts)+len(text) < maxBookKept && len(b.ends) < maxBookStrings && int(n) == len(b.ends) { // behind one that is not kept numbers would be others'
 			b.texts = append(b.texts, text...)
 			b.ends = append(b.ends, uint32(len(b.texts)))
 			b.places = append(b.places, b.from)
@@ -331,7 +348,7 @@ func (x *elements) push(b []byte, on, text func([]byte)) {
 			if c == x.quote {
 				x.quote = 0
 			}
-		case c == '"' || c == '\'':
+		case (c == '"' || c == '\'') && !(len(x.tag) > 0 && x.tag[0] == '!'): // in a comment they are text
 			x.quote = c
 		case c == '>':
 			x.in = false

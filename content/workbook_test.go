@@ -51,6 +51,7 @@ func TestWorkbook(t *testing.T) {
 		"inline":        {bookOf(t, sheet, inlineSheet), []string{"card=4111"}},
 		"no strings":    {bookOf(t, sheet, bookSheet), nil},
 		"other":         {bookOf(t, "a.xml", bookSheet, shared, bookStrings), nil},
+		"a comment":     {bookOf(t, sheet, strings.Replace(bookSheet, "<row", `<!-- it's "so --><row`, 1), shared, bookStrings), []string{"old card=41110002"}},
 		"two sheets":    {bookOf(t, sheet, inlineSheet, "xl/worksheets/sheet2.xml", bookSheet, shared, bookStrings), []string{"card=4111", "Card & no=a<b", "old card=41110003"}},
 	} {
 		for _, n := range []int{len(c.book), 1, 7, 100} {
@@ -79,6 +80,21 @@ func cellsShown(t *testing.T, value string, n int) string {
 		}
 	}
 	return b.String()
+}
+
+// TestWorkbookLong: texts that are not kept have no others take their numbers.
+func TestWorkbookLong(t *testing.T) {
+	var shared strings.Builder
+	shared.WriteString("<sst><si><t>card</t></si>")
+	kept := maxBookKept / 1000
+	for range kept + 10 {
+		shared.WriteString("<si><t>" + strings.Repeat("x", 1000) + "</t></si>")
+	}
+	shared.WriteString("<si><t>short</t></si></sst>")
+	sheet := fmt.Sprintf(`<row><c r="A1" t="s"><v>0</v></c></row><row><c r="A2"><v>4111</v></c></row><row><c r="A3" t="s"><v>%d</v></c></row>`, kept+1)
+	if got := cellsShown(t, bookOf(t, "xl/sharedStrings.xml", shared.String(), "xl/worksheets/sheet1.xml", sheet), 1<<20); !strings.Contains(got, "card=4111\n") || strings.Contains(got, "card=short") {
+		t.Errorf("got %.100q", got)
+	}
 }
 
 // TestWorkbookBounds: whatever a workbook claims, what is kept of it is bounded, and it takes no longer than its bytes.
@@ -145,7 +161,9 @@ func FuzzWorkbook(f *testing.F) {
 
 // TestWorkbookPlaces: a cell has one place, whether it is shown as it is written, as text or behind the name of its column: it is one finding.
 func TestWorkbookPlaces(t *testing.T) {
-	for _, value := range []string{bookOf(t, "xl/worksheets/sheet1.xml", bookSheet, "xl/sharedStrings.xml", bookStrings), bookOf(t, "x", "y", "xl/sharedStrings.xml", bookStrings, "xl/worksheets/sheet1.xml", bookSheet)} {
+	long := strings.Replace(bookSheet, `<row r="4">`, strings.Repeat(`<row><c r="D9"><v>52220000</v></c></row>`, 3000)+`<row r="4">`, 1)
+	for _, value := range []string{bookOf(t, "xl/worksheets/sheet1.xml", bookSheet, "xl/sharedStrings.xml", bookStrings), bookOf(t, "x", "y", "xl/sharedStrings.xml", bookStrings, "xl/worksheets/sheet1.xml", bookSheet),
+		bookOf(t, "xl/worksheets/sheet1.xml", long, "xl/sharedStrings.xml", bookStrings)} {
 		o := New(dissect.DefaultLimits)
 		o.Speaks = speaks
 		places, shown := map[int64]bool{}, 0
@@ -155,6 +173,9 @@ func TestWorkbookPlaces(t *testing.T) {
 		m := dissect.Message{Protocol: &dissect.Raw, ID: 1, End: true, Parts: []dissect.Part{{Field: dissect.RawBytes, Bytes: []byte(value)}}}
 		o.Open(&st, &m, wants, func(m *dissect.Message) {
 			for _, p := range m.Parts {
+				if bytes.Contains(p.Bytes, []byte("old card=")) && len(p.Shifts) > 2*sheetCellsOnce+1 {
+					t.Errorf("a piece of %d bytes has %d places", len(p.Bytes), len(p.Shifts))
+				}
 				for _, text := range []string{"41110002", "old card=41110002"} {
 					i := bytes.Index(p.Bytes, []byte(text))
 					if i < 0 {
