@@ -25,8 +25,8 @@ var NetBIOSSession = Protocol{
 var netbiosFields = []FieldSpec{
 	netbiosMessage: {Name: "netbios.message", Doc: "what it is, as `query`, `registration`, `datagram`, `session`, `session_refused`", EVE: "message", Derived: true},
 	netbiosAnswer:  {Name: "netbios.answer", Doc: "`true` of an answer", EVE: "answer", Bool: true, Derived: true},
-	netbiosName:    {Name: "netbios.name", Doc: "the name that it is about; of datagrams and sessions the receiver's; behind it the kind in hex, as `SHOP<20>`", EVE: "name", Derived: true},
-	netbiosSource:  {Name: "netbios.source", Doc: "name of the sender of a datagram, or of who begins a session", EVE: "source", Derived: true},
+	netbiosName:    {Name: "netbios.name", Doc: "the name that it is about; of datagrams and sessions the receiver's; behind it the kind in hex, as `SHOP<20>`", EVE: "name"},
+	netbiosSource:  {Name: "netbios.source", Doc: "name of the sender of a datagram, or of who begins a session", EVE: "source"},
 	netbiosData:    {Name: "netbios.data", Doc: "the packet, as it came"},
 }
 
