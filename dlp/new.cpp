@@ -39,7 +39,7 @@ void *take(size_t n) {
 
 void give(void *p) {
 	if (mine.on && p) {
-		size_t i = malloc_usable_size(p) / step;
+		size_t n = malloc_usable_size(p), i = n < 8 ? 0 : (n - 8) / step; // the largest that it is enough for, also where another malloc has other sizes
 		if (i > 0 && i < most) {
 			piece *q = static_cast<piece *>(p);
 			q->next = mine.of[i];
