@@ -240,7 +240,13 @@ func (d *openvpn) control(dir wire.Dir, b []byte, emit func(*Message)) {
 	s.at++
 	s.held = append(s.held, c.Rest()...)
 	pr, err := d.tls.Feed(dir, s.held, emit)
-	s.held = append(s.held[:0:0], s.held[pr.Used:]...)
+	switch pr.Used {
+	case 0:
+	case len(s.held):
+		s.held = nil
+	default:
+		s.held = append(s.held[:0], s.held[pr.Used:]...)
+	}
 	if err != nil || len(s.held) > ovpnMaxHeld {
 		s.held, s.over = nil, true
 	}
