@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,12 +16,23 @@ import (
 	"weir/workload"
 )
 
-// runtimes asks each for a container that there is not.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// runtimes asks each for a container that there is not; none is started by that.
 func runtimes(ctx context.Context) []Finding {
 	const check = "runtimes"
 	var there []string
 	var out []Finding
 	for _, r := range workload.Runtimes() {
+		if r.Starts() {
+			if slices.ContainsFunc(r.Sockets, exists) {
+				there = append(there, r.Name+" (not asked: that may start it)")
+			}
+			continue
+		}
 		switch _, err := r.Describe(ctx, strings.Repeat("0", 64)); {
 		case err == nil:
 			there = append(there, r.Name)
