@@ -90,7 +90,7 @@ func (l *Lane) firstSender(r *rules.Rule, h *dlp.Hit) wire.Dir {
 }
 
 // repeated is why somebody else is cut off than who sent what is in an event.
-const repeated = "the other end had sent it before: that one is put into quarantine, not who repeats it"
+const repeated = "the other end had sent it before: quarantine is for that one, if it is a workload of this host, and not for who repeats it"
 
 // forgeable is why nobody is cut off for what is in an event.
 const forgeable = "nobody is put into quarantine: another one may have sent this in that name (protect the workload: what it sends is known there)"
