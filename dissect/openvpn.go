@@ -38,8 +38,6 @@ const (
 	ovpnClient2  = 7 // P_CONTROL_HARD_RESET_CLIENT_V2
 	ovpnServer2  = 8
 	ovpnClient3  = 10
-	ovpnData1    = 6 // data, which TLS has given the keys of
-	ovpnData2    = 9
 	ovpnLast     = 11
 	ovpnSession  = 8 // bytes of a session's id
 	ovpnMaxAcks  = 8

@@ -30,6 +30,7 @@ func newClient(socket string, http2 bool) *client {
 				return d.DialContext(ctx, "unix", socket)
 			},
 			Protocols:              &p,
+			HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 			MaxResponseHeaderBytes: maxHead,
 			DisableCompression:     true,
 		},

@@ -215,6 +215,31 @@ func TestFollowHostile(t *testing.T) {
 	}
 }
 
+// TestFollowHangs: a runtime that has stopped is not followed for ever: over HTTP/2 it is asked whether it is there still.
+func TestFollowHangs(t *testing.T) {
+	path, l := socket(t)
+	defer l.Close()
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			defer c.Close()
+			io.WriteString(c, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // its settings, and nothing any more
+			io.Copy(io.Discard, c)
+		}
+	}()
+	c := newClient(path, true)
+	defer c.close()
+	h := c.http.Transport.(*http.Transport).HTTP2
+	if h.SendPingTimeout != pingAfter || h.PingTimeout != pingTimeout {
+		t.Errorf("got %+v", h)
+	}
+	h.SendPingTimeout, h.PingTimeout = 20*time.Millisecond, 20*time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := followContainerd(ctx, c, &follower{begun: func() {}}); err == nil || ctx.Err() != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestFollowLeavesNothing: streams that were followed leave neither descriptors nor goroutines.
 func TestFollowLeavesNothing(t *testing.T) {
 	before := -1
