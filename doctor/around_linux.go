@@ -22,11 +22,11 @@ func exists(path string) bool {
 }
 
 // runtimes asks each for a container that there is not; none is started by that.
-func runtimes(ctx context.Context) []Finding {
+func runtimes(ctx context.Context, list []workload.Runtime) []Finding {
 	const check = "runtimes"
 	var there []string
 	var out []Finding
-	for _, r := range workload.Runtimes() {
+	for _, r := range list {
 		if r.Starts() {
 			if slices.ContainsFunc(r.Sockets, exists) {
 				there = append(there, r.Name+" (not asked: that may start it)")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weir/daemon"
+	"weir/workload"
 )
 
 // Result says how well something is.
@@ -53,7 +54,7 @@ func Examine(ctx context.Context, conf *daemon.Config, socket string) []Finding 
 	add(h.kernel(), processor(), h.capabilities(), packets())
 	add(interfaces(ctx, &conf.Capture)...)
 	add(h.namespaces(), h.holding(), h.translation())
-	add(runtimes(ctx)...)
+	add(runtimes(ctx, workload.Runtimes())...)
 	add(h.clock(), h.memory(int64(conf.Budget.Memory)))
 	add(disk("state", conf.Paths.State, int64(conf.Pcap.Quota)), disk("events", conf.Paths.Log, 0))
 	add(rulesAndPolicy(conf))

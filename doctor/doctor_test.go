@@ -3,11 +3,13 @@ package doctor
 import (
 	"bytes"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/daemon"
 	"weir/workload"
@@ -127,6 +129,30 @@ func TestLinks(t *testing.T) {
 		}
 		if !slices.Equal(results, c.want) || !strings.Contains(text, c.text) {
 			t.Errorf("%s: got %v\n%swant %v with %q", c.name, results, text, c.want, c.text)
+		}
+	}
+}
+
+// TestRuntimes: a runtime that asking would start is not asked.
+func TestRuntimes(t *testing.T) {
+	for _, r := range workload.Runtimes() {
+		if !r.Starts() {
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "s")
+		r.Sockets = []string{path}
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		for _, f := range runtimes(t.Context(), []workload.Runtime{r}) {
+			wantFinding(t, f, OK, r.Name)
+		}
+		l.SetDeadline(time.Now().Add(20 * time.Millisecond))
+		if c, err := l.Accept(); err == nil {
+			c.Close()
+			t.Errorf("%s was asked", r.Name)
 		}
 	}
 }
