@@ -35,6 +35,7 @@ type gates struct {
 	memory *gateMemory
 	wake   chan struct{}
 	stop   chan struct{}
+	named  chan struct{} // closed once those are named who were there at the start
 	wg     sync.WaitGroup
 	policy atomic.Pointer[policy.Policy]
 	who    atomic.Pointer[map[string]bool] // the namespaces that have a gate, by path
@@ -85,7 +86,7 @@ func (d *Daemon) startGates() error {
 	limits := flow.DefaultLimits
 	div := d.divide(d.law)
 	limits.Flows, limits.HeldPerTable, limits.Fragments = d.conf.Budget.Flows, gatesMost, gatesMost
-	g := &gates{d: d, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+	g := &gates{d: d, wake: make(chan struct{}, 1), stop: make(chan struct{}), named: make(chan struct{}),
 		memory: newGateMemory(div.gates),
 		at:     map[uint64]*gate{}, clean: map[uint64]bool{}, fails: map[uint64]string{}, blind: map[string]bool{}, decided: map[uint64]string{}, cut: map[uint64]bool{},
 		starts: map[uint64]bool{}, cutting: map[uint64]bool{}, uncut: map[uint64]string{},
@@ -219,6 +220,11 @@ func (g *gates) stir() {
 func (g *gates) run() {
 	tick := time.NewTicker(gateRetry)
 	defer tick.Stop()
+	select { // a peer without a name yet would be judged as a stranger, and cut off
+	case <-g.stop:
+		return
+	case <-g.named:
+	}
 	for {
 		select {
 		case <-g.stop:

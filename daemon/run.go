@@ -310,10 +310,17 @@ func (d *Daemon) link(ev workload.Event) {
 		d.naming.see(ev.Interface, at)
 	case workload.Listed:
 		d.mu.Lock()
+		first := !d.listed
 		d.listed = true
 		d.reconcile()
 		d.arrange(time.Now())
 		d.mu.Unlock()
+		if first {
+			go func() {
+				d.naming.settle()
+				close(d.gates.Load().named)
+			}()
+		}
 	}
 }
 
