@@ -113,7 +113,7 @@ func (h *host) namespaces() Finding {
 	if _, err := os.Stat(h.file(broker.Socket)); err == nil {
 		return ok(check, "the broker listens on %s", broker.Socket)
 	}
-	return bad(check, Warning, "no broker listens on "+broker.Socket+": workloads' own interfaces are not watched, and nothing of theirs is stopped",
+	return bad(check, Warning, "no broker listens on "+broker.Socket+": a daemon that systemd starts watches no workload's own interfaces, and stops nothing (weir run of root enters them itself)",
 		"systemctl enable --now weir-broker.socket")
 }
 
