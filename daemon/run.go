@@ -315,10 +315,10 @@ func (d *Daemon) link(ev workload.Event) {
 		d.reconcile()
 		d.arrange(time.Now())
 		d.mu.Unlock()
-		if first {
+		if g := d.gates.Load(); first && g != nil {
 			go func() {
 				d.naming.settle()
-				close(d.gates.Load().named)
+				close(g.named)
 			}()
 		}
 	}

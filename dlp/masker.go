@@ -263,6 +263,7 @@ func (m *Masker) inBase64(values [][]Value, run []byte) bool {
 
 // decoded reports whether one of values stands in m.raw.
 func (m *Masker) decoded(values [][]Value) bool {
+	m.raw = slices.DeleteFunc(m.raw, func(c byte) bool { return c == 0 }) // UTF-16 has one beside each letter
 	m.decode.read(&undone{text: m.raw}, true)
 	for _, list := range values {
 		for i := range list {
@@ -293,7 +294,7 @@ func (f *folded) read(u *undone, loose bool) {
 			if isUpper(c) {
 				c |= 0x20
 			}
-			if !loose || c != 0 && !separates(c) && c != '+' && c != ':' { // UTF-16 has a NUL beside each
+			if !loose || !separates(c) && c != '+' && c != ':' {
 				f.text, f.at, f.end = append(f.text, c), append(f.at, int32(i)), append(f.end, int32(i+1))
 			}
 			i++
