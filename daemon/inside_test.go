@@ -192,6 +192,10 @@ func TestAttachInside(t *testing.T) {
 	d.watches("veth-cart/peer", "veth-pay/peer")
 	d.workload(func(w *InterfaceWorkload) bool { return w.Name == "cart" && len(w.Addresses) == 2 })
 	d.workload(func(w *InterfaceWorkload) bool { return w.Name == "pay" && len(w.Addresses) == 2 })
+	until(t, "the sockets of the hosts' ends to be closed", func() bool {
+		b, err := os.ReadFile("/proc/net/packet")
+		return err == nil && bytes.Count(b, []byte("\n")) == 1 // the head alone
+	})
 	echo(t, pay, ":8080")
 	say(t, dialIn(t, cart, 40000, "10.7.2.2:8080"), "WEIRTOKEN-7f3a91")
 	eve := d.stop()
