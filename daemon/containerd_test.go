@@ -215,8 +215,8 @@ func TestContainerd(t *testing.T) {
 	if i := status.Interfaces; len(i) != 2 || i[1].Name != i[0].Name+"/lo" || i[0].Workload != "shop/cart-0" || i[0].Who.Image != boxImage || i[0].Who.ID != cart.id {
 		t.Errorf("status: got %+v", i)
 	}
+	eve := d.stop() // while a pod is taken down it goes by whichever of its containers is left
 	cart.remove()
-	eve := d.stop()
 	hangs.Close()
 	seen := map[string]int{}
 	for line := range bytes.Lines(eve) {
