@@ -82,6 +82,14 @@ func TestPatterns(t *testing.T) {
 		{styleWord, "a\x1bb", "a.b", true},
 		{styleWord, "{x}", "{x}", true},
 		{styleExists, "secret", "*", false},
+		{stylePath, "/a/7?" + strings.Repeat("x", maxInSegments), "/a/{id}", false},
+		{stylePath, "/a/" + strings.Repeat("x", maxInSegments), "/a/{name}", true}, // a rule's pattern is not compared with so much
+		// more wildcards than a pattern may have
+		{stylePath, strings.Repeat("/7", 40), strings.Repeat("/{id}", 31) + "/*", false},
+		{styleTopic, strings.Repeat("7.", 40) + "x", strings.Repeat("{id}.", 31) + "*", false},
+		{styleTable, strings.Repeat("a\xff", 40), strings.Repeat("a{value}", 32)[:maxValue], true},
+		{styleTable, strings.Repeat("a\xff1", 4) + strings.Repeat("a1111", 40), strings.Repeat("a{value}1", 4) + strings.Repeat("a*", 28) + "a", true},
+		{styleName, strings.Repeat("a.1111.", 40) + "x", strings.Repeat("a.*.", 32) + "a.", true},
 	} {
 		got, odd := appendPattern(nil, c.style, []byte(c.value))
 		if string(got) != c.want || odd != c.odd {
@@ -163,5 +171,19 @@ func BenchmarkSeenFolded(b *testing.B) {
 			id[j] = byte('0' + n%10)
 		}
 		s.Note(&o)
+	}
+}
+
+// What fold makes is a pattern that a file may have.
+func TestFoldWildcards(t *testing.T) {
+	for _, c := range []struct{ ids, folded int }{{maxWild - 1, 1}, {maxWild, 0}} {
+		v := values{style: stylePath, of: map[string]*Tally{}}
+		for i := range foldAt {
+			v.of["/api/"+string(rune('a'+i))+strings.Repeat("/{id}", c.ids)] = &Tally{Count: 1}
+		}
+		v.fold()
+		if len(v.folded) != c.folded {
+			t.Errorf("%d wildcards: folded %q", c.ids, v.folded)
+		}
 	}
 }

@@ -112,14 +112,17 @@ func turns(seg []byte) (n int) {
 	return n
 }
 
-// appendPattern appends the pattern of a value to dst. odd says that it cannot be written as one, or is too long: what is appended then
+// appendPattern appends the pattern of a value to dst. odd says that it cannot be written as one, is too long or has too many wildcards: what is appended then
 // is what can be shown of it.
 func appendPattern(dst []byte, s style, value []byte) (out []byte, odd bool) {
 	from := len(dst)
 	switch s {
 	case styleExists:
 		return append(dst, '*'), false
-	case stylePath, styleTopic:
+	case stylePath:
+		value, _, _ = bytes.Cut(value, []byte{'?'})
+		dst = appendSegments(dst, s, value)
+	case styleTopic:
 		dst = appendSegments(dst, s, value)
 	case styleName:
 		dst = appendLabels(dst, value)
@@ -137,8 +140,8 @@ func appendPattern(dst []byte, s style, value []byte) (out []byte, odd bool) {
 	default:
 		dst, odd = appendWord(dst, value)
 	}
-	if len(dst)-from > maxValue {
-		dst = dst[:from+maxValue]
+	if end := patternEnd(dst[from:]); end < len(dst)-from {
+		dst = dst[:from+end]
 		at := -1
 		if s == stylePath || s == styleTopic {
 			at = bytes.LastIndexAny(dst[from:len(dst)-1], "/.")
@@ -147,7 +150,22 @@ func appendPattern(dst []byte, s style, value []byte) (out []byte, odd bool) {
 			dst = append(dst[:from+at+1], '*')
 		}
 	}
+	odd = odd || len(value) > maxInSegments && bytes.IndexByte(dst[from:], '{') >= 0 // nothing so long fits one of these
 	return dst, odd || len(dst) == from && len(value) > 0
+}
+
+// patternEnd is how much of a pattern may be written: maxValue bytes, and no more than maxWild wildcards.
+func patternEnd(p []byte) int {
+	wild := 0
+	for i, c := range p {
+		if c == '*' || c == '{' {
+			wild++
+		}
+		if i == maxValue || wild > maxWild {
+			return i
+		}
+	}
+	return len(p)
 }
 
 func appendSegments(dst []byte, s style, value []byte) []byte {
@@ -155,10 +173,7 @@ func appendSegments(dst []byte, s style, value []byte) []byte {
 	for i := 0; ; i++ {
 		end := i == len(value)
 		if !end {
-			c := value[i]
-			if s == stylePath && c == '?' {
-				value, end = value[:i], true
-			} else if c != '/' && (s == stylePath || c != '.') {
+			if c := value[i]; c != '/' && (s == stylePath || c != '.') {
 				continue
 			}
 		}

@@ -127,7 +127,7 @@ func (v *values) fold() (saved, bytes int) {
 			if !t.accepted() || slices.Contains(v.folded, p) {
 				continue
 			}
-			if g := blank(v.style, p, place); g != "" {
+			if g := blank(v.style, p, place); g != "" && checkPattern(g) == "" {
 				groups[g] = append(groups[g], p)
 			}
 		}
