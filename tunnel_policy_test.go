@@ -67,6 +67,9 @@ func frameHead(t testing.TB, b []byte) []byte {
 func vxlanHead(t testing.TB, b []byte) []byte {
 	return append([]byte("\x08\x00\x00\x00\x00\x00\x4d\x00"), frameHead(t, b)...)
 }
+func capwapHead(t testing.TB, b []byte) []byte {
+	return append([]byte("\x00\x10\x02\x00\x00\x00\x00\x00"), frameHead(t, b)...)
+}
 func geneveHead(t testing.TB, b []byte) []byte {
 	return append([]byte("\x00\x00\x65\x58\x00\x00\x4d\x00"), frameHead(t, b)...)
 }
@@ -88,6 +91,7 @@ var tunnels = []struct {
 	{"vxlan on another port", "vxlan", "udp/53", intoUDP(false, 53, vxlanHead)},
 	{"geneve", "geneve", "udp/6081", intoUDP(false, 6081, geneveHead)},
 	{"gtp", "gtp", "udp/2152", intoUDP(false, 2152, func(t testing.TB, b []byte) []byte { return append(gtpHead(t, b), 0, 0, 0, 7) })},
+	{"capwap", "capwap", "udp/5247", intoUDP(false, 5247, capwapHead)},
 }
 
 // carried plays a dialogue through tunnels, the first one inside of the others.

@@ -10,7 +10,7 @@ import (
 var (
 	BFCP      = onlyNamed("bfcp", "BFCP over UDP (RFC 8855)", Datagram, datagram(isBFCP))
 	BJNP      = onlyNamed("bjnp", "BJNP, Canon printers", Datagram, datagram(isBJNP), 8610, 8611, 8612)
-	CAPWAP    = onlyNamed("capwap", "CAPWAP (RFC 5415), control messages and DTLS in it", Datagram, datagram(isCAPWAP), 5246, 5247)
+	CAPWAP    = capwap()
 	Skinny    = onlyNamed("ciscoskinny", "Skinny (SCCP), Cisco telephones", Stream, probeSkinny, 2000)
 	IAX       = onlyNamed("iax", "IAX2 (RFC 5456)", Datagram, datagram(isIAX), 4569)
 	Meraki    = onlyNamed("merakicloud", "Cisco Meraki, access points to their cloud", Datagram, begins("\xfe\xf7\x28\x91"), 7351)
@@ -53,13 +53,23 @@ func isBJNP(b []byte) bool {
 	return false
 }
 
-// isCAPWAP recognises a control message that is in the clear, by its lengths, and the first record of DTLS.
+// capwap makes CAPWAP: packets in it are taken out before anybody is asked.
+func capwap() Protocol {
+	p := onlyNamed("capwap", "CAPWAP (RFC 5415), control messages, DTLS and frames in it", Datagram, datagram(isCAPWAP), 5246, 5247)
+	p.About += " Packets that its data channel carries in the clear, in frames of Ethernet or IEEE 802.11, are taken out and are flows of their own."
+	return p
+}
+
+// isCAPWAP recognises a control message that is in the clear, by its lengths, the first record of DTLS, and a frame without a packet.
 func isCAPWAP(b []byte) bool {
 	if len(b) > 17 && string(b[:4]) == "\x01\x00\x00\x00" {
 		return b[4] == 22 && b[5] == 0xfe && b[6] >= 0xfd
 	}
 	if len(b) < 16 || b[0] != 0 || b[1]>>3 < 2 {
 		return false
+	}
+	if typ, inside, ok := wire.CAPWAP(b); ok && inside != nil && typ == 0 {
+		return string(inside[3:6]) == "\x00\x00\x00" // a type of Ethernet
 	}
 	at := 4 * int(b[1]>>3)
 	if len(b) < at+8 {

@@ -25,7 +25,7 @@ var TLS = Protocol{
 		tlsCipher:        {Name: "tls.cipher", Doc: "negotiated cipher suite, IANA name", EVE: "cipher"},
 		tlsJA3:           {Name: "tls.ja3", Doc: "JA3 of the client, MD5 in hex", EVE: "ja3/hash", Derived: true},
 		tlsJA3String:     {Name: "tls.ja3_string", Doc: "what JA3 is the hash of", EVE: "ja3/string", Derived: true},
-		tlsJA3S:          {Name: "tls.ja3s", Doc: "JA3S of the server, MD5 in hex", EVE: "ja3s/hash", Derived: true},
+		tlsJA3S:          {Name: "tls.ja3s", Doc: "JA3S of the server's first hello, a HelloRetryRequest too, MD5 in hex", EVE: "ja3s/hash", Derived: true},
 		tlsJA3SString:    {Name: "tls.ja3s_string", Doc: "what JA3S is the hash of", EVE: "ja3s/string", Derived: true},
 		tlsJA4:           {Name: "tls.ja4", Doc: "JA4 of the client", EVE: "ja4", Derived: true},
 		tlsSubject:       {Name: "tls.subject", Doc: "subject of the server's certificate, as `C=FR, O=Example, CN=example.org`", EVE: "subject"},

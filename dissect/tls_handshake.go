@@ -249,7 +249,12 @@ func (d *tls) serverHello(s *tlsSide, b []byte) {
 	h := &x.hello
 	good := h.parseServer(b)
 	if h.retry && good {
-		d.retry = true
+		if !d.retry && !d.answer {
+			d.retry = true
+			d.begin(s)
+			d.tellJA3S(s, x)
+			d.end(s, false)
+		}
 		return
 	}
 	if d.answer {
@@ -289,8 +294,16 @@ func (d *tls) tellServer(s *tlsSide, x *tlsScratch) {
 			d.addOne(s, tlsServerALPN, v.Rest())
 		}
 	}
+	if !d.retry {
+		d.tellJA3S(s, x)
+	}
+}
+
+// tellJA3S collects the fingerprint of a server: of the first hello that it answers with, as others do whose lists are compared with, even if
+// that asks for another ClientHello.
+func (d *tls) tellJA3S(s *tlsSide, x *tlsScratch) {
 	if d.wants(tlsJA3S) || d.wants(tlsJA3SString) {
-		text := x.keep(h.appendJA3S)
+		text := x.keep(x.hello.appendJA3S)
 		if d.wants(tlsJA3S) {
 			d.add(s, tlsJA3S, x.keep(func(b []byte) []byte { return appendMD5(b, text) }))
 		}

@@ -9,7 +9,7 @@ import (
 // carriers are the protocols that carry packets, by what wire takes off.
 var carriers = map[wire.Encap]*dissect.Protocol{
 	wire.EncapVXLAN: &dissect.VXLAN, wire.EncapGeneve: &dissect.Geneve, wire.EncapGRE: &dissect.GRE, wire.EncapIPIP: &dissect.IPIP,
-	wire.EncapGTP: &dissect.GTP, wire.EncapTeredo: &dissect.Teredo, wire.EncapAYIYA: &dissect.AYIYA,
+	wire.EncapGTP: &dissect.GTP, wire.EncapTeredo: &dissect.Teredo, wire.EncapAYIYA: &dissect.AYIYA, wire.EncapCAPWAP: &dissect.CAPWAP,
 }
 
 // tunnelled is what the policy says of a flow that carries packets.

@@ -6,7 +6,7 @@ import (
 )
 
 // tunnels are the encapsulations whose inside the kernel may not have verified when it says that it verified a packet.
-const tunnels = EncapVXLAN | EncapGeneve | EncapGRE | EncapIPIP | EncapGTP | EncapPPPoE | EncapMPLS
+const tunnels = EncapVXLAN | EncapGeneve | EncapGRE | EncapIPIP | EncapGTP | EncapPPPoE | EncapMPLS | EncapTeredo | EncapAYIYA | EncapCAPWAP
 
 // Checksum judges the packet's checksum: TCP, UDP, ICMP or ICMPv6 over its pseudo header (RFC 1071), and every IPv4
 // header above it, since a receiver drops a packet for either. It looks at the payload once, at the first call.

@@ -15,6 +15,7 @@ func TestAnyPort(t *testing.T) {
 	vxlan := append([]byte{8, 0, 0, 0, 0, 0, 7, 0}, inner...)
 	gtp := append(binary.BigEndian.AppendUint16([]byte{0x30, 0xff}, uint16(len(ip))), append(make([]byte, 4), ip...)...)
 	geneve := append([]byte{0, 0, 0x65, 0x58, 0, 0, 7, 0}, inner...)
+	capwap := append([]byte{0, 0x10, 2, 0, 0, 0, 0, 0}, inner...)
 	spoil := func(b []byte, at int) []byte {
 		b = append([]byte(nil), b...)
 		b[at] ^= 0x40
@@ -27,6 +28,9 @@ func TestAnyPort(t *testing.T) {
 		"vxlan":             {vxlan, EncapVXLAN},
 		"gtp":               {gtp, EncapGTP},
 		"geneve":            {geneve, EncapGeneve},
+		"capwap":            {capwap, EncapCAPWAP},
+		"capwap fragment":   {append(append([]byte{0, 0x10, 2, 0x80}, capwap[4:8]...), inner...), 0},
+		"capwap bad inside": {spoil(capwap, 8+14+10), 0},
 		"vxlan in vxlan":    {append([]byte{8, 0, 0, 0, 0, 0, 7, 0}, udpTo(t, 4444, vxlan)...), EncapVXLAN},
 		"vxlan flags":       {spoil(vxlan, 1), 0},
 		"vxlan reserved":    {spoil(vxlan, 7), 0},
@@ -46,6 +50,19 @@ func TestAnyPort(t *testing.T) {
 		}
 		if proto := uint8(ProtoUDP); c.want == 0 && (p.Key.Proto != proto || len(p.Payload) != len(c.payload) || d.Opaque != 0) {
 			t.Errorf("%s: not the datagram that it is: protocol %d, %d bytes, opaque %d", name, p.Key.Proto, len(p.Payload), d.Opaque)
+		}
+	}
+}
+
+// TestOthersPort sends a tunnel to the ports of others.
+func TestOthersPort(t *testing.T) {
+	vxlan := append([]byte{8, 0, 0, 0, 0, 0, 7, 0}, build(t, ether(layers.EthernetTypeIPv4), ip4(layers.IPProtocolTCP), tcp())...)
+	for _, port := range []layers.UDPPort{portGeneve, portGTPU, portCAPWAP} {
+		f := frame(udpTo(t, port, vxlan))
+		var d Decoder
+		var p Packet
+		if r := d.Decode(&f, &p); r != OK || p.Encap != EncapVXLAN {
+			t.Errorf("port %d: %v, encapsulation %v", port, r, p.Encap.Names())
 		}
 	}
 }

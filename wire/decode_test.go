@@ -46,6 +46,10 @@ func unhex(t testing.TB, s string) []byte {
 
 const (
 	hexEther = "020000000002 020000000001 "
+	// CAPWAP's header before a frame of IEEE 802.11, one of a station's, and an LLC header with SNAP for IPv4
+	hexCAPWAP = "00100300 00000000 "
+	hexWLAN   = "08010000 020000000003 020000000001 020000000002 1000 "
+	hexSNAP   = "aaaa030000000800 "
 	// an IPv4 header without options and a TCP header without options, no checksums
 	hexIP4 = "45 00 0028 0001 0000 40 06 0000 0a000009 0a000002 "
 	hexTCP = "9c40 01bb 000003e8 000007d0 50 18 0200 0000 0000 "
@@ -139,6 +143,17 @@ func TestDecode(t *testing.T) {
 		{"not vxlan", LinkRaw, outerUDP(4789, "7365637265740000"), "192.0.2.1 999 > 192.0.2.2 4789 proto 17 len 8"},
 		{"geneve", LinkRaw, outerUDP(6081, "0100 6558 00000700 00000000"+hexEther+"0800"+hexIP4+hexTCP), plainTCP + " encap 4"},
 		{"gtp", LinkRaw, outerUDP(2152, "30ff 0028 00000001"+hexIP4+hexTCP), plainTCP + " encap 128"},
+		{"capwap 802.3", LinkRaw, outerUDP(5247, "00100000 00000000"+hexEther+"0800"+hexIP4+hexTCP), plainTCP + " encap 1024"},
+		{"capwap 802.11", LinkRaw, outerUDP(5247, hexCAPWAP+hexWLAN+hexSNAP+hexIP4+hexTCP), plainTCP + " encap 1024"},
+		{"capwap swapped", LinkRaw, outerUDP(5247, hexCAPWAP+"1108"+hexWLAN[4:]+hexSNAP+hexIP4+hexTCP), plainTCP + " encap 1024"},
+		{"capwap radio and wireless", LinkRaw, outerUDP(5247, "00300330 00000000 06020202020202 00 04c8230000 000000"+hexWLAN+hexSNAP+hexIP4+hexTCP), plainTCP + " encap 1024"},
+		{"capwap qos", LinkRaw, outerUDP(5247, hexCAPWAP+"88"+hexWLAN[2:]+"0000"+hexSNAP+hexIP4+hexTCP), plainTCP + " encap 1024"},
+		{"capwap four addresses", LinkRaw, outerUDP(5247, hexCAPWAP+"0803"+hexWLAN[4:]+"020202020202"+hexSNAP+hexIP4+hexTCP), plainTCP + " encap 1024"},
+		{"capwap protected", LinkRaw, outerUDP(5247, hexCAPWAP+"0841"+hexWLAN[4:]+hexSNAP+hexIP4+hexTCP), "192.0.2.1 999 > 192.0.2.2 5247 proto 17 len 80"},
+		{"capwap aggregate", LinkRaw, outerUDP(5247, hexCAPWAP+"88"+hexWLAN[2:]+"8000"+hexSNAP+hexIP4+hexTCP), "192.0.2.1 999 > 192.0.2.2 5247 proto 17 len 82"},
+		{"capwap fragment", LinkRaw, outerUDP(5247, "00100380 00010000"+hexWLAN+hexSNAP+hexIP4+hexTCP), "192.0.2.1 999 > 192.0.2.2 5247 proto 17 len 80"},
+		{"capwap encrypted", LinkRaw, outerUDP(5247, "01100300 00000000"+hexWLAN+hexSNAP+hexIP4+hexTCP), "192.0.2.1 999 > 192.0.2.2 5247 proto 17 len 80"},
+		{"capwap wireless lies", LinkRaw, outerUDP(5247, "00180320 00000000 04c82300"+hexWLAN+hexSNAP+hexIP4+hexTCP), "192.0.2.1 999 > 192.0.2.2 5247 proto 17 len 84"},
 		{"gtp extension", LinkRaw, outerUDP(2152, "34ff 0030 00000001 00000085 01000000"+hexIP4+hexTCP), plainTCP + " encap 128"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

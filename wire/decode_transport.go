@@ -108,15 +108,21 @@ func (d *Decoder) udp(p *Packet, b []byte, left int) Result {
 	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	p.setPorts(src, dst, ProtoUDP)
 	p.Payload, p.segment = b[udpLen:], b
-	switch dst {
-	case portVXLAN, portVXLANLinux, portVXLANGPE:
-		return d.vxlan(p, dst == portVXLANGPE, left)
-	case portGeneve:
-		return d.geneve(p, left)
-	case portGTPU:
-		return d.gtp(p, left)
+	scope := p.Key.Scope
+	switch {
+	case dst == portVXLAN, dst == portVXLANLinux, dst == portVXLANGPE:
+		d.vxlan(p, dst == portVXLANGPE, left)
+	case dst == portGeneve:
+		d.geneve(p, left)
+	case dst == portGTPU:
+		d.gtp(p, left)
+	case dst == portCAPWAP, src == portCAPWAP: // it is answered from there
+		d.capwap(p, left)
 	}
-	return d.anyPort(p, left)
+	if p.Key.Scope != scope {
+		return OK
+	}
+	return d.anyPort(p, left) // a port says nothing of what else may come to it
 }
 
 // sctp decodes an SCTP common header (RFC 9260 section 3.1).

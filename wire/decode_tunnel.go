@@ -118,7 +118,8 @@ func (d *Decoder) anyPort(p *Packet, left int) Result {
 	vxlan := first == vni && second&reserved == 0
 	gtp := first>>27 == 0x30>>3 && first>>16&0xff == gtpGPDU
 	geneve := first>>30 == 0 && first>>16&0x3f == 0 && second&reserved == 0 && geneveType(uint16(first))
-	if !vxlan && !gtp && !geneve {
+	capwap := first>>24 == 0 && first>>19&0x1f >= 2 && first&7 == 0
+	if !vxlan && !gtp && !geneve && !capwap {
 		return d.ipv6InUDP(p, left)
 	}
 	outer, opaque := *p, d.Opaque
@@ -127,8 +128,10 @@ func (d *Decoder) anyPort(p *Packet, left int) Result {
 		d.vxlan(p, false, left)
 	case gtp:
 		d.gtp(p, left)
-	default:
+	case geneve:
 		d.geneve(p, left)
+	default:
+		d.capwap(p, left)
 	}
 	if p.Key.Scope == outer.Key.Scope || p.csum == CsumBad {
 		*p, d.Opaque = outer, opaque

@@ -117,11 +117,12 @@ const (
 	EncapGTP
 	EncapTeredo
 	EncapAYIYA
+	EncapCAPWAP
 
 	encapNamespace Encap = 1 << 15 // none: only sets scopes apart
 )
 
-var encapNames = [...]string{"vlan", "vxlan", "geneve", "gre", "ipip", "pppoe", "mpls", "gtp", "teredo", "ayiya"}
+var encapNames = [...]string{"vlan", "vxlan", "geneve", "gre", "ipip", "pppoe", "mpls", "gtp", "teredo", "ayiya", "capwap"}
 
 // Names returns the names of the encapsulations of e.
 func (e Encap) Names() (names []string) {
