@@ -23,6 +23,9 @@ const (
 	litBits  = 10 // of a literal or length code, looked up at once
 	distBits = 8
 	lenBits  = 7
+
+	quickLits = 3                           // literals for which hold has bits without looking at the input again
+	quickBits = litBits + 5 + distBits + 13 // of a match, with what lengths and distances have besides
 )
 
 // inflateState is where in the format an inflater stands.
@@ -408,6 +411,11 @@ func (f *inflater) data(in *[]byte) (wait bool, err error) {
 	pos, b := f.pos, *in
 	defer func() { f.pos, *in = pos, b }()
 	for {
+		pos, b = f.quick(pos, b)
+		if pos >= len(f.out)-300 {
+			f.full = true
+			return false, nil
+		}
 		if pos >= len(f.out)-300 {
 			f.full = true
 			return false, nil
@@ -460,11 +468,66 @@ func (f *inflater) data(in *[]byte) (wait bool, err error) {
 			return false, errInflate
 		}
 		f.drop(used)
-		if d >= length {
-			copy(f.out[pos:pos+length], f.out[pos-d:])
-			pos += length
+		f.copy(pos, d, length)
+		pos += length
+	}
+}
+
+// quick does what data does as long as eight bytes of input are left, codes are short enough for the first table and nothing is odd. It returns
+// the new end of output, and the input that is left.
+func (f *inflater) quick(pos int, b []byte) (int, []byte) {
+	hold, n := f.hold, f.nhold
+	for len(b) >= 8 && pos < len(f.out)-300 {
+		hold |= binary.LittleEndian.Uint64(b) << n
+		b = b[(63-n)>>3:]
+		n |= 56 // bits at least, and what is above n in hold are the next ones
+		e := f.lit.first[hold&(1<<litBits-1)]
+		for k := 0; e-1 < endOfBlock<<4-1 && k < quickLits; k++ {
+			f.out[pos] = byte(e >> 4)
+			pos++
+			hold >>= e & 15
+			n -= uint(e & 15)
+			e = f.lit.first[hold&(1<<litBits-1)]
+		}
+		if n < quickBits || e-1 < endOfBlock<<4-1 {
 			continue
 		}
+		sym, size := uint(e>>4)-endOfBlock-1, uint(e&15)
+		if sym >= uint(len(lenBase)) { // the end, or a longer code
+			break
+		}
+		at := hold >> size
+		x := uint(lenExtra[sym])
+		length := int(lenBase[sym]) + int(at&(1<<x-1))
+		at, size = at>>x, size+x
+		e = f.dist.first[at&(1<<distBits-1)]
+		if sym = uint(e >> 4); e == 0 || sym >= uint(len(distBase)) {
+			break
+		}
+		at, size = at>>(e&15), size+uint(e&15)
+		x = uint(distExtra[sym])
+		d := int(distBase[sym]) + int(at&(1<<x-1))
+		if d > pos {
+			break
+		}
+		hold, n = at>>x, n-size-x
+		f.copy(pos, d, length)
+		pos += length
+	}
+	f.hold, f.nhold = hold&(1<<n-1), n
+	return pos, b
+}
+
+// copy repeats length bytes of output from d bytes before pos on. What stands behind may be overwritten.
+func (f *inflater) copy(pos, d, length int) {
+	switch {
+	case d >= 8 && length <= 32:
+		for end := pos + length; pos < end; pos += 8 {
+			binary.LittleEndian.PutUint64(f.out[pos:pos+8], binary.LittleEndian.Uint64(f.out[pos-d:pos-d+8]))
+		}
+	case d >= length:
+		copy(f.out[pos:pos+length], f.out[pos-d:])
+	default:
 		for end := pos + length; pos < end; pos++ {
 			f.out[pos] = f.out[pos-d]
 		}
