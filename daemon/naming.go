@@ -282,7 +282,10 @@ func (n *naming) pass(now time.Time) (next time.Time) {
 	entered, changed := n.ways != nil, n.again
 	n.again = false
 	n.mu.Unlock()
-	changed = moved && n.sync(now, ifaces) || changed
+	if moved { // whoever it leads to may be known already
+		n.sync(now, ifaces)
+		changed = true
+	}
 	changed = n.outlive(now) || changed
 	for id := range news {
 		n.hear(now, id)
@@ -347,9 +350,8 @@ func earliest(t time.Time, others ...time.Time) time.Time {
 	return t
 }
 
-// sync makes the places those behind the interfaces, and reports whether one is gone. What is known of a place is looked
-// at again when its interface has changed.
-func (n *naming) sync(now time.Time, ifaces map[int]seen) (gone bool) {
+// sync makes the places those behind the interfaces. What is known of a place is looked at again when its interface has changed.
+func (n *naming) sync(now time.Time, ifaces map[int]seen) {
 	there := map[int]seen{}
 	for _, i := range ifaces {
 		if first, ok := there[i.NSID]; i.NSID >= 0 && (!ok || i.Index < first.Index) {
@@ -361,7 +363,6 @@ func (n *naming) sync(now time.Time, ifaces map[int]seen) (gone bool) {
 		if _, ok := there[id]; !ok || ifaces[p.iface.Index].NSID != id {
 			delete(n.places, id)
 			n.past = append(n.past, p.entries(now.UnixNano())...)
-			gone = true
 		}
 	}
 	for id, i := range there {
@@ -377,7 +378,6 @@ func (n *naming) sync(now time.Time, ifaces map[int]seen) (gone bool) {
 			p.read.hurry(p.readable(now, 0))
 		}
 	}
-	return gone
 }
 
 // outlive forgets what is past for long, and reports whether something is.

@@ -248,6 +248,8 @@ func TestNamingOfNeighbours(t *testing.T) {
 	if x.at("10.9.0.1") != x.at("10.9.0.2") || x.at("10.9.0.1") == x.at("10.9.0.3") {
 		t.Error("two veths of one namespace are two workloads, or two namespaces are one")
 	}
+	join(t, x.host, red, "v4")
+	until(t, "a further veth of one that is known", func() bool { return len(x.all()) == 4 })
 	addAddress(t, blue, "ev3", "10.9.0.2/24")
 	until(t, "an address to be nobody's", func() bool { return x.at("10.9.0.2") == nil && x.at("10.9.0.3") != nil })
 	in(t, blue, func() error {

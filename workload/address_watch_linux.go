@@ -50,6 +50,7 @@ type addressWatcher struct {
 	file  *os.File
 	out   chan int
 	fresh map[int]bool // what is not told yet
+	lost  bool         // news were dropped, and what was kept is not read yet: until then the kernel drops everything, and says so once
 	buf   [newsBytes]byte
 	oob   [256]byte
 }
@@ -97,8 +98,13 @@ func (w *addressWatcher) read(fd uintptr) bool {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.EAGAIN):
+			if w.lost {
+				w.lost = false
+				w.fresh[Everywhere] = true
+			}
 			return len(w.fresh) > 0
 		case err != nil: // ENOBUFS, above all
+			w.lost = true
 			w.fresh[Everywhere] = true
 			return true
 		}

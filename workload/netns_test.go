@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -199,6 +200,57 @@ func TestWatchOverflow(t *testing.T) {
 		for round := range 20 {
 			if name := fmt.Sprint("v", round); there[name] != (round%2 == 0) {
 				return fmt.Errorf("%s: the events say %v", name, there[name])
+			}
+		}
+		return nil
+	})
+}
+
+// TestWatchDropped: what changes while news are dropped is known in the end, also where the kernel has said before that it drops some.
+func TestWatchDropped(t *testing.T) {
+	host := newSpace(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	in(t, host, func() error {
+		ch, err := watch(ctx, []string{"v*"}, nil, 1)
+		if err != nil {
+			return err
+		}
+		const before = 20
+		if e := <-ch; e.Kind != Listed {
+			return fmt.Errorf("got %v", e.Kind)
+		}
+		for i := range before { // nobody reads: the watcher waits with the first one
+			if err := netlink.LinkAdd(veth(fmt.Sprint("v", i), nil, fmt.Sprint("p", i))); err != nil {
+				return err
+			}
+		}
+		there := map[string]bool{}
+		next := func() error {
+			select {
+			case e := <-ch:
+				switch e.Kind {
+				case Arrived:
+					there[e.Interface.Name] = true
+				case Departed:
+					delete(there, e.Interface.Name)
+				}
+				return nil
+			case <-time.After(patience):
+				return fmt.Errorf("the events say %v", there)
+			}
+		}
+		for !there["v2"] { // that some were dropped is known by now, and all were listed
+			if err := next(); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(netlink.LinkAdd(veth("v99", nil, "p99")), netlink.LinkDel(veth("v1", nil, ""))); err != nil {
+			return err
+		}
+		for len(there) != before || !there["v99"] || there["v1"] {
+			if err := next(); err != nil {
+				return err
 			}
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -16,6 +17,8 @@ import (
 const (
 	watchBuffer = 4 << 20 // bytes of the netlink socket's buffer; it holds the news of some thousand interfaces
 	listTries   = 5       // times that a listing is begun anew because interfaces changed meanwhile
+
+	watchQuiet = 20 * time.Millisecond // without news, after some were dropped: then all that was kept has been read
 )
 
 // Kind is what happened to an interface.
@@ -100,13 +103,20 @@ func (w *watcher) follow() error {
 		return err
 	}
 	w.send(Event{Kind: Listed})
+	dropped := false
 	for {
 		msgs, from, err := w.news.Receive()
 		switch {
 		case w.ctx.Err() != nil:
 			return nil
-		case errors.Is(err, unix.ENOBUFS):
-			if err := w.relist(); err != nil {
+		case errors.Is(err, unix.ENOBUFS), dropped && errors.Is(err, unix.EAGAIN):
+			// Until what it has kept is read the kernel drops everything, and says so once: what is listed now is listed again after that.
+			dropped = !errors.Is(err, unix.EAGAIN)
+			quiet := unix.Timeval{}
+			if dropped {
+				quiet = unix.NsecToTimeval(int64(watchQuiet))
+			}
+			if err := errors.Join(w.news.SetReceiveTimeout(&quiet), w.relist()); err != nil {
 				return err
 			}
 			continue
