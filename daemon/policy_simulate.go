@@ -22,6 +22,10 @@ const maxSimulated = 10_000
 // SimulateCaptures takes captures through the pipeline with a policy, as if every group were protected, and says what would have been stopped. Ends are known by
 // their addresses alone. What is wrong with a capture is told on stderr.
 func SimulateCaptures(conf *Config, set *policy.Set, files []string, stderr io.Writer) (*Simulated, error) {
+	now, problems := CompilePolicy(set)
+	if problems.Failed() {
+		return nil, problems.Err()
+	}
 	strict := *set
 	strict.Modes = map[string]policy.Mode{policy.Default: policy.Protect}
 	p, problems := CompilePolicy(&strict)
@@ -32,7 +36,7 @@ func SimulateCaptures(conf *Config, set *policy.Set, files []string, stderr io.W
 	if err := div.check(conf); err != nil {
 		return nil, err
 	}
-	s := &simulation{set: set, out: &Simulated{captured: true, Stopped: []SimulatedCase{}, Unsure: []SimulatedCase{}}, at: map[string]int{}}
+	s := &simulation{set: set, now: now, out: &Simulated{captured: true, Stopped: []SimulatedCase{}, Unsure: []SimulatedCase{}}, at: map[string]int{}}
 	queue := alert.NewQueue(s, true)
 	e := engine.New(engine.Config{
 		Flow: div.limits(conf), Overlap: flow.Overlap(conf.Flow.Overlap), Dissect: dissect.DefaultLimits,
@@ -59,6 +63,7 @@ func SimulateCaptures(conf *Config, set *policy.Set, files []string, stderr io.W
 // simulation is the sink that gathers what a policy denied.
 type simulation struct {
 	set     *policy.Set
+	now     *policy.Policy // as it is, for the modes
 	out     *Simulated
 	at      map[string]int // index in out.Stopped
 	further int
@@ -85,8 +90,9 @@ func (s *simulation) Write(ev *alert.Event) error {
 func (s *simulation) Close() error { return nil }
 
 func (s *simulation) add(list *[]SimulatedCase, ev *alert.Event) {
-	c := SimulatedCase{What: whatOf(ev), From: []string{}, To: []string{}, Count: 1, Last: time.Unix(0, ev.Time).UTC(), Rule: ev.Weir.Verdict.Rule,
-		Why: cmp.Or(ev.Weir.Why, ev.Weir.Verdict.Why), Mode: "protect"}
+	from, to := s.now.Identify(&policy.Subject{Addr: ev.Src.Addr()}), s.now.Identify(&policy.Subject{Addr: ev.Dst.Addr()})
+	c := SimulatedCase{What: whatOf(ev), From: policy.GroupsOr(s.now.Groups(from)), To: policy.GroupsOr(s.now.Groups(to)), Count: 1, Last: time.Unix(0, ev.Time).UTC(),
+		Rule: ev.Weir.Verdict.Rule, Why: cmp.Or(ev.Weir.Why, ev.Weir.Verdict.Why), Mode: s.now.Mode(from, to).String()}
 	k := fmt.Sprint(list == &s.out.Stopped, c.What, "\x00", c.Rule, "\x00", c.Why)
 	if i, ok := s.at[k]; ok {
 		(*list)[i].Count++

@@ -29,7 +29,7 @@ func (l *Learner) Against(p *Policy, since int64, fieldOf, protocolOf func(strin
 		if n, ok := protocolOf(k.app); ok {
 			c.App = n
 		}
-		one := Case{Words: Words{From: groupsOr(p.Groups(c.From)), To: groupsOr(p.Groups(c.To)), Ports: Port{k.proto, k.port, k.port}, Protocol: cmp.Or(k.app, "")}, Tally: e.Tally}
+		one := Case{Words: Words{From: GroupsOr(p.Groups(c.From)), To: GroupsOr(p.Groups(c.To)), Ports: Port{k.proto, k.port, k.port}, Protocol: cmp.Or(k.app, "")}, Tally: e.Tally}
 		tell := func(words []Named, t Tally) {
 			fields.Reset()
 			fields.Complete = true
@@ -52,8 +52,8 @@ func (l *Learner) Against(p *Policy, since int64, fieldOf, protocolOf func(strin
 	}
 }
 
-// groupsOr are an end's groups, with a word for none.
-func groupsOr(groups []string) []string {
+// GroupsOr are an end's groups, with a word for none.
+func GroupsOr(groups []string) []string {
 	if len(groups) == 0 {
 		return []string{"(no group)"}
 	}
