@@ -48,6 +48,7 @@ type naming struct {
 	named    map[int]known                               // by interface index, as published
 	limits   []string                                    // that are reached now
 	waiting  []chan<- bool                               // for the end of a pass
+	asking   []chan<- bool                               // for the end of one after which no answer is due of those who were there at the start
 	ways     func(map[int]way)                           // gets the ways into namespaces; nil: nobody goes there
 	again    bool                                        // it has not got them yet
 	others   func(id string, said *workload.Description) // gets answers of runtimes, too; nil: nobody
@@ -139,6 +140,21 @@ func (n *naming) settle() {
 	select {
 	case <-done:
 	case <-time.After(nameSettle):
+	}
+}
+
+// answered waits until runtimes have said what they know of the containers that were there at the start, or for so long.
+func (n *naming) answered(most time.Duration) {
+	done := make(chan bool)
+	n.mu.Lock()
+	n.asking = append(n.asking, done)
+	n.mu.Unlock()
+	n.stir()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
 	}
 }
 
@@ -338,6 +354,7 @@ func (n *naming) pass(now time.Time) (next time.Time) {
 	for _, w := range waiting {
 		close(w)
 	}
+	n.tellAnswered()
 	return next
 }
 

@@ -41,6 +41,7 @@ type asker struct {
 
 // answer is what a runtime says of a container; nil: nothing.
 type answer struct {
+	from   *asker
 	id     string
 	said   *workload.Description
 	absent bool // there is no such runtime
@@ -121,7 +122,7 @@ func (a *asker) run(ctx context.Context) {
 		if err == nil || errors.Is(err, workload.ErrAbsent) {
 			wait = 0
 			a.answered(err == nil)
-			a.tell(answer{id, said, err != nil, news})
+			a.tell(answer{a, id, said, err != nil, news})
 			continue
 		}
 		wait = min(max(2*wait, askFirst), askMost)

@@ -42,6 +42,7 @@ type place struct {
 	changed   bool                 // since it was published
 	absent    int                  // runtimes that are not there, of those that were asked last
 	asked     int
+	due       []*asker // of those, who has not answered since
 
 	look     pace      // through /proc
 	ask      pace      // the runtimes
@@ -124,7 +125,7 @@ func (n *naming) look(now time.Time) bool {
 			p.look.settle(now, nameEvery)
 		}
 		if found.ID != p.found.ID {
-			p.said, p.asked, p.absent = n.recall(found.ID), 0, 0
+			p.said, p.asked, p.absent, p.due = n.recall(found.ID), 0, 0, nil
 			p.ask.hurry(now)
 		}
 		p.found = found
@@ -210,15 +211,32 @@ func (p *place) settled() bool {
 	return p.since.IsZero() || p.who.Name != "" || p.asked > 0 && p.absent >= p.asked
 }
 
+// tellAnswered lets those go on who wait for the names of who was there at the start, once no answer is due.
+func (n *naming) tellAnswered() {
+	for _, p := range n.places {
+		if p.since.IsZero() && p.who.Name == "" && len(p.due) > 0 {
+			return
+		}
+	}
+	n.mu.Lock()
+	asking := n.asking
+	n.asking = nil
+	n.mu.Unlock()
+	for _, w := range asking {
+		close(w)
+	}
+}
+
 // ask asks the runtimes that may know a place's container. Their answers come later.
 func (n *naming) ask(now time.Time, p *place) {
 	if !p.again.IsZero() && !now.Before(p.again) {
 		p.again = time.Time{}
 	}
-	p.asked, p.absent = 0, 0
+	p.asked, p.absent, p.due = 0, 0, nil
 	for _, a := range n.askers {
 		if a.runtime.MayKnow(p.found.Mark) {
 			p.asked++
+			p.due = append(p.due, a)
 			a.want(p.found.ID)
 		}
 	}
@@ -233,6 +251,9 @@ func (n *naming) ask(now time.Time, p *place) {
 // any more, or does not know its containers yet.
 func (n *naming) take(now time.Time, a answer) {
 	for _, p := range n.places {
+		if p.found.ID == a.id {
+			p.due = slices.DeleteFunc(p.due, func(x *asker) bool { return x == a.from })
+		}
 		if p.found.ID == a.id && a.absent && !a.news {
 			was := p.settled()
 			p.absent++

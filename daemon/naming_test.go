@@ -93,17 +93,23 @@ type namingTest struct {
 	host  *netlink.Handle
 	table atomic.Pointer[workload.Table]
 	full  chan string
+	early bool         // its interfaces were there at the start
 	said  bytes.Buffer // its log, to be read once it has ended
 }
 
 func testNaming(t *testing.T, runtimes ...workload.Runtime) *namingTest {
+	t.Helper()
+	return testNamingOf(t, false, runtimes...)
+}
+
+func testNamingOf(t *testing.T, early bool, runtimes ...workload.Runtime) *namingTest {
 	t.Helper()
 	ns := space(t)
 	host, err := netlink.NewHandleAt(netns.NsHandle(ns.Fd()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &namingTest{host: host, full: make(chan string, 10)}
+	x := &namingTest{host: host, full: make(chan string, 10), early: early}
 	ctx, cancel := context.WithCancel(context.Background())
 	var links <-chan workload.Event
 	in(t, ns, func() (err error) {
@@ -117,7 +123,11 @@ func testNaming(t *testing.T, runtimes ...workload.Runtime) *namingTest {
 		for ev := range links {
 			switch ev.Kind {
 			case workload.Arrived, workload.Changed:
-				x.see(ev.Interface, time.Now())
+				at := time.Now()
+				if x.early {
+					at = time.Time{}
+				}
+				x.see(ev.Interface, at)
 			case workload.Departed:
 				x.forget(ev.Interface.Index)
 			}
@@ -231,6 +241,51 @@ func TestNamingLate(t *testing.T) {
 	}
 	if p := x.problems(); len(p) > 0 {
 		t.Errorf("problems: %v", p)
+	}
+}
+
+// TestNamingAnswered: who waits for the names of those who were there at the start goes on once the runtime has answered, or when it takes too long, and not before.
+func TestNamingAnswered(t *testing.T) {
+	asked, say := make(chan bool, 100), make(chan bool)
+	docker := filepath.Join(t.TempDir(), "docker.sock")
+	s := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/events") {
+			<-r.Context().Done()
+			return
+		}
+		asked <- true
+		<-say
+		fmt.Fprintf(w, `[{"Id": %q, "Names": ["/web"], "Image": "web:1"}]`, testID)
+	})}
+	l, err := net.Listen("unix", docker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(l)
+	defer s.Close()
+	var runtimes []workload.Runtime
+	for _, r := range workload.Runtimes() {
+		if r.Sockets = []string{filepath.Join(t.TempDir(), "none")}; r.Name == "Docker" {
+			r.Sockets = []string{docker}
+		}
+		runtimes = append(runtimes, r)
+	}
+	x := testNamingOf(t, true, runtimes...)
+	x.answered(time.Minute) // nobody is there
+	pod := space(t)
+	contained(t, pod, testID)
+	join(t, x.host, pod, "v1")
+	<-asked
+	start := time.Now()
+	if x.answered(100 * time.Millisecond); time.Since(start) < 100*time.Millisecond {
+		t.Error("nobody waits for the runtime's answer")
+	}
+	close(say)
+	if x.answered(time.Minute); x.all()[0].who.Name != "web" {
+		t.Errorf("got %+v", x.all()[0].who)
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

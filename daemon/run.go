@@ -318,6 +318,7 @@ func (d *Daemon) link(ev workload.Event) {
 		if g := d.gates.Load(); first && g != nil {
 			go func() {
 				d.naming.settle()
+				d.naming.answered(holdMost)
 				close(g.named)
 			}()
 		}
