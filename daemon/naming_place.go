@@ -124,8 +124,14 @@ func (n *naming) look(now time.Time) bool {
 		default:
 			p.look.settle(now, nameEvery)
 		}
+		if found.ID == "" && found.Name == "" { // whoever was in there is until the namespace is gone: what its sockets say still is told as theirs
+			found.ID, found.Mark, found.Labels = p.found.ID, p.found.Mark, p.found.Labels
+		}
 		if found.ID != p.found.ID {
-			p.said, p.asked, p.absent, p.due = n.recall(found.ID), 0, 0, nil
+			if said := n.recall(found.ID); said != nil || found.ID == "" {
+				p.describe(said)
+			} // else it has the name that it had until a runtime has answered: it may be the rest of the same pod
+			p.asked, p.absent, p.due = 0, 0, nil
 			p.ask.hurry(now)
 		}
 		p.found = found
@@ -134,6 +140,16 @@ func (n *naming) look(now time.Time) bool {
 	left := n.left
 	n.left = n.finder.Left()
 	return n.left != left
+}
+
+// describe takes what a runtime said of a place; nil: nothing.
+func (p *place) describe(said *workload.Description) {
+	if said != nil && p.said != nil {
+		kept := *said
+		kept.After(p.said)
+		said = &kept
+	}
+	p.said = said
 }
 
 // rename makes what is published of a place.
@@ -262,7 +278,7 @@ func (n *naming) take(now time.Time, a answer) {
 		if p.found.ID != a.id || a.said == nil || a.said.Name == "" && p.said != nil && p.said.Name != "" {
 			continue
 		}
-		p.said = a.said
+		p.describe(a.said)
 		if p.said.Name != "" {
 			p.ask.settle(now, askEvery)
 		}

@@ -202,6 +202,7 @@ func TestNamingLate(t *testing.T) {
 		runtimes = append(runtimes, r)
 	}
 	x := testNaming(t, runtimes...)
+	x.lead(func(map[int]way) {}) // as one who goes in there: it is looked whether anybody is there still
 	soon := func(what string, ok func() bool) {
 		t.Helper()
 		start := time.Now()
@@ -232,6 +233,10 @@ func TestNamingLate(t *testing.T) {
 	soon("a name", func() bool { return x.at("10.9.0.2").Name == "web" })
 	before := time.Now()
 	end()
+	soon("that nobody is in there", func() bool { return x.all()[0].who.NetNS == "" })
+	if w := x.at("10.9.0.2"); w == nil || w.Name != "web" || w.ID != testID {
+		t.Errorf("of a namespace whose last process has ended: got %+v", w)
+	}
 	if err := x.host.LinkDel(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "v1"}}); err != nil {
 		t.Fatal(err)
 	}

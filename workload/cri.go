@@ -74,6 +74,11 @@ func askCRI(ctx context.Context, c *client, id string) (*Description, error) {
 	if o := oldest(list); o != nil {
 		pod.d.Name, pod.d.Image = o.name, o.image
 	}
+	for _, c := range list {
+		if c.running || c.made {
+			pod.d.Members = append(pod.d.Members, Member{c.name, c.image})
+		}
+	}
 	if pod.id != id {
 		pod.d.Sandbox = pod.id
 	}

@@ -58,6 +58,11 @@ func askDocker(ctx context.Context, c *client, id string) (*Description, error) 
 			if o := oldestDocker(list); o != nil {
 				d.Name, d.Image = o.Labels[labelContainer], o.Image
 			}
+			for i := range list {
+				if c := &list[i]; c.Labels[labelType] != typeSandbox {
+					d.Members = append(d.Members, Member{c.Labels[labelContainer], c.Image})
+				}
+			}
 		}
 		return d, nil
 	}

@@ -51,6 +51,11 @@ func askPodman(ctx context.Context, c *client, id string) (*Description, error) 
 			}
 			if x.IsInfra {
 				o = oldestPodman(list)
+				for i := range list {
+					if c := &list[i]; !c.IsInfra {
+						d.Members = append(d.Members, Member{ownName(c.Names), c.Image})
+					}
+				}
 			} else if i := slices.IndexFunc(list, func(c podmanContainer) bool { return c.IsInfra }); i >= 0 {
 				d.Sandbox = list[i].ID
 			}

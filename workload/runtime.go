@@ -54,7 +54,8 @@ func Runtimes() []Runtime {
 type Description struct {
 	Name, Pod, Namespace, Image string
 	Labels                      map[string]string
-	Sandbox                     string // of a container in a pod: the id of the pod's sandbox, whose network it may have; it may be made up
+	Members                     []Member // of a pod, where all of it was asked for: its containers that run or are about to, the sandbox excepted
+	Sandbox                     string   // of a container in a pod: the id of the pod's sandbox, whose network it may have; it may be made up
 }
 
 // ErrAbsent says that a runtime is not there: none of its sockets is, nobody listens, or not for what is asked.
@@ -129,6 +130,12 @@ func (d *Description) bound() {
 		*s = printable(*s, maxName)
 	}
 	d.Image = printable(d.Image, maxImage)
+	slices.SortFunc(d.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	d.Members = d.Members[:min(len(d.Members), maxMembers)]
+	for i := range d.Members {
+		m := &d.Members[i]
+		m.Name, m.Image = printable(m.Name, maxName), printable(m.Image, maxImage)
+	}
 	labels, size := map[string]string{}, 0
 	for _, k := range slices.Sorted(maps.Keys(d.Labels)) {
 		if len(k) > maxLabelKey {
