@@ -421,3 +421,37 @@ func TestTunnelsHeld(t *testing.T) {
 	}
 	lane.Close(tap)
 }
+
+// TestDropsBounded: of a flood of conversations that are cut off each is, a bounded number of them is told, and how many were not.
+func TestDropsBounded(t *testing.T) {
+	var told, heldBack uint64
+	e := engine.New(engine.Config{
+		Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Limiter: alert.NewLimiter(), Events: map[string]bool{"drop": true},
+		Emit: func(ev *alert.Event) {
+			told++
+			heldBack += ev.Weir.HeldBack
+		},
+	})
+	e.SetPolicy(compilePolicy(t, "[modes]\ndefault = \"protect\"\n"))
+	lane := e.NewLane()
+	defer lane.Free()
+	var cuts uint64
+	tap := e.NewTap(engine.TapConfig{Cut: func(*engine.Cut) { cuts++ }})
+	const flood = 1000
+	ask := func(i int, now int64) {
+		d := &dialogue{client: uint16(20000 + i), srv: 53, udp: true, actions: []action{{kind: "data", client: true, data: "x"}}}
+		data := play(t, d, ways[0], wrappings()[0])[0]
+		lane.Judge(tap, []wire.Frame{{Data: data, Time: now, Len: uint32(len(data)), Link: wire.LinkEthernet}}, make([]engine.Ruling, 1))
+	}
+	for i := range flood {
+		ask(i, caseStart)
+	}
+	if told == 0 || told > flood/2 || cuts != flood {
+		t.Errorf("%d conversations were cut, %d of these told", cuts, told)
+	}
+	ask(flood, caseStart+5e9)
+	lane.Close(tap)
+	if told+heldBack != flood+1 || tap.Counters().DropsHeldBack != heldBack {
+		t.Errorf("%d are told, and of %d that they were held back, of %d; %d are counted", told, heldBack, flood+1, tap.Counters().DropsHeldBack)
+	}
+}

@@ -161,7 +161,7 @@ type Weir struct {
 	Unsure       map[string]int // flow: likewise those that were less sure than the rule asks for
 	Verdict      *Verdict       // what the policy says of the conversation
 	Offender     *Offender      // who is put into quarantine for it; nil: nobody
-	HeldBack     uint64         // alerts of this rule and workload that a rate limit held back before this one
+	HeldBack     uint64         // alerts of this rule and workload, or drops of this workload, that a rate limit held back before this one
 }
 
 // Workload names the container, pod or namespace at one end.

@@ -14,18 +14,19 @@ import (
 
 // GateStatus says how a workload's packets are held until they are judged.
 type GateStatus struct {
-	Since      time.Time `json:"since,omitzero"` // it is protected; zero: it is not
-	Failure    string    `json:"failure"`        // what becomes of packets that nobody judges: open, closed
-	Why        string    `json:"why,omitempty"`  // it is not protected, though a group of its asks for that
-	Starting   bool      `json:"starting"`       // it is about to be protected
-	Quarantine bool      `json:"quarantine"`     // it is cut off
-	Packets    uint64    `json:"packets"`        // that came to be judged
-	Waiting    uint64    `json:"waiting"`        // for their verdict, within the last second
-	Dropped    uint64    `json:"dropped"`        // packets
-	Missed     uint64    `json:"missed"`         // that could not be judged: they passed or were lost, as Failure says
-	Undecided  int       `json:"undecided"`      // conversations of which it is not known yet what becomes of them
-	Denied     uint64    `json:"denied"`         // conversations that were cut
-	Hangs      uint64    `json:"hangs"`          // times that no verdict came in time, and packets passed or stopped meanwhile
+	Since      time.Time `json:"since,omitzero"`  // it is protected; zero: it is not
+	Failure    string    `json:"failure"`         // what becomes of packets that nobody judges: open, closed
+	Why        string    `json:"why,omitempty"`   // it is not protected, though a group of its asks for that
+	Starting   bool      `json:"starting"`        // it is about to be protected
+	Quarantine bool      `json:"quarantine"`      // it is cut off
+	Packets    uint64    `json:"packets"`         // that came to be judged
+	Waiting    uint64    `json:"waiting"`         // for their verdict, within the last second
+	Dropped    uint64    `json:"dropped"`         // packets
+	Missed     uint64    `json:"missed"`          // that could not be judged: they passed or were lost, as Failure says
+	Undecided  int       `json:"undecided"`       // conversations of which it is not known yet what becomes of them
+	Denied     uint64    `json:"denied"`          // conversations that were cut
+	HeldBack   uint64    `json:"drops_held_back"` // of those, whose event the rate limit held back
+	Hangs      uint64    `json:"hangs"`           // times that no verdict came in time, and packets passed or stopped meanwhile
 }
 
 // GatesStatus is that of all workloads.
@@ -46,6 +47,7 @@ func (s *GateStatus) add(x *GateStatus) {
 	s.Missed += x.Missed
 	s.Undecided += x.Undecided
 	s.Denied += x.Denied
+	s.HeldBack += x.HeldBack
 	s.Hangs += x.Hangs
 }
 
@@ -53,7 +55,7 @@ func (s *GateStatus) add(x *GateStatus) {
 func (x *gate) status() GateStatus {
 	n, c := x.guard.Stats(), x.tap.Counters()
 	return GateStatus{Since: x.since, Failure: x.failure.String(), Packets: n.Packets, Waiting: n.Waiting, Dropped: n.Dropped, Missed: n.Missed, Undecided: c.Undecided,
-		Denied: n.Denied, Hangs: n.Hangs}
+		Denied: n.Denied, HeldBack: c.DropsHeldBack, Hangs: n.Hangs}
 }
 
 // states says how the gates are, by network namespace, and sums it up. It may be called from any goroutine that holds no lock of the daemon's.

@@ -17,6 +17,7 @@ type tapCounters struct {
 	twinBytes, twinsApart             uint64
 	shedFlows                         uint64
 	oneSided, bothSided               uint64
+	dropsHeldBack                     uint64
 }
 
 // Counters is a copy of what a tap counted; all of it, or the sum of several taps'.
@@ -27,6 +28,7 @@ type Counters struct {
 	Undecoded                         uint64 // frames that could not be decoded
 	Messages, Notes, Malformed        uint64
 	Hits, Alerts, Anomalies, HeldBack uint64
+	DropsHeldBack                     uint64 // conversations that were cut, and whose event the rate limit held back
 	Unsure                            uint64 // findings that were less sure than their rule asks for
 	Allowed                           uint64 // findings that allow-lists dropped
 	Given                             uint64 // findings in bytes that another rule was surer of
@@ -70,7 +72,7 @@ func (t *Tap) read() *Counters {
 	return &Counters{
 		Frames: c.frames, Bytes: c.bytes, NoIP: c.noIP, Undecoded: c.undecoded,
 		Messages: c.messages, Notes: c.notes, Malformed: c.malformed,
-		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, Panics: c.panics, GivenUp: c.givenUp, GivenUpBytes: c.givenUpBytes,
+		Hits: c.hits, Alerts: c.alerts, Anomalies: c.anomalies, HeldBack: c.heldBack, DropsHeldBack: c.dropsHeldBack, Panics: c.panics, GivenUp: c.givenUp, GivenUpBytes: c.givenUpBytes,
 		Unsure: c.unsure, Allowed: c.allowed, Given: c.given, Elsewhere: c.elsewhere, ShedFlows: c.shedFlows, OneSided: c.oneSided, BothSided: c.bothSided, TwinBytes: c.twinBytes, TwinsApart: c.twinsApart,
 		Undecodable: t.env.Count.Undecodable + t.undecodable, Shed: t.shed, TooBig: t.recent.TooBig(), Flow: *t.table.Counters(), Defrag: t.fragments(), Last: t.now,
 		Oldest: t.recent.Oldest(), Undecided: len(t.waiting),
@@ -115,6 +117,7 @@ func (c *Counters) Add(d *Counters) {
 	c.Alerts += d.Alerts
 	c.Anomalies += d.Anomalies
 	c.HeldBack += d.HeldBack
+	c.DropsHeldBack += d.DropsHeldBack
 	c.Unsure += d.Unsure
 	c.Allowed += d.Allowed
 	c.Given += d.Given

@@ -144,12 +144,19 @@ func (l *Lane) cut(r *ruled, frame int) {
 	l.t.cfg.Cut(&c)
 }
 
+// dropKind is what the rate limit calls these events: no rule is called so.
+const dropKind = "\x00drop"
+
 // tellDrop tells that the present flow is cut off, and at which packet.
 func (l *Lane) tellDrop(r *ruled, frame int) {
 	if !l.e.listens("drop") || l.e.full() {
 		return
 	}
 	ev := l.event("drop")
+	if !l.within(ev, dropKind) {
+		l.t.count.dropsHeldBack++
+		return
+	}
 	ev.Weir.Verdict, ev.Weir.Inside = l.verdict(), l.inside()
 	ev.Drop = &alert.Drop{Reason: l.dropReason(r)}
 	if frame >= 0 {

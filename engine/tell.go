@@ -157,6 +157,15 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 
 // allowed asks the rate limit whether an alert of rule, or an info event of a rule that raises no alerts, may be told.
 func (l *Lane) allowed(ev *alert.Event, rule string) bool {
+	if l.within(ev, rule) {
+		return true
+	}
+	l.t.count.heldBack++
+	return false
+}
+
+// within asks the rate limit whether one more event of a kind may be told of the workload that it is about, and notes how many were not.
+func (l *Lane) within(ev *alert.Event, kind string) bool {
 	lim := l.e.cfg.Limiter
 	if lim == nil {
 		return true
@@ -165,10 +174,7 @@ func (l *Lane) allowed(ev *alert.Event, rule string) bool {
 	if w := ev.Weir.Src; w != nil {
 		who = cmp.Or(w.ID, w.Name, who)
 	}
-	ok, held := lim.Allow(rule, who, ev.Time)
-	if !ok {
-		l.t.count.heldBack++
-	}
+	ok, held := lim.Allow(kind, who, ev.Time)
 	ev.Weir.HeldBack = held
 	return ok
 }
