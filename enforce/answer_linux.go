@@ -94,7 +94,7 @@ func (q *queue) flush(s *socket, b *batch) error {
 		return nil
 	}
 	s.out.b, b.verdicts.b = b.verdicts.b, s.out.b
-	err := s.send()
+	err := s.sendBy(s.verdicts)
 	s.out.b, b.verdicts.b = b.verdicts.b, s.out.b
 	return err
 }

@@ -156,6 +156,7 @@ type socket struct {
 	n           int
 	failed      error
 	write, read func(fd uintptr) bool // stored once
+	verdicts    func(fd uintptr) bool // as write, of what the kernel does at once
 }
 
 // connect makes a socket of f that hears of the kernel alone: whoever is privileged in the namespace could send to it else.
@@ -177,6 +178,10 @@ func connect(f *os.File) (*socket, error) {
 	s := &socket{f: f, raw: raw}
 	s.write = func(fd uintptr) bool {
 		_, s.failed = unix.Write(int(fd), s.out.b)
+		return s.failed != unix.EAGAIN
+	}
+	s.verdicts = func(fd uintptr) bool {
+		s.failed = send(fd, s.out.b)
 		return s.failed != unix.EAGAIN
 	}
 	s.read = func(fd uintptr) bool {
@@ -202,8 +207,10 @@ func (open Opener) socket(kind broker.Kind) (*socket, error) {
 func (s *socket) Close() error { return s.f.Close() }
 
 // send sends what is in out, and empties it.
-func (s *socket) send() error {
-	err := s.raw.Write(s.write)
+func (s *socket) send() error { return s.sendBy(s.write) }
+
+func (s *socket) sendBy(write func(fd uintptr) bool) error {
+	err := s.raw.Write(write)
 	s.out.b = s.out.b[:0]
 	if err == nil {
 		err = s.failed

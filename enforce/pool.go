@@ -1,6 +1,7 @@
 package enforce
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 type Pool struct {
 	free chan *batch
 	done chan struct{}
+
+	awake *seats // for queues that are empty, and wait without sleeping
 
 	mu     sync.Mutex
 	guards map[*Guard]struct{}
@@ -26,7 +29,7 @@ const reportEvery = 20
 // NewPool returns a Pool for as many queues at work at once as there are lanes, which are for them alone: what is held never waits behind a ring's block. Close it after
 // its guards.
 func NewPool(lanes []*engine.Lane) *Pool {
-	p := &Pool{free: make(chan *batch, len(lanes)), done: make(chan struct{}), guards: map[*Guard]struct{}{}}
+	p := &Pool{free: make(chan *batch, len(lanes)), done: make(chan struct{}), awake: newSeats(runtime.GOMAXPROCS(0)), guards: map[*Guard]struct{}{}}
 	for _, lane := range lanes {
 		p.free <- newBatch(lane)
 	}

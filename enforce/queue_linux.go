@@ -83,6 +83,7 @@ type queue struct {
 	readErr error
 	cutter  cutter
 	onCut   func(*engine.Cut)
+	linger  linger
 
 	mu   sync.Mutex
 	sock *socket // nil: the queue is not held
@@ -345,7 +346,7 @@ func (q *queue) readable(fd uintptr) bool {
 		q.since.Store(int64(time.Since(q.base)))
 	}
 	for b.room() {
-		n, err := unix.Read(int(fd), b.space())
+		n, err := receive(fd, b.space(), 0)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -356,7 +357,7 @@ func (q *queue) readable(fd uintptr) bool {
 				q.pool.put(b)
 				q.b = nil
 				q.since.Store(0)
-				return false
+				return q.lingers(fd) // then there is no batch yet
 			}
 			q.b = b
 			return true
@@ -373,7 +374,7 @@ func (q *queue) readable(fd uintptr) bool {
 // waits reports whether there is something to read, and says since when it waits.
 func (q *queue) waits(fd uintptr) bool {
 	var one [1]byte
-	if _, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT); err == unix.EAGAIN {
+	if _, err := receive(fd, one[:], unix.MSG_PEEK); err == unix.EAGAIN {
 		return false
 	}
 	q.since.CompareAndSwap(0, int64(time.Since(q.base)))

@@ -114,6 +114,29 @@ func (l *Lane) clear(t *Tap) Ruling {
 	return Clear
 }
 
+// bulkKept is how much is kept among the recent ones of a packet that is bulk, ours: to keep all of it took a seventh of the time that an upload's packets are held for, and pushes out what an alert may
+// need. Whoever watches the workload keeps it whole.
+const bulkKept = 2 << 10
+
+// bulk reports whether the present packet, which is held, has nothing but more of a message that the policy let through before, or is an answer; it is asked once for each. Where detection stops
+// something, too, any byte may be what it finds.
+func (l *Lane) bulk() bool {
+	a := l.fl.S.app
+	if a == nil || a.judge == nil || l.rulings == nil {
+		return false
+	}
+	j, through := a.judge, uint64(0)
+	if len(j.open) == 1 && (j.open[0].likely || j.open[0].verdict.Action == policy.Allow) {
+		through = j.open[0].id
+	}
+	same := through != 0 && through == j.through
+	j.through = through
+	if l.rules.db != nil || l.rules.stops || l.rulings[l.index] != Pass || len(l.comments) > 0 {
+		return false
+	}
+	return same || l.fl.Dir(&l.p) == wire.ToClient && a.sure == certain
+}
+
 // mayCarry reports whether packets of the present flow carry others, or may yet: those are conversations of their own, and to the kernel all of them are the one that carries them.
 func (l *Lane) mayCarry() bool {
 	switch l.fl.Key.Proto {

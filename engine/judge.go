@@ -25,9 +25,10 @@ type judge struct {
 	since   int64  // ns: when that began; 0: it is not waited for
 	told    [maxDenials]int32
 	denials int
-	late    bool // its deadline was over: it is what the rule says for that
-	stop    bool // it was denied
-	moved   bool // a message came to its end among the bytes at hand: those before it do not wait
+	late    bool   // its deadline was over: it is what the rule says for that
+	stop    bool   // it was denied
+	through uint64 // ID of the one message that is under way and was let through, when the last packet came; 0: there is none
+	moved   bool   // a message came to its end among the bytes at hand: those before it do not wait
 }
 
 // words are what the policy looks at in a message.

@@ -109,6 +109,11 @@ func (t *Tap) keepPacket(l *Lane, f *wire.Frame, tag uint64) {
 		}
 		t.add(s, f, strings.Join(l.comments, "\n"))
 	}
+	if t.inline() && l.bulk() && len(f.Data) > bulkKept { // asked of each
+		head := *f
+		head.Data = f.Data[:bulkKept]
+		f = &head
+	}
 	l.comments = l.comments[:0]
 	t.recent.Add(f, l.fl.ID)
 	if len(t.slices) > 0 && t.due <= t.now {
