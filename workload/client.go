@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,18 +17,29 @@ import (
 const maxHead = 64 << 10 // bytes of the head of an answer; ours
 
 // client asks one runtime over its Unix socket.
-type client struct{ http http.Client }
+type client struct {
+	http http.Client
+
+	mu     sync.Mutex // guards what follows
+	conns  []net.Conn // all that were made: what of a request that is given up is left to the transport it may keep for the next one, after close
+	closed bool
+}
 
 // newClient returns a client for a socket, with HTTP/2 from the first byte on as gRPC has it, or with HTTP/1.1.
 func newClient(socket string, http2 bool) *client {
 	var p http.Protocols
 	p.SetHTTP1(!http2)
 	p.SetUnencryptedHTTP2(http2)
-	return &client{http.Client{
+	c := &client{}
+	c.http = http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				var d net.Dialer
-				return d.DialContext(ctx, "unix", socket)
+				conn, err := d.DialContext(ctx, "unix", socket)
+				if err != nil {
+					return nil, err
+				}
+				return c.keep(conn)
 			},
 			Protocols:              &p,
 			HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
@@ -35,10 +47,31 @@ func newClient(socket string, http2 bool) *client {
 			DisableCompression:     true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}
+	return c
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+// keep notes a connection, for close.
+func (c *client) keep(conn net.Conn) (net.Conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		conn.Close()
+		return nil, net.ErrClosed
+	}
+	c.conns = append(c.conns, conn)
+	return conn, nil
+}
+
+// close ends all connections.
+func (c *client) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for _, conn := range c.conns {
+		conn.Close()
+	}
+}
 
 // refused reports whether err says that nobody listens.
 func (c *client) refused(err error) bool {
