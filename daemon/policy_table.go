@@ -62,6 +62,9 @@ func (d *PolicyDifference) WriteTable(w io.Writer) error {
 			fmt.Fprintf(t, "%s %s\t%s\n", sign, clean(what), clean(why))
 		}
 	}
+	if len(d.Groups)+len(d.Allowed)+len(d.Denied)+len(d.Modes)+len(d.Failure)+d.Cut > 0 {
+		fmt.Fprintln(t, "CHANGE\tBY")
+	}
 	for _, g := range d.Groups {
 		fmt.Fprintf(t, "group %s\t\n", clean(g))
 	}

@@ -57,12 +57,12 @@ type InterfaceStatus struct {
 // MemoryStatus is what memory is taken for, in bytes.
 type MemoryStatus struct {
 	Taken     int64    `json:"taken"` // of Budget: anonymous memory, and rings; the program's text is not in it
-	Go        int64    `json:"go"`    // from the system; what follows Hyperscan is within it
+	Go        int64    `json:"go"`    // from the system, not all of it touched yet; what follows Hyperscan is part of it, and gates.memory is
 	Rings     int64    `json:"rings"`
 	Hyperscan int64    `json:"hyperscan"`
-	Recent    int64    `json:"recent"`  // recent packets
-	Inspect   int64    `json:"inspect"` // what is open at layer 7
-	Held      int64    `json:"held"`    // of streams and datagrams, out of order or unfinished
+	Recent    int64    `json:"recent"`  // part of Go: recent packets
+	Inspect   int64    `json:"inspect"` // part of Go: what is open at layer 7
+	Held      int64    `json:"held"`    // part of Go: of streams and datagrams, out of order or unfinished
 	Budget    int64    `json:"budget"`
 	Shed      []string `json:"shed,omitempty"` // what is given up now because memory is short
 }
@@ -182,8 +182,8 @@ func (s *Status) writeHead(b *bytes.Buffer, now time.Time) {
 	}
 	fmt.Fprintf(t, "Rules\t%s\n", rules)
 	m := &s.Memory
-	fmt.Fprintf(t, "Memory\t%s of %s: Go %s (recent packets %s, open at layer 7 %s, held %s), rings %s, Hyperscan %s\n", Size(m.Taken), Size(m.Budget),
-		Size(m.Go), Size(m.Recent), Size(m.Inspect), Size(m.Held), Size(m.Rings), Size(m.Hyperscan))
+	fmt.Fprintf(t, "Memory\t%s of %s: %s\n", Size(m.Taken), Size(m.Budget), m.parts())
+	fmt.Fprintf(t, "\tof Go's: recent packets %s, open at layer 7 %s, held %s, under judgement %s\n", Size(m.Recent), Size(m.Inspect), Size(m.Held), Size(s.Gates.Memory))
 	if s.Slices.Dir == "" {
 		fmt.Fprintf(t, "Slices\tnone are kept\n")
 	} else {
@@ -198,6 +198,15 @@ func (s *Status) writeHead(b *bytes.Buffer, now time.Time) {
 	for _, x := range s.warnings() {
 		fmt.Fprintf(t, "Warning\t%s\n", clean(x))
 	}
+}
+
+// parts says what memory is taken for; it adds up to what is taken.
+func (m *MemoryStatus) parts() string {
+	rest := m.Taken - m.Go - m.Rings - m.Hyperscan
+	if rest < 0 { // what Go has from the system is not taken before it is touched
+		return fmt.Sprintf("Go %s (it may take %s), rings %s, Hyperscan %s", Size(max(0, m.Go+rest)), Size(m.Go), Size(m.Rings), Size(m.Hyperscan))
+	}
+	return fmt.Sprintf("Go %s, rings %s, Hyperscan %s, other %s", Size(m.Go), Size(m.Rings), Size(m.Hyperscan), Size(rest))
 }
 
 func table(b *bytes.Buffer) *tabwriter.Writer { return tabwriter.NewWriter(b, 0, 8, 2, ' ', 0) }

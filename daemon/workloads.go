@@ -120,7 +120,7 @@ func WriteWorkloads(w io.Writer, list []InterfaceWorkload) error {
 			addresses += " " + a.String()
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(x.Interface), shown(x.Name), shown(x.Pod), shown(x.Namespace), shown(x.Image),
-			shown(shortID(x.ID)), shown(strings.Join(x.Attached, "+")), shown(x.Mode), shown(strings.Join(x.Groups, ",")), x.Gate.shown(), cmp.Or(addresses, " -")[1:])
+			shown(shortID(x.ID)), shown(strings.Join(x.Attached, "+")), cmp.Or(x.Mode, "no policy"), shown(strings.Join(x.Groups, ",")), x.Gate.shown(), cmp.Or(addresses, " -")[1:])
 	}
 	t.Flush()
 	for _, x := range list {

@@ -59,16 +59,24 @@ func statusCommand() *cobra.Command {
 		},
 	}
 	a.flags(cmd)
-	output = choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output = outputFlag(cmd)
 	return cmd
+}
+
+// reloaded is what came of a reload, as programs get it.
+type reloaded struct {
+	OK       bool          `json:"ok"` // what is on disk is in force; else what was before
+	Problems []toldProblem `json:"problems"`
+	Rules    int           `json:"rules"` // in force
 }
 
 func reloadCommand() *cobra.Command {
 	var a asker
+	var output *choice
 	cmd := &cobra.Command{
 		Use:     "reload",
 		Short:   "Put the rules on disk in force; if something is wrong with them the old ones stay",
-		Example: "  weir reload",
+		Example: "  weir reload\n  weir reload -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.dial(cmd)
@@ -79,17 +87,24 @@ func reloadCommand() *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			if err := report(problems); err != nil {
-				return err
+			if output.word != "json" {
+				if err := report(problems); err != nil {
+					return err
+				}
 			}
 			s, err := c.Status()
 			if err != nil {
 				return failed(err)
+			}
+			if output.word == "json" {
+				err := writeJSON(cmd.OutOrStdout(), reloaded{!problems.Failed(), toldProblems(problems), s.Rules})
+				return failed(cmp.Or(err, wrong(problems)))
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "reloaded: %d rules in force\n", s.Rules)
 			return nil
 		},
 	}
 	a.flags(cmd)
+	output = outputFlag(cmd)
 	return cmd
 }

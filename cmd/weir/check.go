@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"slices"
 
@@ -15,6 +14,7 @@ import (
 
 func checkCommand() *cobra.Command {
 	var config string
+	var output *choice
 	cmd := &cobra.Command{
 		Use:   "check [PATH...]",
 		Short: "Check configuration, rules and policy: file, line and column of what is wrong, and what was meant",
@@ -22,7 +22,8 @@ func checkCommand() *cobra.Command {
 of either, or a weir.toml. Files of a policy are checked together. Nothing is started and nothing is changed.`,
 		Example: `  weir check
   weir check my-rules.toml /etc/weir/rules.d
-  weir check /etc/weir/policy.d`,
+  weir check /etc/weir/policy.d
+  weir check -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var problems rules.Problems
 			var files, policies []string
@@ -61,6 +62,9 @@ of either, or a weir.toml. Files of a policy are checked together. Nothing is st
 			}
 			set, p := daemon.LoadRules(files, builtin)
 			problems = append(problems, p...)
+			if output.word == "json" {
+				return checked(cmd, problems, set, law)
+			}
 			if err := report(problems); err != nil {
 				return err
 			}
@@ -79,7 +83,35 @@ of either, or a weir.toml. Files of a policy are checked together. Nothing is st
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", daemon.DefaultConfigPath, "configuration file")
+	output = outputFlag(cmd)
 	return cmd
+}
+
+// checkResult is what a check found, as programs get it.
+type checkResult struct {
+	OK          bool          `json:"ok"` // no problem is more than a warning
+	Problems    []toldProblem `json:"problems"`
+	Rules       int           `json:"rules"` // with the built-in ones; 0 where one of them is wrong
+	Groups      int           `json:"groups"`
+	PolicyRules int           `json:"policy_rules"`
+}
+
+// checked tells programs what a check found.
+func checked(cmd *cobra.Command, problems rules.Problems, set *rules.Set, law *policy.Set) error {
+	out := checkResult{OK: !problems.Failed(), Problems: toldProblems(problems)}
+	if out.OK {
+		out.Rules, out.Groups, out.PolicyRules = len(set.Rules), len(law.Groups), len(law.Rules)
+		if err := daemon.TryRules(set); err != nil {
+			out.OK, out.Problems = false, append(out.Problems, toldProblem{Level: "error", What: err.Error()})
+		}
+	}
+	if err := writeJSON(cmd.OutOrStdout(), &out); err != nil {
+		return failed(err)
+	}
+	if !out.OK {
+		return exit{code: exitUsage}
+	}
+	return nil
 }
 
 // isConfig reports whether a path is taken for a configuration, not for rules.
@@ -96,20 +128,4 @@ func countFrom(set *rules.Set, paths []string) (n int) {
 		}
 	}
 	return n
-}
-
-// report prints problems to stderr. It returns an error, already printed, if one of them is more than a warning.
-func report(problems rules.Problems) error {
-	bad := false
-	for _, p := range problems {
-		level := slog.LevelWarn
-		if p.Level == rules.Error {
-			level, bad = slog.LevelError, true
-		}
-		complain(level, p.String())
-	}
-	if bad {
-		return exit{code: exitUsage}
-	}
-	return nil
 }

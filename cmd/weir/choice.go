@@ -32,6 +32,11 @@ func (c *choice) Type() string { return "string" }
 // index returns the place of the word among the words.
 func (c *choice) index() int { return slices.Index(c.words, c.word) }
 
+// outputFlag adds -o, that most commands have.
+func outputFlag(cmd *cobra.Command) *choice {
+	return choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+}
+
 // choiceFlag adds the flag -short, --name, that takes one of words; word is what holds where it is not given.
 func choiceFlag(cmd *cobra.Command, name, short, word, help string, words ...string) *choice {
 	c := &choice{word, words}

@@ -38,6 +38,6 @@ Nothing is changed and nothing is captured. Exit status 1 says that something st
 		},
 	}
 	a.flags(cmd)
-	output = choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output = outputFlag(cmd)
 	return cmd
 }

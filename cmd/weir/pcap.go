@@ -99,7 +99,7 @@ func pcapListCommand() *cobra.Command {
   weir pcap ls rule pci.pan and after 1d ago
   weir pcap ls -o json 'workload web and (port 80 or port 443)'`,
 	}
-	output := choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q, err := query(args)
 		if err != nil {
@@ -264,7 +264,7 @@ func pcapStatsCommand() *cobra.Command {
 		Example: "  weir pcap stats\n  weir pcap stats -o json",
 		Args:    cobra.NoArgs,
 	}
-	output := choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := e.open(cmd)
 		if err != nil {

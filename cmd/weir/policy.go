@@ -37,7 +37,7 @@ and messages. Without a daemon it shows what is on disk.`,
 		Example: "  weir policy show\n  weir policy show -o json",
 		Args:    cobra.NoArgs,
 	}
-	output := choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, conf, err := a.dialConfigured(cmd)
 		if err != nil {
@@ -171,7 +171,7 @@ members are others.`,
 		Example: "  weir policy diff --since 24h\n  weir policy diff proposal.toml\n  weir policy diff old.d new.d -o json",
 		Args:    cobra.MaximumNArgs(2),
 	}
-	output := choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		old, changed, err := l.compared(cmd, args)
 		if err != nil {

@@ -5,12 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"weir/daemon"
 	"weir/policy"
+	"weir/rules"
 )
 
 func policyApproveCommand() *cobra.Command {
@@ -139,6 +141,9 @@ is protected it is said how much of what was ever seen would be stopped: weir po
 			if err := report(problems); err != nil {
 				return err
 			}
+			if groups := modeGroups(folder.Set); !slices.Contains(groups, args[0]) {
+				return usage(noGroup(args[0], groups))
+			}
 			if args[1] == policy.Protect.String() {
 				if what, err := c.Learned(); err == nil {
 					note(daemon.WouldStop(what, folder.Set, args[0])...)
@@ -157,15 +162,34 @@ is protected it is said how much of what was ever seen would be stopped: weir po
 
 // knownGroups are the names that a mode may be given.
 func knownGroups(config string) []string {
-	conf, _ := daemon.LoadConfig(config, false)
-	names := []string{policy.Default}
-	if conf == nil {
-		return names
-	}
-	if set, _ := daemon.LoadPolicy(conf.PolicyPaths()); set != nil {
-		for _, g := range set.Groups {
-			names = append(names, g.Name)
+	if conf, _ := daemon.LoadConfig(config, false); conf != nil {
+		if set, _ := daemon.LoadPolicy(conf.PolicyPaths()); set != nil {
+			return modeGroups(set)
 		}
 	}
+	return []string{policy.Default}
+}
+
+// modeGroups are the names that a policy lets a mode be given.
+func modeGroups(set *policy.Set) []string {
+	names := []string{policy.Default}
+	for _, g := range set.Groups {
+		names = append(names, g.Name)
+	}
 	return append(names, policy.Builtin...)
+}
+
+// maxGroupsNamed is how many groups an error names.
+const maxGroupsNamed = 20
+
+func noGroup(name string, known []string) error {
+	hint := ""
+	if near := rules.Nearest(name, known); near != "" {
+		hint = fmt.Sprintf("did you mean %q? ", near)
+	}
+	left := ""
+	if n := len(known) - maxGroupsNamed; n > 0 {
+		known, left = known[:maxGroupsNamed], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Errorf("policy mode: there is no group %q (%sgroups are %s%s; [[groups]] in a file of the policy's folder makes one: docs/policy.md)", name, hint, strings.Join(known, ", "), left)
 }

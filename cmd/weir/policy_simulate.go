@@ -27,7 +27,7 @@ rule that stops it; where no rule does, with the nearest rule that allows someth
   weir policy simulate --pcap some.pcap --fail-on deny`,
 		Args: cobra.NoArgs,
 	}
-	output := choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output := outputFlag(cmd)
 	failOn := choiceFlag(cmd, "fail-on", "", "", "deny: exit status 3 if anything would have been stopped", "deny")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if len(captures) > 0 && l.since != "" {

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"weir/alert"
 	"weir/daemon"
 )
 
@@ -34,12 +36,8 @@ func quarantineCommand() *cobra.Command {
 			if len(args) == 1 {
 				q.Name = args[0]
 				answer, err := c.Quarantine(&q)
-				if err == nil && answer.Starting {
-					doing := "cut off (weir quarantine says once it is)"
-					if q.Lift {
-						doing = "let in again"
-					}
-					fmt.Fprintf(os.Stderr, "weir: %s: starting: it is being %s\n", q.Name, doing)
+				if err == nil {
+					fmt.Fprintf(os.Stderr, "weir: %s\n", quarantined(&q, &answer))
 				}
 				return failed(err)
 			}
@@ -63,6 +61,34 @@ func quarantineCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&q.Allow, "allow", nil, "whom it may still speak with: an address or network, perhaps with /tcp/PORT; repeatable")
 	cmd.Flags().BoolVar(&q.Lift, "lift", false, "let it in again")
 	a.flags(cmd)
-	output = choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output = outputFlag(cmd)
 	return cmd
+}
+
+// quarantined says what became of a workload, and what may be done next.
+func quarantined(q *daemon.Quarantine, answer *daemon.Quarantine) string {
+	name := alert.Shown(q.Name)
+	switch {
+	case q.Lift && answer.Starting:
+		return name + ": starting: it is being let in again"
+	case q.Lift:
+		return name + ": it is let in again"
+	case answer.Starting:
+		return name + ": starting: it is being cut off (weir quarantine says once it is)"
+	case !answer.Now:
+		return name + ": no such workload is there now; one that comes by that name is cut off (lift it with: weir quarantine " + shellWord(name) + " --lift)"
+	}
+	but := "everybody"
+	if len(q.Allow) > 0 {
+		but += " but " + alert.Shown(strings.Join(q.Allow, ", "))
+	}
+	return fmt.Sprintf("%s: it is cut off from %s (lift it with: weir quarantine %s --lift)", name, but, shellWord(name))
+}
+
+// shellWord writes a word as a shell reads it.
+func shellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

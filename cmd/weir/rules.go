@@ -106,17 +106,51 @@ func rulesListCommand() *cobra.Command {
 		},
 	}
 	src.flags(cmd)
-	output = choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output = outputFlag(cmd)
 	return cmd
+}
+
+// explainedRule is what is said of a rule, as programs get it: the same, line by line.
+type explainedRule struct {
+	listedRule
+	Explained []explainedLine `json:"explained"`
+}
+
+type explainedLine struct {
+	About string `json:"about"` // rule, is, finds, looks at, only if ...
+	Text  string `json:"text"`
+}
+
+// explainedAt is where the text begins in the lines of what explains a rule.
+const explainedAt = 12
+
+func explained(set *rules.Set, id, text string) explainedRule {
+	out := explainedRule{listedRule: listedRule{ID: id, Engine: "policy", Fields: []string{}}, Explained: []explainedLine{}}
+	for _, r := range listedRules(set) {
+		if r.ID == id {
+			out.listedRule = r
+		}
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		n := min(explainedAt, len(line))
+		if about := strings.TrimSpace(line[:n]); about != "" || len(out.Explained) == 0 {
+			out.Explained = append(out.Explained, explainedLine{about, line[n:]})
+		} else {
+			out.Explained[len(out.Explained)-1].Text += "\n" + line[n:]
+		}
+	}
+	return out
 }
 
 func rulesExplainCommand() *cobra.Command {
 	var src ruleSource
+	var output *choice
 	cmd := &cobra.Command{
 		Use:     "explain ID",
 		Short:   "Say what a rule finds, where, how it is validated, what it ignores, and what to do next",
 		Long:    "Say what a rule finds, where, how it is validated, what it ignores, and what to do next: of any id that an alert has, also of rules that are part of Weir, and of the policy's.",
-		Example: "  weir rules explain pci.pan\n  weir rules explain tunnel.dns",
+		Example: "  weir rules explain pci.pan\n  weir rules explain tunnel.dns\n  weir rules explain pci.pan -o json",
 		Args:    cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return known(func(s *rules.Set) (ids []string) {
@@ -134,20 +168,24 @@ func rulesExplainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := set.Rule(args[0])
-			if r == nil {
-				text := cmp.Or(daemon.ExplainOwn(set, args[0]), src.explainPolicy(args[0]))
-				if text == "" {
-					return usage(noRule(set, args[0]))
-				}
-				_, err = fmt.Fprint(cmd.OutOrStdout(), text)
-				return failed(err)
+			text := ""
+			if r := set.Rule(args[0]); r != nil {
+				text = rules.Explain(r, set.Allow, scan.InWords(r)) + rules.Examples(r) + rules.Next(r)
+			} else {
+				text = cmp.Or(daemon.ExplainOwn(set, args[0]), src.explainPolicy(args[0]))
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), rules.Explain(r, set.Allow, scan.InWords(r)), rules.Examples(r), rules.Next(r))
+			switch {
+			case text == "":
+				return usage(noRule(set, args[0]))
+			case output.word == "json":
+				return failed(writeJSON(cmd.OutOrStdout(), explained(set, args[0], text)))
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 			return failed(err)
 		},
 	}
 	src.flags(cmd)
+	output = outputFlag(cmd)
 	return cmd
 }
 
@@ -186,6 +224,7 @@ func noRule(set *rules.Set, id string) error {
 func rulesTestCommand() *cobra.Command {
 	var src ruleSource
 	var try trial
+	var output *choice
 	cmd := &cobra.Command{
 		Use:   "test [PATH...]",
 		Short: "Run the examples that rules carry, or try rules on a text, a file or a capture",
@@ -199,7 +238,8 @@ rules, whatever fields they name; a capture goes through the same pipeline as tr
   weir rules test my-rules.toml
   weir rules test --text 'card: 4556 7375 8689 9856'
   weir rules test my-rules.toml --file export.csv
-  weir rules test --pcap some.pcap`,
+  weir rules test --pcap some.pcap
+  weir rules test -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				src.paths, src.noBuiltin = append(src.paths, args...), true
@@ -209,9 +249,9 @@ rules, whatever fields they name; a capture goes through the same pipeline as tr
 				return err
 			}
 			if try.asked() {
-				return failed(try.run(set, cmd.OutOrStdout()))
+				return failed(try.run(set, cmd.OutOrStdout(), output.word == "json"))
 			}
-			return testExamples(set, cmd.OutOrStdout())
+			return testExamples(set, cmd.OutOrStdout(), output.word == "json")
 		},
 	}
 	src.flags(cmd)
@@ -219,20 +259,36 @@ rules, whatever fields they name; a capture goes through the same pipeline as tr
 	f.StringArrayVar(&try.texts, "text", nil, "a text to try the rules on (repeatable)")
 	f.StringArrayVar(&try.files, "file", nil, "a file to try the rules on (repeatable)")
 	f.StringArrayVar(&try.captures, "pcap", nil, "a capture to try the rules on (repeatable)")
+	output = outputFlag(cmd)
 	return cmd
 }
 
+// testedExamples is what came of the examples that rules carry, as programs get it.
+type testedExamples struct {
+	Rules    int      `json:"rules"`
+	Examples int      `json:"examples"`
+	Without  int      `json:"rules_without"` // examples
+	Failures []string `json:"failures"`
+}
+
 // testExamples runs the examples that the rules carry.
-func testExamples(set *rules.Set, w io.Writer) error {
+func testExamples(set *rules.Set, w io.Writer, asJSON bool) error {
 	result, err := daemon.TestRules(set)
 	if err != nil {
 		return usage(err)
 	}
-	for _, f := range result.Failures {
-		fmt.Fprintln(w, f)
+	if asJSON {
+		err = writeJSON(w, testedExamples{len(set.Rules), result.Examples, result.Without, append([]string{}, result.Failures...)})
+	} else {
+		for _, f := range result.Failures {
+			fmt.Fprintln(w, f)
+		}
+		_, err = fmt.Fprintf(w, "%d rules, %d examples, %d failed; %d rules without examples\n",
+			len(set.Rules), result.Examples, len(result.Failures), result.Without)
 	}
-	fmt.Fprintf(w, "%d rules, %d examples, %d failed; %d rules without examples\n",
-		len(set.Rules), result.Examples, len(result.Failures), result.Without)
+	if err != nil {
+		return failed(err)
+	}
 	if len(result.Failures) > 0 {
 		return exit{code: exitFailed}
 	}

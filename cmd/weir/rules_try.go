@@ -25,8 +25,11 @@ const (
 )
 
 // run tells what the rules find, and what they refuse and why.
-func (t *trial) run(set *rules.Set, w io.Writer) error {
+func (t *trial) run(set *rules.Set, w io.Writer, asJSON bool) error {
 	p := &printer{w: w, set: set}
+	if asJSON {
+		p.w, p.told = io.Discard, &triedRules{Rules: len(set.Rules), Tried: []triedRow{}}
+	}
 	if len(t.texts)+len(t.files) > 0 {
 		db, err := daemon.CompileAnywhere(set)
 		if err != nil {
@@ -34,7 +37,7 @@ func (t *trial) run(set *rules.Set, w io.Writer) error {
 		}
 		defer db.Close()
 		for i, text := range t.texts {
-			p.title(fmt.Sprintf("text %d, %d bytes", i+1, len(text)))
+			p.title(fmt.Sprintf("text %d", i+1), fmt.Sprintf(", %d bytes", len(text)))
 			if _, err := scan.Run(db, scan.Options{Paths: []string{"-"}, Stdin: strings.NewReader(text), Jobs: 1, Explain: true}, p); err != nil {
 				return err
 			}
@@ -43,14 +46,14 @@ func (t *trial) run(set *rules.Set, w io.Writer) error {
 			if _, err := os.Stat(name); err != nil {
 				return usage(fmt.Errorf("rules test: %w", err))
 			}
-			p.title(name)
+			p.title(name, "")
 			if _, err := scan.Run(db, scan.Options{Paths: []string{name}, Stdin: os.Stdin, Explain: true}, &scan.Complaints{Reporter: p, W: os.Stderr}); err != nil {
 				return err
 			}
 		}
 	}
 	for _, name := range t.captures {
-		p.title(name)
+		p.title(name, "")
 		tried, err := daemon.TryCapture(set, name, maxTried)
 		if err != nil {
 			return err
@@ -58,6 +61,10 @@ func (t *trial) run(set *rules.Set, w io.Writer) error {
 		for i := range tried {
 			p.packet(&tried[i])
 		}
+	}
+	if asJSON {
+		p.told.Found, p.told.Refused = p.found, p.refused
+		return writeJSON(w, p.told)
 	}
 	fmt.Fprintf(w, "\n%d rules: %d found, %d refused (what is not listed does not match a rule's expression: weir rules explain ID)\n", len(set.Rules), p.found, p.refused)
 	return nil
@@ -69,13 +76,34 @@ type printer struct {
 	set            *rules.Set
 	found, refused int
 	titles         int
+	source         string
+	told           *triedRules // for programs; nil: it is for people
 }
 
-func (p *printer) title(text string) {
+// triedRules is what rules find and refuse, as programs get it.
+type triedRules struct {
+	Rules   int        `json:"rules"`
+	Found   int        `json:"found"`
+	Refused int        `json:"refused"`
+	Tried   []triedRow `json:"tried"`
+}
+
+type triedRow struct {
+	Source  string `json:"source"`  // text 1, or a file
+	Verdict string `json:"verdict"` // found, refused, few, test
+	Place   string `json:"place"`   // LINE:COL, @OFFSET, packet N, inside
+	Sure    string `json:"confidence"`
+	Rule    string `json:"rule"`
+	What    string `json:"what"` // masked
+}
+
+// title begins what is found in a text or file; more says what people are to know of it.
+func (p *printer) title(source, more string) {
+	p.source = source
 	if p.titles++; p.titles > 1 {
 		fmt.Fprintln(p.w)
 	}
-	fmt.Fprintln(p.w, alert.Shown(text))
+	fmt.Fprintln(p.w, alert.Shown(source+more))
 	fmt.Fprintf(p.w, triedForm, "VERDICT", "PLACE", "SURE", "RULE", "WHAT")
 }
 
@@ -125,6 +153,10 @@ func (p *printer) packet(t *daemon.Tried) {
 }
 
 func (p *printer) row(verdict, place, sure, rule, what string) {
+	if p.told != nil {
+		p.told.Tried = append(p.told.Tried, triedRow{p.source, verdict, place, sure, rule, what})
+		return
+	}
 	fmt.Fprintf(p.w, triedForm, verdict, place, sure, rule, alert.Shown(what))
 }
 

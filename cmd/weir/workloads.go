@@ -37,6 +37,6 @@ func workloadsCommand() *cobra.Command {
 		},
 	}
 	a.flags(cmd)
-	output = choiceFlag(cmd, "output", "o", "table", "table or json", "table", "json")
+	output = outputFlag(cmd)
 	return cmd
 }
