@@ -19,7 +19,7 @@ import (
 // ours
 const (
 	clientTimeout = 30 * time.Second // for an answer; a reload compiles rules
-	maxAnswer     = 64 << 20         // bytes of one answer
+	maxAnswer     = learnMost        // bytes of one answer; the longest is what was learned
 )
 
 // Client asks a running daemon over its control socket. Its errors say what to do next.
@@ -72,7 +72,14 @@ func (c *Client) ask(method, path string, body, v any) error {
 	if r.StatusCode != http.StatusOK && r.StatusCode != http.StatusUnprocessableEntity {
 		return c.refused(r)
 	}
-	if err := json.NewDecoder(io.LimitReader(r.Body, maxAnswer)).Decode(v); err != nil {
+	whole := &io.LimitedReader{R: r.Body, N: maxAnswer}
+	err = json.NewDecoder(whole).Decode(v)
+	switch {
+	case err != nil && whole.N == 0:
+		return c.failed(fmt.Sprintf("the answer is longer than %s", Size(maxAnswer)), "is it Weir that listens there?")
+	case errors.Is(err, context.DeadlineExceeded):
+		return c.failed("the answer did not end: the daemon hangs?", "systemctl status weir; journalctl -u weir")
+	case err != nil:
 		return fmt.Errorf("control socket %s: the answer makes no sense: %w (is the daemon of the same version? weir version)", c.socket, err)
 	}
 	return nil

@@ -13,12 +13,20 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"weir/policy"
 	"weir/rules"
 )
 
 // modesFile is where the mode of a group is written that no file gives yet. It is read last.
 const modesFile = "90-modes.toml"
+
+// ours
+const (
+	lockWait  = 40 * time.Second // for another command that changes the folder; a daemon that does not answer keeps that waiting for as long as clientTimeout
+	lockEvery = 20 * time.Millisecond
+)
 
 // PolicyFolder is the folder of policy files, as it is and as it would be. Nothing is written that could not be loaded.
 type PolicyFolder struct {
@@ -48,6 +56,32 @@ func OpenPolicy(dir string) (*PolicyFolder, rules.Problems) {
 	return p, append(problems, more...)
 }
 
+// LockPolicy has other commands that change the folder of policy files wait until unlock is called, and waits for them; not for long. A folder that is not there needs no lock: what is
+// written there first is not written over.
+func LockPolicy(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(lockWait); ; time.Sleep(lockEvery) {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { f.Close() }, nil
+		case errors.Is(err, unix.EINTR):
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", dir, err)
+		case time.Now().After(end):
+			f.Close()
+			return nil, fmt.Errorf("%s: another weir command has been changing it for %s (end it, then try again)", dir, lockWait)
+		}
+	}
+}
+
 // With returns what the policy would be with a file of that name, a new one or in place of one.
 func (p *PolicyFolder) With(name string, data []byte) (*policy.Set, rules.Problems) {
 	path := filepath.Join(p.Dir, name)
@@ -56,14 +90,15 @@ func (p *PolicyFolder) With(name string, data []byte) (*policy.Set, rules.Proble
 	return policy.ParseFiles(slices.Insert(files, at, policy.File{Name: path, Data: data}), policyOptions())
 }
 
-// Write writes a file of the folder, whole or not at all.
+// Write writes a file of the folder, whole or not at all. A file that was not there when the folder was read is not written over.
 func (p *PolicyFolder) Write(name string, data []byte) error {
 	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
 		return err
 	}
 	path := filepath.Join(p.Dir, name)
 	mode := fs.FileMode(0o644)
-	if st, err := os.Stat(path); err == nil {
+	known := slices.ContainsFunc(p.files, func(f policy.File) bool { return f.Name == path })
+	if st, err := os.Stat(path); err == nil && known {
 		mode = st.Mode().Perm()
 	}
 	f, err := os.CreateTemp(p.Dir, ".*.new") // not a name that is read
@@ -72,11 +107,16 @@ func (p *PolicyFolder) Write(name string, data []byte) error {
 	}
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
+	if err == nil && known {
 		err = os.Rename(f.Name(), path)
+	} else if err == nil {
+		err = os.Link(f.Name(), path)
 	}
-	if err != nil {
+	if err != nil || !known {
 		os.Remove(f.Name())
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already (choose another name, or remove it)", path)
 	}
 	return err
 }
@@ -140,19 +180,33 @@ func modeLine(data []byte, group string) int {
 			in = strings.TrimSpace(head) == "[modes]"
 			continue
 		}
-		key, _, ok := strings.Cut(text, "=")
-		key = strings.TrimSpace(key)
-		if unquoted, err := strconv.Unquote(key); err == nil {
-			key = unquoted
-		}
-		if ok && in && strings.Trim(key, "'") == group {
+		if key, ok := lineKey(text); ok && in && key == group {
 			return i
 		}
 	}
 	return -1
 }
 
-var modeValue = regexp.MustCompile(`^(\s*[^=]+=\s*)("[a-z]*"|'[a-z]*')(\s*(?:#.*)?)$`)
+// lineKey returns the key of a line KEY = VALUE.
+func lineKey(text string) (key string, ok bool) {
+	end := strings.IndexByte(text, '=')
+	if m := quotedKey.FindString(text); m != "" { // which may have that in it
+		end = len(m) - 1
+	}
+	if end < 0 {
+		return "", false
+	}
+	key = strings.TrimSpace(text[:end])
+	if unquoted, err := strconv.Unquote(key); err == nil && key[0] == '"' {
+		return unquoted, true
+	}
+	return strings.Trim(key, "'"), true
+}
+
+var (
+	quotedKey = regexp.MustCompile(`^\s*(?:"(?:[^"\\]|\\.)*"|'[^']*')\s*=`)
+	modeValue = regexp.MustCompile(`^(\s*(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^="']+)\s*=\s*)("[a-z]*"|'[a-z]*')(\s*(?:#.*)?)$`)
+)
 
 func withMode(data []byte, line int, mode string) ([]byte, bool) {
 	lines := strings.Split(string(data), "\n")

@@ -31,7 +31,8 @@ type Quarantine struct {
 	Why   string    `json:"why,omitempty"`  // what went wrong with one
 	Lift  bool      `json:"lift,omitempty"` // of a request: end it
 
-	Starting bool `json:"starting,omitempty"` // one is there, and is being cut off; of an answer to a Lift: is being let in
+	Starting bool   `json:"starting,omitempty"` // one is there, and is being cut off; of an answer to a Lift: is being let in
+	Unkept   string `json:"unkept,omitempty"`   // why it is not written down: it ends with the daemon
 }
 
 // ours
@@ -94,7 +95,7 @@ func loadQuarantines(file string) (list []*Quarantine, err error) {
 		err = json.Unmarshal(data, &list)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w (mend it; without it everybody is let in who is in quarantine)", file, err)
 	}
 	return list, nil
 }
@@ -104,14 +105,7 @@ func (g *gates) saveQuarantines() error {
 	if err != nil {
 		return err
 	}
-	file := g.d.conf.Paths.quarantineFile()
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(file+".new", append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+	return replaceFile(g.d.conf.Paths.quarantineFile(), append(data, '\n'))
 }
 
 // named reports whether a workload goes by a name.
@@ -189,15 +183,24 @@ func (g *gates) wish(q Quarantine, wants map[uint64]*wanted) error {
 	case !q.Lift && i < 0 && len(g.quarantines) == maxQuarantines:
 		return fmt.Errorf("%d workloads are in quarantine: no room for more", maxQuarantines)
 	}
+	before := slices.Clone(g.quarantines)
 	if i >= 0 {
 		g.quarantines = slices.Delete(g.quarantines, i, i+1)
 	}
 	if !q.Lift {
-		q.Since, q.Now, q.Starting = time.Now().UTC(), false, there
+		q.Since, q.Now, q.Starting, q.Unkept = time.Now().UTC(), false, there, ""
 		g.quarantines = append(g.quarantines, &q)
 	}
-	if err := g.saveQuarantines(); err != nil {
-		return err
+	if err := g.saveQuarantines(); err != nil && q.Lift {
+		g.quarantines = before
+		return fmt.Errorf("%s stays in quarantine, since that it does not cannot be written down: %w", q.Name, err)
+	} else if err != nil { // a disk that somebody has filled is no reason not to cut him off
+		q.Unkept = err.Error()
+		g.d.log.Error("a quarantine is not written down: it ends with the daemon", "workload", q.Name, "problem", err)
+	} else {
+		for _, x := range g.quarantines {
+			x.Unkept = ""
+		}
 	}
 	g.d.log.Warn("quarantine", "workload", q.Name, "lifted", q.Lift, "by", q.by())
 	what := fmt.Sprintf("%s: cut off from everybody but %s, by %s", q.Name, cmp.Or(strings.Join(q.Allow, ", "), "nobody"), q.by())
@@ -403,6 +406,9 @@ func WriteQuarantines(w io.Writer, list []Quarantine) error {
 			state = "cut off"
 		case q.Starting:
 			state = "starting"
+		}
+		if q.Unkept != "" {
+			state += ", until the daemon ends: " + q.Unkept
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", clean(q.Name), q.Since.Format(time.DateTime), clean(q.by()), clean(state), cmp.Or(clean(strings.Join(q.Allow, " ")), "nobody"))
 	}

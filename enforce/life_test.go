@@ -177,6 +177,10 @@ func TestStopped(t *testing.T) {
 	p := beat(client.mustDial(t, server.Addr()))
 	p.goesOn(t)
 	holder.Process.Signal(syscall.SIGSTOP)
+	var status unix.WaitStatus // of its threads those that are at work stop last
+	if _, err := unix.Wait4(holder.Process.Pid, &status, unix.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("it does not stop: %v, %v", status, err)
+	}
 	p.stands(t)
 	holder.Process.Kill()
 	holder.Wait()

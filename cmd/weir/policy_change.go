@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,8 +42,9 @@ checked together with the present policy first, and becomes a file of the policy
 					return err
 				}
 				folder = f
-				if data, err = os.ReadFile(args[0]); err != nil {
-					return failed(err)
+				var problem *rules.Problem
+				if data, problem = rules.ReadFile(args[0]); problem != nil {
+					return failed(errors.New(problem.String()))
 				}
 			} else {
 				what, f, since, err := l.open(cmd)
@@ -69,6 +71,7 @@ checked together with the present policy first, and becomes a file of the policy
 			return l.put(cmd, folder, name, data, from)
 		},
 	}
+	cmd.RunE = lockingPolicy(&l.asker, cmd.RunE)
 	l.flags(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "the file in the policy's folder (default: 50-learned-TIME.toml)")
 	return cmd
@@ -100,7 +103,7 @@ func (a *asker) put(cmd *cobra.Command, folder *daemon.PolicyFolder, name string
 		return nil
 	}
 	if err != nil {
-		return failed(err)
+		return failed(fmt.Errorf("%s is written, and whether it is in force is not known: %w", filepath.Join(folder.Dir, name), err))
 	}
 	if err := report(problems); err != nil {
 		return err
@@ -156,8 +159,25 @@ is protected it is said how much of what was ever seen would be stopped: weir po
 			return a.put(cmd, folder, name, data, "")
 		},
 	}
+	cmd.RunE = lockingPolicy(&a, cmd.RunE)
 	a.flags(cmd)
 	return cmd
+}
+
+// lockingPolicy has a command that changes the policy's folder wait for others that do: each reads what the one before wrote.
+func lockingPolicy(a *asker, run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		conf, _ := daemon.LoadConfig(a.config, false)
+		if conf == nil { // run says what is wrong with it
+			return run(cmd, args)
+		}
+		unlock, err := daemon.LockPolicy(conf.Paths.Policy)
+		if err != nil {
+			return failed(fmt.Errorf("policy: %w", err))
+		}
+		defer unlock()
+		return run(cmd, args)
+	}
 }
 
 // knownGroups are the names that a mode may be given.

@@ -38,6 +38,9 @@ func quarantineCommand() *cobra.Command {
 				answer, err := c.Quarantine(&q)
 				if err == nil {
 					fmt.Fprintf(os.Stderr, "weir: %s\n", quarantined(&q, &answer))
+					if answer.Unkept != "" {
+						err = fmt.Errorf("%s: this is not written down, and ends with the daemon: %s (make room, then say it again)", alert.Shown(q.Name), answer.Unkept)
+					}
 				}
 				return failed(err)
 			}

@@ -1,0 +1,112 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"weir/policy"
+)
+
+// oddNames are names that a group may have.
+var oddNames = []string{"web", "a=b", "a b", `quo"te`, `back\slash`, "it's", "#1", "[modes]", "ünï", "\u202eback", "x.y", "-", "🦊", "\u00ad", strings.Repeat("n", 200)}
+
+// TestModesOfOddNames: whatever a group is called, its mode is written, changed, and nothing else is.
+func TestModesOfOddNames(t *testing.T) {
+	dir := t.TempDir()
+	var groups strings.Builder
+	for _, name := range oddNames {
+		fmt.Fprintf(&groups, "[[groups]]\nname = %s\nmatch = [\"name=x\"]\n", strconv.Quote(name))
+	}
+	if err := os.WriteFile(filepath.Join(dir, "10-groups.toml"), []byte(groups.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"monitor", "protect"} { // written, then changed
+		for _, name := range oddNames {
+			p, problems := OpenPolicy(dir)
+			if problems.Failed() {
+				t.Fatal(problems.Err())
+			}
+			file, data, err := p.SetMode(name, mode)
+			if err != nil {
+				t.Fatalf("%q: %v", name, err)
+			}
+			if _, problems = p.With(file, data); problems.Failed() {
+				t.Fatalf("%q: %v\n%s", name, problems.Err(), data)
+			}
+			if err := p.Write(file, data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, _ := OpenPolicy(dir)
+		for _, name := range oddNames {
+			if got := p.Set.Modes[name].String(); got != mode {
+				t.Errorf("%q is in %s, want %s", name, got, mode)
+			}
+		}
+		if len(p.Set.Modes) != len(oddNames) {
+			t.Errorf("got %v", p.Set.Modes)
+		}
+	}
+}
+
+// TestPolicyAtOnce: of several commands that change the folder at a time each does what it says.
+func TestPolicyAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	const n = 8
+	var wg sync.WaitGroup
+	written := make(chan string, n)
+	for i := range n {
+		wg.Go(func() { // without the lock: two of them may read the folder before one writes
+			p, _ := OpenPolicy(dir)
+			group := fmt.Sprintf("g%d", i)
+			if p.Write("50-learned.toml", fmt.Appendf(nil, "[[groups]]\nname = %q\nmatch = [\"name=%s\"]\n", group, group)) == nil {
+				written <- group
+			}
+		})
+	}
+	wg.Wait()
+	close(written)
+	p, problems := OpenPolicy(dir)
+	if problems.Failed() || len(p.Set.Groups) != 1 {
+		t.Fatalf("got %+v, %v", p.Set.Groups, problems)
+	}
+	told := 0
+	for range written {
+		told++
+	}
+	if told != 1 {
+		t.Errorf("%d were told that they wrote the one file", told)
+	}
+	group := p.Set.Groups[0].Name
+	modes := []string{group, policy.Default, policy.External, policy.Host, policy.Unknown}
+	for _, name := range modes {
+		wg.Go(func() {
+			unlock, err := LockPolicy(dir)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer unlock()
+			p, _ := OpenPolicy(dir)
+			file, data, err := p.SetMode(name, "monitor")
+			if err == nil {
+				err = p.Write(file, data)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if p, _ = OpenPolicy(dir); len(p.Set.Modes) != len(modes) {
+		t.Errorf("got the modes %v", p.Set.Modes)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
