@@ -3,10 +3,13 @@ package daemon
 import (
 	"bytes"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"weir/alert"
 	"weir/broker"
 	"weir/workload"
 )
@@ -58,3 +61,44 @@ func TestQuarantineFails(t *testing.T) {
 		t.Error("it is tried again at once")
 	}
 }
+
+// TestQuarantineFullDisk: who is to be cut off is, and it is told that this ends with the daemon; who cannot be noted as let in stays cut off.
+func TestQuarantineFullDisk(t *testing.T) {
+	state := t.TempDir()
+	var log bytes.Buffer
+	conf := DefaultConfig()
+	conf.Paths.State = state
+	d := &Daemon{conf: conf, spaces: &broker.Client{}, log: slog.New(slog.NewTextHandler(&log, nil)), queue: alert.NewQueue(nobody{}, false)}
+	defer d.queue.Close()
+	g := &gates{d: d}
+	wants := map[uint64]*wanted{7: {way: way{inode: 7}, who: &workload.Workload{Name: "web"}}}
+	full := filepath.Join(state, "state") // where a folder is to be
+	fill := func() {
+		if err := os.WriteFile(full, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill()
+	if err := g.wish(Quarantine{Name: "web"}, wants); err != nil || len(g.quarantines) != 1 || g.quarantines[0].Unkept == "" {
+		t.Fatalf("got %v, %+v", err, g.quarantines)
+	}
+	if err := g.wish(Quarantine{Name: "web", Lift: true}, wants); err == nil || len(g.quarantines) != 1 {
+		t.Errorf("lifted, and not written down: %v, %+v", err, g.quarantines)
+	}
+	os.Remove(full)
+	if err := g.wish(Quarantine{Name: "web"}, wants); err != nil || g.quarantines[0].Unkept != "" {
+		t.Errorf("with room again: %v, %+v", err, g.quarantines[0])
+	}
+	if kept, err := loadQuarantines(conf.Paths.quarantineFile()); err != nil || len(kept) != 1 {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+	if err := g.wish(Quarantine{Name: "web", Lift: true}, wants); err != nil || len(g.quarantines) != 0 {
+		t.Errorf("lifted: %v, %+v", err, g.quarantines)
+	}
+}
+
+// nobody is a sink.
+type nobody struct{}
+
+func (nobody) Write(*alert.Event) error { return nil }
+func (nobody) Close() error             { return nil }
