@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,6 +123,9 @@ func (d *Daemon) attach(t *tap) {
 func (d *Daemon) openRing(t *tap, size int) {
 	open := func(size int) (*capture.Ring, error) {
 		return capture.OpenRing(d.ring(t, size))
+	}
+	if t.end == podEnd { // until the host's end is left, below, both show the same
+		d.twice.begins(strings.TrimSuffix(t.iface.Name, peerName), time.Now().UnixNano())
 	}
 	ring, err := open(size)
 	if size > ringLeast && errors.Is(err, unix.ENOMEM) { // the kernel has no memory in large pieces
@@ -244,6 +248,7 @@ func (d *Daemon) drain(iface string, ring *capture.Ring) {
 		d.log.Warn("the ring is not read to its end", "interface", iface, "problem", err)
 		ring.Close()
 	}
+	d.twice.ends(iface, time.Now().UnixNano()) // if that was the host's end of a veth whose other end is listened on now
 }
 
 // slowly calls fn, which has the kernel wait until no processor is on the way of a socket any more. That takes milliseconds, and a thread:
