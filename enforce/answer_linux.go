@@ -9,7 +9,7 @@ import (
 
 // judge asks for rulings on the frames of b.
 func (q *queue) judge(b *batch) {
-	b.clear = q.clears.Load()
+	b.clears = q.clears.Load()
 	now := time.Now().UnixNano()
 	for i := range b.frames {
 		f := &b.frames[i]
@@ -38,8 +38,10 @@ func (q *queue) noteCut(c *engine.Cut) {
 // answer gives the kernel the rulings of b.
 func (q *queue) answer(s *socket, b *batch) error {
 	q.end(b)
-	clear, passed, cleared, dropped := b.clear, uint64(0), uint64(0), uint64(0)
-	if clear != q.clears.Load() { // what was judged before Rejudge clears nothing after it
+	q.clearing.RLock() // until the kernel has the verdicts
+	defer q.clearing.RUnlock()
+	clear, passed, cleared, dropped := uint32(b.clears), uint64(0), uint64(0), uint64(0)
+	if b.clears != q.clears.Load() { // what was judged before Rejudge clears nothing after it
 		clear = 0
 	}
 	open := false // packets since the last verdict are accepted with the next one

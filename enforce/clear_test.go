@@ -57,8 +57,14 @@ func TestClear(t *testing.T) {
 	})
 }
 
-// TestClearLate holds that a verdict that was found before Rejudge clears nothing after it.
+// TestClearLate holds that a verdict that was found before Rejudge clears nothing after it, nor after it was called twice: there are two marks, which take turns.
 func TestClearLate(t *testing.T) {
+	for times := 1; times <= 2; times++ {
+		t.Run(fmt.Sprint(times), func(t *testing.T) { clearLate(t, times) })
+	}
+}
+
+func clearLate(t *testing.T, times int) {
 	ways(t, func(t *testing.T, client, pod *space, addr string) {
 		begun, goOn := make(chan struct{}), make(chan struct{})
 		var late, seen atomic.Int64
@@ -78,8 +84,10 @@ func TestClearLate(t *testing.T) {
 		answered := make(chan error, 1)
 		go func() { answered <- ask(conn, "hello") }()
 		<-begun
-		if err := g.Rejudge(); err != nil {
-			t.Fatal(err)
+		for range times {
+			if err := g.Rejudge(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		close(goOn)
 		if err := <-answered; err != nil {

@@ -78,7 +78,7 @@ func Start(conf Config, pool *Pool) (*Guard, error) {
 func (g *Guard) install(conn *socket, clear uint32) (rules, error) {
 	r, err := install(conn, g.conf.Failure, clear)
 	if err == nil {
-		g.queue.clears.Store(r.clear)
+		g.queue.setClears(r.clear)
 	}
 	return r, err
 }
@@ -158,7 +158,7 @@ func (g *Guard) Wait() { <-g.ended }
 func (g *Guard) Stats() Stats { return g.queue.count.read() }
 
 // Clears reports whether connections can be cleared here. Where the kernel does not track them, Clear is Pass.
-func (g *Guard) Clears() bool { return g.queue.clears.Load() != 0 }
+func (g *Guard) Clears() bool { return uint32(g.queue.clears.Load()) != 0 }
 
 // Rejudge brings connections that were cleared back to the queue: after the policy has changed. It takes effect at once for all packets.
 func (g *Guard) Rejudge() error {
@@ -172,7 +172,7 @@ func (g *Guard) Rejudge() error {
 		return err
 	}
 	if err := forget(g.conn, old); err != nil { // they would count as cleared at the next change
-		g.queue.clears.Store(0)
+		g.queue.setClears(0)
 		return fmt.Errorf("cleared connections cannot be forgotten, none is cleared from now on: %w", err)
 	}
 	return nil

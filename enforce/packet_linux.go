@@ -64,7 +64,7 @@ type batch struct {
 	frames   []wire.Frame
 	rulings  []engine.Ruling
 	cuts     []engine.Cut
-	clear    uint32 // the mark that cleared connections when it was begun to judge them; 0: none could be cleared
+	clears   uint64 // what q.clears was when it was begun to judge them
 	verdicts messages
 }
 

@@ -69,7 +69,8 @@ type queue struct {
 	number   uint16
 	count    counters
 	failure  atomic.Uint32 // a Failure
-	clears   atomic.Uint32 // the mark that clears a connection; 0: none can be cleared
+	clears   atomic.Uint64 // in its lower half the mark that clears a connection; 0: none can be cleared. In the upper one how often that has changed: there are two marks only
+	clearing sync.RWMutex  // held while it changes, and while verdicts are given that clear
 	base     time.Time     // of since
 	since    atomic.Int64  // ns since base when the work in hand began; 0: none
 	answers  atomic.Bool   // verdicts are on their way
@@ -428,5 +429,14 @@ func (q *queue) tick() {
 	q.end(b)
 	if since := q.since.Load(); since > 0 {
 		q.since.CompareAndSwap(since, 0)
+	}
+}
+
+// setClears says which mark clears connections from now on; 0: none.
+func (q *queue) setClears(mark uint32) {
+	q.clearing.Lock()
+	defer q.clearing.Unlock()
+	if was := q.clears.Load(); uint32(was) != mark {
+		q.clears.Store((was>>32+1)<<32 | uint64(mark))
 	}
 }
