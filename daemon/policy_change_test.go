@@ -61,8 +61,8 @@ func TestPolicyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	written := make(chan string, n)
 	for i := range n {
-		wg.Go(func() { // without the lock: two of them may read the folder before one writes
-			p, _ := OpenPolicy(dir)
+		p, _ := OpenPolicy(dir) // each reads the folder before any writes, as without the lock
+		wg.Go(func() {
 			group := fmt.Sprintf("g%d", i)
 			if p.Write("50-learned.toml", fmt.Appendf(nil, "[[groups]]\nname = %q\nmatch = [\"name=%s\"]\n", group, group)) == nil {
 				written <- group

@@ -33,10 +33,10 @@ func TestWorkloads(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.TrimPrefix(`
-INTERFACE  NAME     POD     NAMESPACE  IMAGE               CONTAINER     ATTACHED       MODE     GROUPS     GATE                    ADDRESSES
-veth1      cart     cart-0  shop       example.org/cart:1  0123456789ab  host+loopback  protect  cart,shop  fails open, quarantine  10.0.0.2 fd00::2
-veth2      red?[2J  -       -          -                   -             -              protect  -          NOT PROTECTED           -
-veth3      -        -       -          -                   -             netns          -        -          -                       10.1.0.1 10.1.0.2 10.1.0.3 10.1.0.4 and 2 more
+INTERFACE  NAME     POD     NAMESPACE  IMAGE               CONTAINER     ATTACHED       MODE       GROUPS     GATE                    ADDRESSES
+veth1      cart     cart-0  shop       example.org/cart:1  0123456789ab  host+loopback  protect    cart,shop  fails open, quarantine  10.0.0.2 fd00::2
+veth2      red?[2J  -       -          -                   -             -              protect    -          NOT PROTECTED           -
+veth3      -        -       -          -                   -             netns          no policy  -          -                       10.1.0.1 10.1.0.2 10.1.0.3 10.1.0.4 and 2 more
 veth2: not seen: what it says to others: no room?
 veth2: not protected: no ?way
 `, "\n")
