@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"regexp"
 	"runtime"
 	"slices"
@@ -21,6 +22,7 @@ type Options struct {
 	OpenBytes      int64  // bytes that all open values together may hold, C memory included; 0: DefaultOpenBytes
 	Files          bool   // for files, that is the fields of dissect.OnDisk; else for all but these
 	scalar         bool   // for tests: no vector instructions
+	forgetful      bool   // for tests: nothing is remembered of what was scanned
 	Unsieved       bool   // everything is looked for in every byte: slow, but Scanner.Refused is told of all matches then, those too whose check digit the sieve sees
 }
 
@@ -46,6 +48,7 @@ type Database struct {
 	limit    int64 // bytes that open values may hold
 	scalar   bool
 	unsieved bool
+	seeds    *[2]maphash.Seed // of digests; nil: nothing is remembered
 	global   []allowlist
 
 	refs atomic.Int64
@@ -114,6 +117,9 @@ func Compile(set *rules.Set, opt Options) (*Database, error) {
 	}
 	if db.limit == 0 {
 		db.limit = DefaultOpenBytes
+	}
+	if !opt.Files && !opt.forgetful {
+		db.seeds = &[2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 	}
 	if len(db.key) == 0 {
 		db.key = make([]byte, 32)

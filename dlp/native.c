@@ -125,6 +125,25 @@ void weir_close(weir_stream *st) {
 	weir_release(st);
 }
 
+int weir_copy(weir_stream *to, const weir_stream *from) {
+	for (int k = 0; k < WEIR_KINDS; k++) {
+		hs_error_t e = HS_SUCCESS;
+		if (k == WEIR_ALWAYS || from->awake[k]) {
+			if (to->stream[k]) e = hs_reset_and_copy_stream(to->stream[k], from->stream[k], NULL, NULL, NULL);
+		} else if (to->awake[k]) {
+			e = hs_reset_stream(to->stream[k], 0, NULL, NULL, NULL);
+		}
+		if (e != HS_SUCCESS) return 0;
+		to->until[k] = from->until[k];
+		to->base[k] = from->base[k];
+		to->awake[k] = from->awake[k];
+	}
+	to->at = from->at;
+	to->kept = from->kept;
+	memcpy(to->last, from->last, from->kept);
+	return 1;
+}
+
 hs_database_t *weir_load(const char *b, size_t n) {
 	hs_database_t *db = NULL;
 	return hs_deserialize_database(b, n, &db) == HS_SUCCESS ? db : NULL;

@@ -106,6 +106,7 @@ int weir_end(weir_scan *s, weir_stream *st); // also makes st as new
 
 weir_stream *weir_open(const weir_class *c);
 void weir_close(weir_stream *st);
+int weir_copy(weir_stream *to, const weir_stream *from); // makes to what from is, of the same class; 0 if it could not
 hs_database_t *weir_load(const char *b, size_t n);
 int weir_fit(weir_scan *s, const weir_class *c, uint32_t patterns);
 weir_scan *weir_new(void);

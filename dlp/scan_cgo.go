@@ -7,6 +7,8 @@ package dlp
 #cgo nocallback weir_block
 #cgo noescape weir_write
 #cgo nocallback weir_write
+#cgo noescape weir_copy
+#cgo nocallback weir_copy
 #include <stdlib.h>
 #include "native.h"
 */
@@ -213,6 +215,12 @@ func (n nativeClass) open() (nativeStream, bool) {
 	st := C.weir_open(n.c)
 	return nativeStream{st}, st != nil
 }
+
+// copy makes s what from is, a stream of the same class; false if it could not.
+func (s nativeStream) copy(from nativeStream) bool { return C.weir_copy(s.st, from.st) != 0 }
+
+// id is the class's, as long as it lives.
+func (n nativeClass) id() uint64 { return uint64(uintptr(unsafe.Pointer(n.c))) }
 
 func (s nativeStream) close() { C.weir_close(s.st) }
 

@@ -13,6 +13,7 @@ import (
 type Counters struct {
 	Parts      uint64 // parts scanned
 	Bytes      uint64 // bytes scanned
+	Known      uint64 // parts of which the memo knew what Hyperscan says
 	Candidates uint64 // regions in which Hyperscan saw an end
 	Confirmed  uint64 // matches that the confirming machine found
 	Refused    uint64 // of these, dropped by validators, entropy or context
@@ -64,6 +65,7 @@ type Scanner struct {
 	runs    []ruleRun
 	passed  []passed // matches of the evaluation at hand that are findings
 	pools   []pool
+	memo    *memo // made when it is first asked
 	share   int   // steps that the rule at hand may still spend
 	lost    int64 // bytes that the evaluation at hand did not look at
 	gave    uint64
@@ -147,6 +149,10 @@ func (s *Scanner) drain() {
 		}
 	}
 	s.pools = nil
+	if s.memo != nil {
+		s.memo.free()
+		s.memo = nil
+	}
 }
 
 // Trim lets go of memory that is kept for reuse.
@@ -279,7 +285,7 @@ func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part
 	if len(p.Bytes) < c.least && c.exact == nil {
 		return hits
 	}
-	regions, err := s.native.block(c.matcher.native, p.Bytes)
+	regions, err := s.saidWhole(c, p.Bytes)
 	if err != nil {
 		s.giveUp(int64(len(p.Bytes)), whyNative)
 		return hits
@@ -301,6 +307,39 @@ func (s *Scanner) whole(st *State, c *class, m *dissect.Message, p *dissect.Part
 		hits = s.briefly(&at, t, hits)
 	}
 	return hits
+}
+
+// saidWhole returns what Hyperscan says of a whole value.
+func (s *Scanner) saidWhole(c *class, b []byte) ([]region, error) {
+	m := s.memoOf(c)
+	if m == nil {
+		return s.native.block(c.matcher.native, b)
+	}
+	d := m.begin(c.matcher)
+	if d == (digest{}) {
+		return s.native.block(c.matcher.native, b)
+	}
+	d = m.after(d, b)
+	if e := m.find(d, false); e != nil {
+		s.Count.Known++
+		return m.regions(e), nil
+	}
+	regions, err := s.native.block(c.matcher.native, b)
+	if err == nil {
+		m.keep(d, regions, nil)
+	}
+	return regions, err
+}
+
+// memoOf returns the memo for values of a class; nil for those of other rules than are in force, and for files.
+func (s *Scanner) memoOf(c *class) *memo {
+	if c.db != s.db || s.db.seeds == nil {
+		return nil
+	}
+	if s.memo == nil {
+		s.memo = &memo{seeds: s.db.seeds}
+	}
+	return s.memo
 }
 
 // spend counts a part and gives the flow what its bytes allow.

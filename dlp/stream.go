@@ -12,6 +12,7 @@ type openValue struct {
 	next    *openValue
 	class   *class
 	stream  nativeStream
+	seen    digest // of what came; zero: the memo is not asked
 	message uint64
 	base    int64 // offset in the value at which the stream began
 	end     int64 // offset in the value up to which bytes came
@@ -114,6 +115,9 @@ func (s *Scanner) begin(st *State, c *class, m *dissect.Message, p *dissect.Part
 	v.message, v.dir, v.field, v.value, v.view = m.ID, m.Dir, p.Field, p.Value, p.View
 	v.spec = &m.Protocol.Fields[p.Field]
 	v.base, v.end = p.Off, p.Off
+	if m := s.memoOf(c); m != nil {
+		v.seen = m.begin(c.matcher)
+	}
 	v.exact = c.startExact(v.exact, p.Off)
 	v.next, st.open = st.open, v
 	st.opened++
@@ -171,7 +175,7 @@ func (s *Scanner) write(st *State, v *openValue, p *dissect.Part, hits []Hit) []
 		s.giveUp(int64(len(p.Bytes)), whyNative)
 		return hits
 	}
-	regions, err := s.native.write(v.stream, p.Bytes)
+	regions, err := s.said(v, p.Bytes)
 	if err != nil {
 		s.giveUp(int64(len(p.Bytes)), whyNative)
 	}
@@ -183,6 +187,27 @@ func (s *Scanner) write(st *State, v *openValue, p *dissect.Part, hits []Hit) []
 	}
 	v.keep(p.Bytes)
 	return hits
+}
+
+// said returns what Hyperscan says of v's next bytes.
+func (s *Scanner) said(v *openValue, b []byte) ([]region, error) {
+	if v.seen == (digest{}) || s.memoOf(v.class) == nil {
+		v.seen = digest{}
+		return s.native.write(v.stream, b)
+	}
+	m := s.memo
+	v.seen = m.after(v.seen, b)
+	if e := m.find(v.seen, true); e != nil && v.stream.copy(e.stream) {
+		s.Count.Known++
+		return m.regions(e), nil
+	}
+	regions, err := s.native.write(v.stream, b)
+	if err != nil {
+		v.seen = digest{}
+		return regions, err
+	}
+	m.keep(v.seen, regions, v)
+	return regions, nil
 }
 
 // finish ends v: what matches only at a value's end is found now.
