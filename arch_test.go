@@ -40,7 +40,8 @@ var imports = map[string][]string{
 	"scan":      {"dissect", "content", "rules", "dlp", "alert"},
 	"engine":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "dlp", "tunnel", "policy", "pcapstore", "alert"},
 	"enforce":   {"wire", "broker", "engine"},
-	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "policy", "dlp", "edm", "pcapstore", "alert", "engine", "enforce", "broker"},
+	"redact":    {"wire", "flow", "dissect", "rules", "dlp", "pcapstore", "engine"},
+	"daemon":    {"wire", "budget", "workload", "capture", "flow", "dissect", "content", "rules", "policy", "dlp", "edm", "pcapstore", "alert", "engine", "redact", "enforce", "broker"},
 	"doctor":    {"workload", "capture", "rules", "policy", "broker", "daemon"},
 	"cmd/weir":  {"broker", "flow", "rules", "policy", "edm", "translate", "pcapstore", "alert", "scan", "daemon", "doctor"},
 }

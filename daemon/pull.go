@@ -25,6 +25,7 @@ type Puller struct {
 	Store   *pcapstore.Store
 	Daemon  *Client // nil: the slices alone
 	Options pcapstore.PullOptions
+	Redact  *Redactor // nil: packets are written as they were
 
 	// What Pull found out. NoDaemon is why no packets in memory were looked at, nil if they were or need not be.
 	Recent   RecentAnswer
@@ -44,7 +45,7 @@ func (p *Puller) Pull(ctx context.Context, w io.Writer, q *pcapstore.Query) (pca
 		}
 		p.NoDaemon = err
 	}
-	c, err := p.Store.Pull(ctx, w, q, p.Options)
+	c, err := p.pull(ctx, w, q)
 	if p.Daemon != nil && p.NoDaemon == nil && c.Read > 0 {
 		p.Daemon.pulled(pulledSlices{Query: q.String(), Packets: c.Packets - c.Recent, Looked: c.Looked})
 	}
@@ -52,6 +53,20 @@ func (p *Puller) Pull(ctx context.Context, w io.Writer, q *pcapstore.Query) (pca
 	if errors.As(err, &e) {
 		return c, p.why(e, q, &c)
 	}
+	return c, err
+}
+
+// pull writes what is found; a table shows nothing that could be redacted.
+func (p *Puller) pull(ctx context.Context, w io.Writer, q *pcapstore.Query) (c pcapstore.PullCounters, err error) {
+	if p.Redact == nil || p.Options.Format == pcapstore.Table {
+		return p.Store.Pull(ctx, w, q, p.Options)
+	}
+	o := p.Options
+	o.Format = pcapstore.PcapNG
+	err = p.Redact.write(ctx, w, p.Options, func(w io.Writer) (err error) {
+		c, err = p.Store.Pull(ctx, w, q, o)
+		return err
+	})
 	return c, err
 }
 

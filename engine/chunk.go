@@ -44,6 +44,9 @@ func (l *Lane) chunk(c *flow.Chunk) {
 // take gives a chunk to layer 7.
 func (l *Lane) take(c *flow.Chunk) {
 	a := l.a
+	if l.Trace != nil {
+		l.Trace.Chunk(l.fl.ID, c)
+	}
 	if a.panicked {
 		a.skip(len(c.Data), whyPanic)
 		return
@@ -202,7 +205,7 @@ func (l *Lane) feed(a *app, dir wire.Dir, data []byte) (again []byte) {
 	l.understood(a, dir)
 	pr, err := a.d.Feed(dir, data, l.emit)
 	rest := data[min(pr.Used, len(data)):]
-	a.unread(&pr)
+	l.unread(a, dir, &pr)
 	a.taken = a.taken || pr.Used > 0
 	switch {
 	case err != nil && pr.Used == 0 && !a.taken:
@@ -253,6 +256,14 @@ func (l *Lane) keep(dir wire.Dir, rest []byte) bool {
 
 // join returns what is held of dir, followed by data. Nothing is held any more then.
 func (l *Lane) join(dir wire.Dir, data []byte) []byte {
+	data = l.joined(dir, data)
+	if l.Trace != nil {
+		l.Trace.Joined(l.fl.ID, dir, data)
+	}
+	return data
+}
+
+func (l *Lane) joined(dir wire.Dir, data []byte) []byte {
 	if tw := l.fl.S.twin(); tw != nil {
 		return tw.joinKept(dir, data)
 	}
@@ -425,7 +436,7 @@ func (l *Lane) endParsed(a *app, dir wire.Dir) {
 		return
 	}
 	pr, err := a.d.Feed(dir, rest, l.emit)
-	a.unread(&pr)
+	l.unread(a, dir, &pr)
 	if err != nil {
 		l.t.count.malformed++
 	}

@@ -65,6 +65,7 @@ type app struct {
 	followed  bool     // an upgrade was agreed on, and nothing was recognised since
 	turning   bool     // it seems to have become another protocol without that
 	unknown   uint8    // unknownTold, unknownNoted, tunnelNoted
+	blind     bool     // of skipped, some is neither ciphertext nor padding
 	unsure    bool     // the dissector has taken none of the datagrams yet: proto is a guess that is not told
 }
 
@@ -170,16 +171,6 @@ func (c *conn) twin() *twin {
 	return c.app.twin
 }
 
-// unread notes what a dissector has used without looking at it.
-func (a *app) unread(pr *dissect.Progress) {
-	if pr.Opaque > 0 {
-		a.skip(pr.Opaque, whyEncrypted)
-	}
-	if pr.Passed > 0 {
-		a.skip(pr.Passed, whyPassed)
-	}
-}
-
 // Reasons of what a dissector does not look at.
 const (
 	whyEncrypted = "encrypted"
@@ -192,6 +183,7 @@ func (a *app) skip(n int, why string) {
 		a.why = codeOf(why)
 	}
 	a.skipped += uint64(n)
+	a.blind = a.blind || why != whyEncrypted && why != whyPassed
 }
 
 // tell reports whether something is told for the first time in this flow.

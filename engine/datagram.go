@@ -22,7 +22,7 @@ func (l *Lane) datagram(a *app, c *flow.Chunk) {
 			break
 		}
 		pr, err := a.d.Feed(c.Dir, c.Data, l.emit)
-		a.unread(&pr)
+		l.unread(a, c.Dir, &pr)
 		switch {
 		case err == nil && pr.Used > 0:
 			a.taken, a.unsure = true, false

@@ -63,6 +63,8 @@ type Lane struct {
 	// OnRefused is told of each match that is no finding, with an event that says in which flow; nil: nobody. It is set before use. The rules
 	// must be compiled for that.
 	OnRefused func(ev *alert.Event, r *dlp.Refusal)
+	// Trace is told where things stand in the packets; nil: nobody asks. It is set before use, of a lane that serves one tap alone.
+	Trace *Trace
 	// Poison overwrites every frame after its block, so that a borrowed byte that was kept shows. For tests.
 	Poison bool
 }
@@ -262,6 +264,9 @@ func (l *Lane) packet(t *Tap, f *wire.Frame, tag uint64) {
 		return
 	}
 	l.fl = fl
+	if l.Trace != nil {
+		l.Trace.Packet(&l.p, &fl.Info)
+	}
 	if t.kin != nil && tag != 0 {
 		t.kin.gather(t, tag)
 	}

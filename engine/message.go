@@ -66,6 +66,9 @@ func (l *Lane) inspect(m *dissect.Message) {
 	if l.scan == nil || l.rules.db == nil {
 		return
 	}
+	if l.Trace != nil {
+		l.Trace.Message(l.fl.ID, m)
+	}
 	end, parts := m.End, m.Parts
 	m.End = false // what is inside belongs to it
 	l.match(m)
@@ -85,6 +88,9 @@ func (l *Lane) inspect(m *dissect.Message) {
 
 // match runs the rules over a message, or over a view of what the present message's values carry inside.
 func (l *Lane) match(m *dissect.Message) {
+	if l.Trace != nil && l.plain != nil {
+		l.Trace.Inside(l.fl.ID, m)
+	}
 	l.hits = l.scan.Inspect(&l.a.dlp, m, l.hits[:0])
 	l.judged()
 	if len(l.hits) > 0 {
@@ -154,6 +160,9 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 	for i := range hits {
 		h := &hits[i]
 		l.t.count.hits++
+		if l.Trace != nil {
+			l.traceFound(m, h)
+		}
 		if !h.Grown && !h.Given {
 			a.found(h.Rule.ID, h.Unsure)
 		}

@@ -345,6 +345,9 @@ func (l *Lane) endFlow(fl *flow.Flow[conn], why flow.Reason) {
 	if a := fl.S.app; a != nil && a.work != nil { // else nothing is open
 		l.finishApp(a)
 	}
+	if l.Trace != nil {
+		l.Trace.Ended(&fl.Info, fl.S.app != nil && fl.S.app.blind)
+	}
 	l.noteFlow(fl)
 	l.tellFlow(fl, why)
 }

@@ -34,6 +34,8 @@ type Meta struct {
 	Reach       int64  `json:"reach,omitempty"`
 	Overwritten uint64 `json:"overwritten,omitempty"`
 
+	Redacted bool `json:"redacted,omitempty"` // it was pulled redacted: values were overwritten, and what could not be looked at
+
 	// Interfaces of the source, in the order that wire.Frame.Iface counts them. Of them only those with packets are written, as blocks
 	// of their own.
 	Interfaces []capture.Interface `json:"-"`

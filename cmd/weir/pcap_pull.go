@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +20,7 @@ func pcapPullCommand() *cobra.Command {
 	var e evidence
 	var p puller
 	var alert, since string
+	var hide bool
 	cmd := &cobra.Command{
 		Use:   "pull --alert ID | QUERY",
 		Short: "Write packets of slices, and those in memory, into one capture file, in order of time",
@@ -27,8 +30,12 @@ alert, losses, lengths on the wire. A packet is written once, wherever it is fou
 status is 1, and why it is so is said. The ID of --alert is what the alert has in weir.slice. The daemon writes down who
 pulled what.
 
+With --redact, what rules for data find is overwritten in every packet that carries it, and what carried it where it was found in a
+decoded view only; of what cannot be looked at the payload is overwritten whole. Rules are those of the configuration.
+
 ` + queryHelp,
 		Example: `  weir pcap pull --alert 9f1c02ab77d03e54 -w alert.pcapng
+  weir pcap pull --alert 9f1c02ab77d03e54 --redact -w for-support.pcapng
   weir pcap pull --alert 9f1c02ab77d03e54 --format table
   weir pcap pull 'pod shop/cart-0 and (port 80 or port 443)' --since 10m | wireshark -k -i -
   weir pcap pull --format pcap -w old.pcap host 10.1.2.3 and tcp`,
@@ -52,6 +59,12 @@ pulled what.
 		if e.socket != "" {
 			p.Daemon = daemon.Dial(e.socket)
 		}
+		if hide {
+			if p.Redact, err = redactor(cmd, e.config); err != nil {
+				return err
+			}
+			defer p.Redact.Close()
+		}
 		ctx, stop := interruptible(cmd)
 		defer stop()
 		p.Options = pcapstore.PullOptions{Format: pcapstore.Format(format.index()), App: "weir " + daemon.Version()}
@@ -61,8 +74,23 @@ pulled what.
 	f.StringVar(&alert, "alert", "", "the slice with this id")
 	f.StringVarP(&p.path, "write", "w", "", "file to write; - is standard output, which is the default if that is no terminal")
 	f.StringVar(&since, "since", "", "only packets of the last 10m, 2h, 3d ...")
+	f.BoolVar(&hide, "redact", false, "overwrite what rules find, and what they could not look at")
 	e.flags(cmd)
 	return cmd
+}
+
+// redactor loads the rules of a configuration; the file need not be there unless it was named.
+func redactor(cmd *cobra.Command, path string) (*daemon.Redactor, error) {
+	conf, problems := daemon.LoadConfig(path, cmd.Flags().Changed("config"))
+	if err := report(problems); err != nil {
+		return nil, err
+	}
+	set, found := daemon.LoadRules(conf.RulePaths(), conf.Rules.Builtin)
+	if err := report(found); err != nil {
+		return nil, err
+	}
+	r, err := daemon.NewRedactor(conf, set)
+	return r, failed(err)
 }
 
 func pullQuery(cmd *cobra.Command, alert, since string, args []string) (*pcapstore.Query, error) {
@@ -112,6 +140,11 @@ func (p *puller) run(ctx context.Context, stdout io.Writer, q *pcapstore.Query) 
 	show.end()
 	for _, text := range p.Lacks(&c) {
 		fmt.Fprintln(os.Stderr, "weir: warning:", text)
+	}
+	if err == nil && p.Redact != nil {
+		for _, why := range slices.Sorted(maps.Keys(p.Redact.Count.Blanked)) {
+			fmt.Fprintf(os.Stderr, "weir: conversations without their payload: %d: %s\n", p.Redact.Count.Blanked[why], why)
+		}
 	}
 	if err == nil && p.path != "-" {
 		fmt.Fprintf(stdout, "%s: packets: %d, slices: %d, only in memory: %d\n", p.path, c.Packets, c.Read, c.Recent)
