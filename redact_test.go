@@ -415,3 +415,24 @@ func cutAt(frames [][]byte, text string) int {
 	}
 	return len(frames)
 }
+
+// TestRedactNames: of a value that several queries carried in their names, none of the queries is left.
+func TestRedactNames(t *testing.T) {
+	set := ruleSet(t, tokenRule)
+	db := compileText(t, tokenRule)
+	defer db.Close()
+	token := "WEIRTOKEN-0a1b2c"
+	var frames [][]byte
+	for i, p := range pieces(hex.EncodeToString([]byte(token)), 12) {
+		d := &dialogue{udp: true, client: uint16(20000 + i), srv: 53, actions: []action{{kind: "data", client: true, data: question(uint16(i), 1, p+".evil.example")}}}
+		frames = append(frames, play(t, d, ways[0], wrappings()[0])...)
+	}
+	path := filepath.Join(t.TempDir(), "names.pcap")
+	writePcap(t, path, frames)
+	out, n := redacted(t, asCapture(t, path), set, db)
+	for _, p := range pieces(hex.EncodeToString([]byte(token)), 12) {
+		if bytes.Contains(out, []byte(p)) {
+			t.Errorf("a piece is left; %v", n)
+		}
+	}
+}

@@ -46,6 +46,7 @@ var dnsFields = []FieldSpec{
 	dnsAdditional:     {Name: "dns.additional", Doc: "what it says, as text", EVE: "additionals.rdata", Pieces: true},
 	dnsRdata:          {Name: "dns.rdata", Doc: "what no text stands for, as it came: NULL, DNSSEC, unknown and malformed records, EDNS options, bytes behind the last record"},
 	dnsQuestion:       {Name: "dns.question", Doc: "name of an answer's question where it is just the query's, so that it is not found twice", EVE: "queries.rrname", Derived: true},
+	DNSLabels:         {Name: "dns.labels", Doc: "what the names of several queries say together: labels below one domain, one behind the other, and what they are encoded as"},
 }
 
 // Fields of DNS, in the order of dnsFields. Those of the sections answer, authority and additional follow each other in
@@ -71,6 +72,7 @@ const (
 	dnsAdditional                  //
 	dnsRdata                       // what no text stands for, as it came: rdata of NULL, DNSSEC, unknown and malformed records, EDNS options, bytes behind the last record
 	dnsQuestion                    // name of an answer's question, where it is just the query's
+	DNSLabels                      // what several queries say together: the engine emits it, no parser
 )
 
 // from the specification

@@ -21,10 +21,13 @@ type Lane struct {
 	p           wire.Packet
 	outer       wire.Packet // one that p was taken out of
 	hits        []dlp.Hit
+	sure        uint64 // hits so far that are as sure as their rules ask for
 	masker      dlp.Masker
 	object      alert.Object // that is being told
 	told        dlp.Counters // of scan, as far as taps have counted them
 	parts       [1]dissect.Part
+	joinedParts [1]dissect.Part
+	joinedMsg   dissect.Message
 	msg         dissect.Message
 	emit        func(*dissect.Message) // onMessage, stored once
 	plain       *dissect.Message       // that is being opened: what is found inside stands in its values

@@ -21,7 +21,11 @@ func (l *Lane) onMessage(m *dissect.Message) {
 	a.lastID, a.lastTx = max(a.lastID, m.ID), max(a.lastTx, m.Tx)
 	l.t.count.messages++
 	l.record(m)
+	sure := l.sure
 	l.inspect(m)
+	if m.Protocol == &dissect.DNS || m.Protocol == &dissect.DNSTCP {
+		l.joinNames(m, l.sure > sure)
+	}
 	l.seekTunnels(m)
 	l.judgeMessage(m)
 	if w := l.rules.law; w != nil && w.names {
@@ -160,6 +164,9 @@ func (l *Lane) found(m *dissect.Message, hits []dlp.Hit) {
 	for i := range hits {
 		h := &hits[i]
 		l.t.count.hits++
+		if !h.Unsure && !h.Given {
+			l.sure++
+		}
 		if l.Trace != nil {
 			l.traceFound(m, h)
 		}

@@ -64,7 +64,8 @@ type Tap struct {
 	fat    fattest
 	shed   uint64 // bytes that detection gave up on
 
-	watch *tunnel.Watch // nil: nothing of interest was seen yet
+	watch  *tunnel.Watch  // nil: nothing of interest was seen yet
+	joined *tunnel.Joined // likewise: no queries whose names may belong together
 
 	kin     *kin // the taps of its interface; nil: it is the only one
 	younger bool // it is not the first of them

@@ -133,6 +133,9 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 	if h.Rule.Per != rules.PerMessage && typ == "alert" {
 		ev.Weir.Why = thresholdText(h)
 	}
+	if h.Field == dissect.DNS.Fields[dissect.DNSLabels].Name {
+		ev.Weir.Why = joinedWhy
+	}
 	if typ == "alert" {
 		if first != h.Dir {
 			ev.Weir.Why = strings.TrimPrefix(ev.Weir.Why+"; "+repeated, "; ")

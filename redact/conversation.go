@@ -13,6 +13,8 @@ import (
 
 // conversation is what is known of a flow.
 type conversation struct {
+	hosts   [2][16]byte
+	dns     bool
 	tcp     bool
 	blank   string // why all its payload is overwritten; "": it is not
 	partial bool   // it was not seen from its beginning, or not whole

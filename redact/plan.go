@@ -23,6 +23,7 @@ type plan struct {
 	at      map[flowID]int32
 	of      []int32 // by packet: 2 × the number of its conversation + its direction; -1: none
 	groups  map[groupID]*group
+	named   map[[2][16]byte]bool // hosts in whose queries' names something was found together
 	masker  dlp.Masker
 	needles needles
 	dec     wire.Decoder
@@ -50,10 +51,14 @@ const (
 	whyClaimed = "what was found in it once is not found any more"
 	whyMany    = "too much was found in it"
 	whyStill   = "something is found in it still"
+	whyNames   = "names that it asks for are parts of what was found"
 )
 
+// namesField is the field of what stands in no packet alone.
+var namesField = dissect.DNS.Fields[dissect.DNSLabels].Name
+
 func newPlan(o *Options) *plan {
-	p := &plan{o: o, rules: map[string]*rules.Rule{}, derived: map[string]bool{}, at: map[flowID]int32{}, groups: map[groupID]*group{}}
+	p := &plan{o: o, rules: map[string]*rules.Rule{}, derived: map[string]bool{}, at: map[flowID]int32{}, groups: map[groupID]*group{}, named: map[[2][16]byte]bool{}}
 	for _, r := range o.Set.Rules {
 		p.rules[r.ID] = r
 	}
@@ -110,6 +115,9 @@ func (p *plan) lookTrace(iface uint16) *engine.Trace {
 				c.found = map[string]bool{}
 			}
 			c.found[h.Rule.ID] = true
+			if h.Field == namesField { // other conversations carried parts of it
+				p.named[c.hosts] = true
+			}
 			p.finding(i, c, h, f)
 		},
 		Ended: func(fl *flow.Info, blind bool) {
@@ -130,7 +138,7 @@ func (p *plan) meet(iface uint16, pk *wire.Packet, fl *flow.Info) {
 	if !ok {
 		i = int32(len(p.list))
 		p.at[key] = i
-		p.list = append(p.list, &conversation{tcp: fl.Key.Proto == wire.ProtoTCP})
+		p.list = append(p.list, &conversation{tcp: fl.Key.Proto == wire.ProtoTCP, hosts: [2][16]byte{fl.Key.A, fl.Key.B}})
 	}
 	c, dir := p.list[i], fl.Dir(pk)
 	p.mark(p.packet, i, dir)
@@ -186,6 +194,7 @@ func (p *plan) message(i int32, c *conversation, m *dissect.Message) {
 	if m.Protocol == &dissect.Raw && c.tcp {
 		st.addRaw(st.now)
 	}
+	c.dns = c.dns || m.Protocol == &dissect.DNS || m.Protocol == &dissect.DNSTCP
 	for k := range m.Parts {
 		part := &m.Parts[k]
 		spec := &m.Protocol.Fields[part.Field]
@@ -288,6 +297,9 @@ func (p *plan) judge(i int32, c *conversation) {
 		if r := p.rules[id]; !c.found[id] && (r == nil || !shows(r)) && c.blank == "" {
 			c.blank = whyClaimed
 		}
+	}
+	if c.dns && p.named[c.hosts] && c.blank == "" {
+		c.blank = whyNames
 	}
 	for d := range c.dirs {
 		st := &c.dirs[d]

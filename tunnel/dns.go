@@ -130,7 +130,7 @@ func (w *Watch) DNS(now int64, m *dissect.Message) (Verdict, bool) {
 func (w *Watch) dnsQuery(now int64, text, typ []byte) (Verdict, bool) {
 	var n name
 	n.read(text)
-	if !n.odd(typ) || !n.divide(w) {
+	if !n.odd(typ) || !n.divide(&w.registrar) {
 		return Verdict{}, false
 	}
 	odd, marks := isOdd(typ), n.shapes()
@@ -171,7 +171,7 @@ func (w *Watch) dnsAnswer(now int64, text []byte, data int) (Verdict, bool) {
 	}
 	var n name
 	n.read(text)
-	if !n.divide(w) {
+	if !n.divide(&w.registrar) {
 		return Verdict{}, false
 	}
 	d := w.domain(now, n.key(w.seed, n.shapes()), false)

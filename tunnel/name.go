@@ -49,7 +49,7 @@ func (n *name) read(text []byte) {
 
 // divide finds the registered domain. It returns false for names that are of no interest: those that no resolver asks others for, and
 // those of services that are asked about hashes and keys.
-func (n *name) divide(w *Watch) bool {
+func (n *name) divide(w *registrar) bool {
 	if isLocal(n.text[:n.n]) {
 		return false
 	}
@@ -96,8 +96,14 @@ type suffix struct {
 	n   uint8  // bytes
 }
 
+// registrar knows what of a name somebody has registered.
+type registrar struct {
+	seed     maphash.Seed
+	suffixes [suffixMany]suffix
+}
+
 // registered returns where in a name the domain begins that somebody has registered: one label more than the public suffix.
-func (w *Watch) registered(text []byte) int {
+func (w *registrar) registered(text []byte) int {
 	at := max(len(text)-suffixLen, 0)
 	if at > 0 { // at the beginning of a label
 		i := bytes.IndexByte(text[at-1:], '.')

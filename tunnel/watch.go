@@ -8,18 +8,17 @@ import (
 
 // Watch is what is remembered of an interface's traffic. It belongs to one goroutine at a time.
 type Watch struct {
-	seed     maphash.Seed
-	keys     [dnsDomains]uint64 // of domains; 0: free
-	domains  [dnsDomains]domain
-	pairs    [echoPairs]echo
-	suffixes [suffixMany]suffix
+	registrar
+	keys    [dnsDomains]uint64 // of domains; 0: free
+	domains [dnsDomains]domain
+	pairs   [echoPairs]echo
 }
 
 // WatchSize is what a Watch takes, in bytes.
 const WatchSize = dnsDomains*(8+136) + echoPairs*echoSize + suffixMany*16
 
 // NewWatch returns a Watch that knows nothing.
-func NewWatch() *Watch { return &Watch{seed: maphash.MakeSeed()} }
+func NewWatch() *Watch { return &Watch{registrar: registrar{seed: maphash.MakeSeed()}} }
 
 // echo is what is remembered of the pings between two hosts.
 type echo struct {
