@@ -10,6 +10,9 @@ type box struct {
 	start  int64 // where in the text it begins
 	space  int64 // added to the offsets of what has no place in view 0, so that they are those of nothing else
 	member *node
+	name   string        // of the member at hand
+	cut    bool          // not all of it could be read
+	office bool          // it is a document: what it is made of are no files
 	at     int64         // bytes that came out
 	first  int64         // of the member at hand
 	open   bool          // it is under way
@@ -88,7 +91,12 @@ func (in *inside) push(b []byte, shifts []dissect.Shift, own, more bool) {
 	} else {
 		l.lead = in.lead(l.lead, shifts)
 	}
+	mark := len(in.o.path)
+	if in.o.Files && box.name != "" && mark < maxMemberPath {
+		in.o.path = append(append(in.o.path, box.name...), '/')
+	}
 	in.o.push(in.v, box.member, piece{b: b, off: box.at, shifts: l.lead, more: more})
+	in.o.path = in.o.path[:mark]
 	box.at += int64(len(b))
 }
 

@@ -25,10 +25,14 @@ type Refusal struct {
 // Opener is one lane's scratch. The zero value is not ready: see New. One goroutine uses it at a time.
 type Opener struct {
 	Count  Counters
+	Files  bool                   // what archives have in them is to be told: see Members
 	Speaks func(name []byte) bool // reports whether a name, as of a column, says what stands under it; nil: none does
 
 	limits  dissect.Limits
 	refused []Refusal
+	members []Member
+	beyond  int                    // members for which there was no room
+	path    []byte                 // of the archives that are being read, within each other
 	emit    func(*dissect.Message) // of the call at hand
 	msg     dissect.Message
 	parts   [1]dissect.Part
@@ -68,7 +72,7 @@ func New(limits dissect.Limits) *Opener {
 
 // Trim lets go of memory that is kept for reuse.
 func (o *Opener) Trim() {
-	*o = Opener{Count: o.Count, Speaks: o.Speaks, limits: o.limits, levels: make([]scratch, len(o.levels))}
+	*o = Opener{Count: o.Count, Speaks: o.Speaks, Files: o.Files, limits: o.limits, levels: make([]scratch, len(o.levels))}
 }
 
 // Refused returns what was not opened in the last call of Open or Close, one for each reason; it is borrowed until the next.
@@ -106,6 +110,7 @@ func (st *State) Size() int { return st.size }
 // values. They borrow from m and from the Opener until emit returns; none of them is the message's End.
 func (o *Opener) Open(st *State, m *dissect.Message, wants dissect.Wants, emit func(*dissect.Message)) {
 	o.refused = o.refused[:0]
+	o.members, o.beyond, o.path = o.members[:0], 0, o.path[:0]
 	o.emit = emit
 	for i := range m.Parts {
 		p := &m.Parts[i]
@@ -173,6 +178,7 @@ func (o *Opener) plain(b []byte) bool {
 // Close ends what is open: the flow brings no more. st is as new afterwards.
 func (o *Opener) Close(st *State, emit func(*dissect.Message)) {
 	o.refused = o.refused[:0]
+	o.members, o.beyond, o.path = o.members[:0], 0, o.path[:0]
 	o.emit = emit
 	for st.open != nil {
 		o.end(st, st.open)

@@ -8,13 +8,14 @@ type form struct {
 	weak   bool                   // text may begin so
 	inside bool                   // only where it is in another container: elsewhere it is text like any other
 	text   bool                   // it is text like any other too: what is encoded in it is looked for
+	files  bool                   // what is in it are files, with names
 	read   reader
 }
 
 // forms is the table of all containers, and of what is known and cannot be looked into.
 var forms = []form{
-	{name: "zip", magic: []string{zipLocal, zipSpanned + zipLocal, zipDescriptor + zipLocal}, read: readZip},
-	{name: "tar", is: isTar, read: readTar},
+	{name: "zip", magic: []string{zipLocal, zipSpanned + zipLocal, zipDescriptor + zipLocal}, files: true, read: readZip},
+	{name: "tar", is: isTar, files: true, read: readTar},
 	{name: "gzip", magic: []string{"\x1f\x8b\x08"}, is: isGzip, read: readGzip},
 	{name: "zlib", magic: []string{"\x78\x01", "\x78\x5e", "\x78\x9c", "\x78\xda"}, is: isZlib, weak: true, read: readZlib},
 	{name: "bzip2", magic: []string{"BZh"}, is: isBzip2, read: readBzip2},

@@ -365,15 +365,22 @@ func (r *reading) push(to *inside, b []byte, last bool) bool {
 	}
 	r.feed(b, last)
 	for c := r.more(); c != nil; c = r.more() {
+		if c.first && r.form.files {
+			to.begin(c.name)
+		}
 		r.gave += len(c.bytes)
 		r.wrong = r.wrong || c.fault == faultBroken && (r.gave == 0 || r.form.weak && r.gave < sureWeak)
 		if c.fault != noFault && !r.wrong {
 			to.refuse(c.fault, c.what, c.size)
+			to.b.cut = true
 		}
 		if len(c.bytes) > 0 && !to.write(c.bytes, c.shifts, c.own) {
 			return false
 		}
 		if c.last {
+			if r.form.files {
+				to.over(c.off + int64(len(c.bytes)))
+			}
 			to.end()
 		}
 	}

@@ -54,7 +54,7 @@ func TestBuildKeeps(t *testing.T) {
 }
 
 func TestLeftOut(t *testing.T) {
-	in := "name,sex\nA & B,m\nLi,f\na b c d e f g h i,m\n" + strings.Repeat("x", 200) + ",f\nB & C,\n"
+	in := "name,sex\nA & B,m\nLi,f\na b c d e f g h i j k l m n o p q,m\n" + strings.Repeat("x", 200) + ",f\nB & C,\n"
 	path := filepath.Join(t.TempDir(), "set.edm")
 	got, err := Build(t.Context(), strings.NewReader("\xef\xbb\xbf"+in), path, Options{Columns: []string{"name", "sex"}, Key: testKey})
 	if err != nil {
@@ -63,7 +63,7 @@ func TestLeftOut(t *testing.T) {
 	want := []LeftOut{
 		{"name", "what stands between the words would end a value in a text", 2, 2},
 		{"sex", "a single character stands everywhere", 4, 2},
-		{"name", "more than 8 words", 1, 4},
+		{"name", "more than 16 words", 1, 4},
 		{"name", "longer than 128 bytes", 1, 5},
 	}
 	if !slices.Equal(got.LeftOut, want) || got.Rows != 5 || got.Cells != 1 {

@@ -7,11 +7,12 @@ import "errors"
 
 // What a set may hold, ours.
 const (
-	MaxWords   = 8   // words of a value
+	MaxWords   = 16  // words of a value
 	MaxValue   = 128 // bytes of a value in normal form
 	MaxRaw     = 512 // bytes that a value may take in a text, separators and all
 	MaxColumns = 32
 	maxName    = 64           // bytes of a column's name
+	groups     = 8            // in which a number is written, at most
 	minValue   = 2            // characters of a value; a single one stands everywhere
 	maxCells   = 1<<32 - 1    // of a set
 	maxRows    = 1<<32 - 1    //
@@ -23,7 +24,7 @@ const (
 	sortRun    = 1 << 21      // entries that are sorted in memory
 	fileMode   = 0o600        //
 	headerSize = 4096         // bytes
-	magic      = "WEIREDM1"   // 1: the version
+	magic      = "WEIREDM2"   // 1: the version
 	blockSize  = 64           // bytes of a filter's block: a line of the processor's cache
 	filterBits = 10           // of the filter, for each different value
 	bucketFill = 16           // entries of a bucket, at least on average

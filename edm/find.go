@@ -102,10 +102,16 @@ func (f *Finder) use(s *Set) {
 
 // inside returns where to begin, if from is in the middle of a word: behind it.
 func (f *Finder) inside(text []byte, from int) int {
-	if class, _ := classAt(text[runeStart(text, from-1):]); class == letter || class == digit {
-		return wordEnd(text, from)
+	before := runeStart(text, from-1)
+	if class, _ := classAt(text[before:]); class != letter && class != digit {
+		return from
 	}
-	return from
+	last, _ := utf8.DecodeRune(text[before:])
+	next, _ := utf8.DecodeRune(text[from:])
+	if (unspaced(last) || unspaced(next)) && !voices(next) {
+		return from
+	}
+	return wordEnd(text, from)
 }
 
 // runeStart returns where the character begins that the byte at i belongs to.

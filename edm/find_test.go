@@ -49,6 +49,32 @@ func found(s *Set, f *Finder, text string) (out []string) {
 	return out
 }
 
+// TestFindUnspaced: in scripts without spaces a value is found within what stands around it, in either width of its characters.
+func TestFindUnspaced(t *testing.T) {
+	s := openSet(t, build(t, "name,phone,company\n山田太郎,03-1234-5678,株式会社サクラ銀行\n李明,１３８ ００１３ ８０００,ガス・ポンプ\nジョン・スミス,+81 90 1111 2222,ＡＢＣ商事\n", "name", "phone", "company"))
+	var f Finder
+	for _, c := range []struct {
+		text string
+		want []string
+	}{
+		{"氏名：山田太郎様、電話：０３－１２３４－５６７８。", []string{"name=山田太郎", "phone=０３－１２３４－５６７８"}},
+		{"山田 太郎 03(1234)5678", []string{"name=山田 太郎", "phone=03(1234)5678"}},
+		{"客户李明的电话13800138000", []string{"name=李明", "phone=13800138000"}},
+		{"ｼﾞｮﾝ･ｽﾐｽ様", []string{"name=ｼﾞｮﾝ･ｽﾐｽ"}},
+		{"ジョン=スミス", nil},
+		{"(株式会社ｻｸﾗ銀行)", []string{"company=株式会社ｻｸﾗ銀行"}},
+		{"ｶﾞｽ･ﾎﾟﾝﾌﾟ", []string{"company=ｶﾞｽ･ﾎﾟﾝﾌﾟ"}},
+		{"カス・ホンフ", nil},
+		{"abc商事", []string{"company=abc商事"}},
+		{"xabc商事", nil},
+		{"山田次郎", nil},
+	} {
+		if got := found(s, &f, c.text); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	s := openSet(t, build(t, people, "name", "email", "phone", "iban"))
 	var f Finder
@@ -87,8 +113,8 @@ func TestFind(t *testing.T) {
 // anywhere.
 func TestFindModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	words := []string{"ann", "Marie", "VAN", "dyke", "li", "x", "42", "4711", "0815", "a1b2", "müller", "Ünal", "ﬁn", "٣٤", "mail", "example", "4"}
-	seps := []string{" ", "-", ".", "@", "", ", ", " / ", "\u00a0", "\u200b", "\"", "\n", " @", "&", "    ", "_", "\xc3", "="}
+	words := []string{"山", "田中", "ｶﾞ", "ガ", "東a", "１２", "ann", "Marie", "VAN", "dyke", "li", "x", "42", "4711", "0815", "a1b2", "müller", "Ünal", "ﬁn", "٣٤", "mail", "example", "4"}
+	seps := []string{"・", "－", "＠", "", " ", "-", ".", "@", "", ", ", " / ", "\u00a0", "\u200b", "\"", "\n", " @", "&", "    ", "_", "\xc3", "="}
 	phrase := func(most int) string {
 		var b strings.Builder
 		for i := range 1 + r.IntN(most) {

@@ -44,6 +44,9 @@ func classAt(b []byte) (class uint8, n int) {
 		return c, 1
 	}
 	r, n := utf8.DecodeRune(b)
+	if r > wideStart && r <= wideStart+0x5e { // ASCII's signs in the width of ideographs
+		return classOf[r-wideStart+' '], n
+	}
 	switch {
 	case r == utf8.RuneError:
 		return hard, n
@@ -62,10 +65,29 @@ func softRune(r rune) bool {
 		return true
 	}
 	switch r {
-	case 0xa0, 0xad, 0xb7, 0x2018, 0x2019, 0x202f, 0x2060, 0x3000, 0xfeff:
+	case 0xa0, 0xad, 0xb7, 0x2018, 0x2019, 0x202f, 0x2060, 0x3000, 0x30a0, 0x30fb, 0xfeff, 0xff65: // the middle dots of katakana, too
 		return true
 	}
 	return false
+}
+
+const wideStart = 0xff00 // '!' and those after it follow
+
+// unspaced reports whether a letter is of a script that writes no spaces between words: ideographs and kana. Each of them is a word by itself, for a name is a part of
+// what stands between two signs there.
+func unspaced(r rune) bool {
+	switch {
+	case r < 0x2e80:
+	case r <= 0x2fdf, r >= 0x3005 && r <= 0x3007, r >= 0x3021 && r <= 0x312f, r >= 0x3190 && r <= 0x9fff, r >= 0xf900 && r <= 0xfaff, r >= 0xff66 && r <= 0xff9f,
+		r >= 0x20000 && r <= 0x3ffff:
+		return true
+	}
+	return false
+}
+
+// voices reports whether a character is part of the kana or ideograph before it.
+func voices(r rune) bool {
+	return r == 0x3099 || r == 0x309a || r == 0xff9e || r == 0xff9f || r >= 0xfe00 && r <= 0xfe0f || r >= 0xe0100 && r <= 0xe01ef
 }
 
 // maxSeparators bounds the characters between two words of a value.
@@ -176,13 +198,26 @@ func normal(dst, value []byte, room *[]byte) ([]byte, shape) {
 
 // wordEnd returns where the word at i ends.
 func wordEnd(b []byte, i int) int {
+	if b[i] >= utf8.RuneSelf {
+		if r, n := utf8.DecodeRune(b[i:]); unspaced(r) {
+			for i += n; i < len(b); i += n {
+				if r, n = utf8.DecodeRune(b[i:]); !voices(r) {
+					break
+				}
+			}
+			return i
+		}
+	}
 	for i < len(b) {
 		if c := classOf[b[i]]; c == digit || c == letter {
 			i++
 			continue
 		}
 		class, n := classAt(b[i:])
-		if class != letter {
+		if class != letter && class != digit {
+			break
+		}
+		if r, _ := utf8.DecodeRune(b[i:]); unspaced(r) {
 			break
 		}
 		i += n

@@ -83,7 +83,7 @@ func (s *Set) read(key Key) (err error) {
 	s.width = s.entryBits()
 	for k := range kinds {
 		s.reach[k] = max(s.longest(k), s.longest(k.with(mixed)), s.longest(address))
-		s.most[k] = MaxWords
+		s.most[k] = max(groups, min(MaxWords, s.words[k]))
 	}
 	if s.words[letters] > 0 { // words are everywhere
 		s.most[letters] = min(MaxWords, s.words[letters]+1)
@@ -158,8 +158,8 @@ func (s *Set) find(token uint64) Rows {
 		return Rows{}
 	}
 	want := token & (1<<(tokenBits-s.bucketBits) - 1)
-	first := s.first(from, to, want)
-	if first == to || !s.is(first, want) {
+	first, there := s.first(from, to, want)
+	if !there {
 		return Rows{}
 	}
 	end := first + 1 // most values stand in one row
@@ -174,28 +174,42 @@ func (s *Set) find(token uint64) Rows {
 	return Rows{first, end}
 }
 
-// first returns the first entry in [from, to) that is not below want, to if there is none. What entries hold of their tokens is spread evenly: it is
-// near where it would be then.
-func (s *Set) first(from, to uint32, want uint64) uint32 {
-	const near = 8 // entries
+// first returns the first entry in [from, to) that is not below want, and whether it is want. What entries hold of their tokens is spread evenly: it is
+// near where it would be then, and what lies between is read once.
+func (s *Set) first(from, to uint32, want uint64) (at uint32, is bool) {
+	const near = 16 // entries
+	if from == to {
+		return to, false
+	}
 	part, _ := bits.Mul64(want<<s.bucketBits, uint64(to-from))
-	at := from + uint32(part)
-	for range near {
-		if at == from || !s.notBelow(at-1, want) {
-			break
+	at = from + uint32(part)
+	rest, _ := s.entry(at)
+	if rest < want {
+		for end := min(to, at+near); rest < want; rest, _ = s.entry(at) {
+			if at++; at == end {
+				break
+			}
 		}
-		at--
-	}
-	for range near {
-		if at == to || s.notBelow(at, want) {
-			break
+		if at == to {
+			return to, false
 		}
-		at++
+	} else {
+		for low := max(from, at-min(at, near)); at > low; at-- {
+			before, _ := s.entry(at - 1)
+			if before < want {
+				return at, rest == want
+			}
+			rest = before
+		}
+		if at == from {
+			return at, rest == want
+		}
 	}
-	if (at == to || s.notBelow(at, want)) && (at == from || !s.notBelow(at-1, want)) {
-		return at
+	if rest >= want && at > from && !s.notBelow(at-1, want) {
+		return at, rest == want
 	}
-	return s.search(from, to, func(rest uint64, _ uint32) bool { return rest >= want })
+	at = s.search(from, to, func(rest uint64, _ uint32) bool { return rest >= want })
+	return at, at < to && s.is(at, want)
 }
 
 func (s *Set) notBelow(i uint32, want uint64) bool {

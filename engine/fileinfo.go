@@ -25,6 +25,12 @@ type file struct {
 // maxFiles is how many files of an exchange are remembered until its end; then the oldest is told as it is.
 const maxFiles = 64
 
+// maxMembers is how many files in the archives of an exchange are told one by one.
+const (
+	maxMembers = 256
+	memberSize = 384 // bytes that one is counted for, with its name
+)
+
 // nameless stands for a name that found no room.
 const nameless = -1
 
@@ -85,6 +91,7 @@ func (l *Lane) tellFiles(r *record) {
 	for i := range r.files {
 		l.tellFile(r, &r.files[i], app)
 	}
+	l.tellMembers(r, app)
 }
 
 // tellFile writes the event of a file; app is the exchange as it is shown.
@@ -92,18 +99,63 @@ func (l *Lane) tellFile(r *record, f *file, app *alert.App) {
 	if r.holds(f) || l.e.full() {
 		return
 	}
-	ev := l.event("fileinfo")
-	ev.Time = r.time
-	ev.AppProto, ev.TxID, ev.App = r.proto.Name, r.tx, app
-	if f.dir == wire.ToClient {
-		ev.Src, ev.Dst = ev.Dst, ev.Src
-		ev.Weir.Src, ev.Weir.Dst = ev.Weir.Dst, ev.Weir.Src
-	}
+	ev := l.fileEvent(r, f.dir, app)
 	ev.File = &alert.FileInfo{Name: l.fileName(r, f), State: "CLOSED", Gaps: f.gaps, Size: uint64(max(0, f.size)), TxID: r.tx}
 	if f.gaps || f.cut || !f.over {
 		ev.File.State = "TRUNCATED"
 	}
 	l.send(ev)
+}
+
+// fileEvent returns the event of a file that goes in a direction.
+func (l *Lane) fileEvent(r *record, dir wire.Dir, app *alert.App) *alert.Event {
+	ev := l.event("fileinfo")
+	ev.Time = r.time
+	ev.AppProto, ev.TxID, ev.App = r.proto.Name, r.tx, app
+	if dir == wire.ToClient {
+		ev.Src, ev.Dst = ev.Dst, ev.Src
+		ev.Weir.Src, ev.Weir.Dst = ev.Weir.Dst, ev.Weir.Src
+	}
+	return ev
+}
+
+// keepMembers notes what files the archives have that ended in a message.
+func (l *Lane) keepMembers(m *dissect.Message) {
+	list, more := l.opener.Members()
+	if len(list) == 0 {
+		return
+	}
+	r := l.a.find(m)
+	if r == nil {
+		return
+	}
+	room := min(len(list), maxMembers-len(r.members))
+	r.members = append(r.members, list[:room]...)
+	if more += len(list) - room; more > 0 && l.a.tell("content.members") {
+		l.anomaly("applayer", "content.members", "archives with more files than are told one by one")
+	}
+}
+
+// tellMembers writes the events of the files in the archives of an exchange: behind the name of the archive, masked with it.
+func (l *Lane) tellMembers(r *record, app *alert.App) {
+	for i := range r.members {
+		m := &r.members[i]
+		if l.e.full() {
+			return
+		}
+		name := m.Name
+		if f := r.fileOf(m.Msg, &dissect.Part{Value: m.Value, Field: m.Field}); f != nil {
+			if archive := l.fileName(r, f); archive != "" {
+				name = archive + "/" + name
+			}
+		}
+		ev := l.fileEvent(r, m.Dir, app)
+		ev.File = &alert.FileInfo{Name: string(l.masker.Text([]byte(name), dissect.Text, r.found, l.known())), State: "CLOSED", Size: uint64(m.Size), TxID: r.tx}
+		if m.Cut {
+			ev.File.State = "TRUNCATED"
+		}
+		l.send(ev)
+	}
 }
 
 // holds reports whether f is a value that files were found in: then it is none itself.

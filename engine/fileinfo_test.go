@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -54,6 +57,36 @@ func TestFilesOfAnother(t *testing.T) {
 	k.lane.Close(k.tap)
 }
 
+// zipOf makes an archive of names and what stands under them.
+func zipOf(t *testing.T, files ...string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for i := 0; i < len(files); i += 2 {
+		f, err := w.Create(files[i])
+		if err == nil {
+			_, err = f.Write([]byte(files[i+1]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	return b.String()
+}
+
+func tarOf(t *testing.T, name, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.WriteHeader(&tar.Header{Name: name, Size: int64(len(text)), Mode: 0o600}); err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte(text))
+	w.Close()
+	return b.String()
+}
+
 func TestFiles(t *testing.T) {
 	get := "GET /a/b.txt?x=1 HTTP/1.1\r\nHost: a\r\n\r\n"
 	post := func(parts string) string {
@@ -69,6 +102,11 @@ func TestFiles(t *testing.T) {
 		many += part(fmt.Sprint(i), "x")
 		names = append(names, fmt.Sprintf("%s%d 1 CLOSED false 1", up, i))
 	}
+	body := func(b string) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(b), b)
+	}
+	archive := zipOf(t, "notes/", "", "notes/one.txt", strings.Repeat("some text\n", 30), "in.tar", tarOf(t, "FILETOKEN-123456.txt", strings.Repeat("FILETOKEN-123456 then", 10)[:200]), "empty", "")
+	document := zipOf(t, "[Content_Types].xml", strings.Repeat("<x/>", 50), "word/document.xml", strings.Repeat("<x/>", 50))
 	for _, c := range []struct {
 		name string
 		said []string
@@ -86,6 +124,10 @@ func TestFiles(t *testing.T) {
 		{"parts of a form", []string{post(part("a.txt", "one\r\ntwo") + part("b", "") + "--xx--"), none}, []string{up + "a.txt 8 CLOSED false 1", up + "b 0 CLOSED false 1"}},
 		{"a part cut short", []string{strings.TrimSuffix(post(part("a.txt", "one")+part("b", "two")+"--xx--"), "\r\n--xx--"), ""},
 			[]string{up + "a.txt 3 CLOSED false 1", up + "b 3 TRUNCATED false 1"}},
+		{"an archive, and one in it", []string{get, body(archive)},
+			[]string{down + "/a/b.txt " + fmt.Sprint(len(archive)) + " CLOSED false 1", down + "/a/b.txt/notes/one.txt 300 CLOSED false 1", down + "/a/b.txt/in.tar/FILE…(16).txt 200 CLOSED false 1",
+				down + "/a/b.txt/in.tar 2048 CLOSED false 1", down + "/a/b.txt/empty 0 CLOSED false 1"}},
+		{"a document is no archive", []string{get, body(document)}, []string{down + "/a/b.txt " + fmt.Sprint(len(document)) + " CLOSED false 1"}},
 		{"as many as are kept, and the form itself", []string{post(many + "--xx--"), none}, names},
 	} {
 		t.Run(c.name, func(t *testing.T) {

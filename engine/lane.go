@@ -147,7 +147,7 @@ func (l *Lane) useRules(r *ruleset) {
 		return
 	}
 	l.rules = r
-	l.opener.Speaks = r.db.Speaks
+	l.opener.Speaks, l.opener.Files = r.db.Speaks, l.e.files
 	l.masker.Last4 = r.db.Last4()
 }
 

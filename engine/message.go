@@ -80,6 +80,7 @@ func (l *Lane) inspect(m *dissect.Message) {
 	l.opener.Open(&l.a.content, m, l.rules.asked, l.matchInside)
 	l.plain = nil
 	l.refused()
+	l.keepMembers(m)
 	if end {
 		m.End = true
 		if !l.a.dlp.Empty() {

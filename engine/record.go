@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"weir/alert"
+	"weir/content"
 	"weir/dissect"
 	"weir/dlp"
 	"weir/wire"
@@ -15,14 +16,15 @@ import (
 // record is what is written down of one exchange for its event: copies of the values that have a
 // name in it, masked where something was found.
 type record struct {
-	tx    uint64
-	proto *dissect.Protocol
-	time  int64
-	items []item
-	buf   []byte
-	found []dlp.Value // what was found in it, and is hidden wherever it stands
-	files []file
-	named [2]int // of each direction, the index of the item that names its next file, plus 1; 0: none, nameless: it found no room
+	tx      uint64
+	proto   *dissect.Protocol
+	time    int64
+	items   []item
+	buf     []byte
+	found   []dlp.Value // what was found in it, and is hidden wherever it stands
+	files   []file
+	members []content.Member // of archives in them
+	named   [2]int           // of each direction, the index of the item that names its next file, plus 1; 0: none, nameless: it found no room
 }
 
 // item is one value in a record: buf[at:end].
@@ -106,7 +108,7 @@ func (l *Lane) recordOf(m *dissect.Message) *record {
 	var r *record
 	if n := len(l.records); n > 0 {
 		r, l.records = l.records[n-1], l.records[:n-1]
-		*r = record{items: r.items[:0], buf: r.buf[:0], files: r.files[:0], found: r.found[:0]}
+		*r = record{items: r.items[:0], buf: r.buf[:0], files: r.files[:0], members: r.members[:0], found: r.found[:0]}
 	} else {
 		r = &record{}
 	}

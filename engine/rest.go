@@ -108,7 +108,7 @@ func (l *Lane) settle(a *app) {
 		cost += tunnel.ShellSize
 	}
 	for _, r := range w.records {
-		cost += recordSize + cap(r.buf) + itemSize*cap(r.items) + fileSize*cap(r.files)
+		cost += recordSize + cap(r.buf) + itemSize*cap(r.items) + fileSize*cap(r.files) + memberSize*cap(r.members)
 	}
 	if j := a.judge; j != nil {
 		cost += judgeSize + wordsSize*len(j.open)
