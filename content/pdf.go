@@ -37,6 +37,8 @@ func readPDF(in *input, out *output) error {
 	switch {
 	case faultOf(err) != noFault || err == errEnough:
 		return err
+	case p.text.glyphs.over:
+		return out.unreadable(faultBudget, -1)
 	case p.broken:
 		return out.unreadable(faultBroken, -1)
 	case p.other:
@@ -193,6 +195,7 @@ func (p *pdf) decode(filters []string, objects bool) error {
 		}
 	}
 	err := p.text.read(r, objects)
+	p.in.cost = p.text.glyphs.n
 	switch {
 	case err == io.EOF:
 		return nil

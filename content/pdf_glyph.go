@@ -2,23 +2,27 @@ package content
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 )
 
 // ours
 const (
-	maxGlyphs = 64 << 10 // bytes of strings of a file that wait for the tables of its fonts
-	maxTables = 16       // tables of a file
-	maxCodes  = 8 << 10  // entries of all tables
-	maxFits   = 4        // tables that a font's strings are read by
-	maxArgs   = 512      // strings of one operator of a table: 100 lines are allowed
-	sureGlyph = 90       // percent of a font's codes that a table must have, to be its
+	maxGlyphs = 1 << 20 // bytes of strings of a file that wait for the tables of its fonts
+	maxTables = 16      // tables of a file
+	maxCodes  = 8 << 10 // entries of all tables
+	maxFits   = 4       // tables that a font's strings are read by
+	maxArgs   = 512     // strings of one operator of a table: 100 lines are allowed
+	sureGlyph = 90      // percent of a font's codes that a table must have, to be its
 )
 
 // glyphs are strings whose bytes are numbers of letter shapes in a font (Identity-H), in two bytes each. What they mean tells a table of the font
 // (ToUnicode), which most writers put behind the pages.
 type glyphs struct {
 	now    string              // font in use
+	last   string              // font of the last string
+	apart  byte                // what is to stand before the next; 0: nothing
+	over   bool                // there was no room for some
 	fonts  []glyphFont         // strings by font
 	n      int                 // bytes of them
 	tables []map[uint16]string // what codes stand for
@@ -30,11 +34,12 @@ type glyphs struct {
 
 type glyphFont struct {
 	name  string
-	codes []byte // strings, each with newlineCode behind it
+	codes []byte // strings, with newlineCode or spaceCode between those that do not touch
 }
 
 const (
 	newlineCode  = "\x00\x00"
+	spaceCode    = "\xff\xff"
 	maxGlyphPage = 0x0f // first byte of a code: fonts have less than 4096 shapes, mostly
 )
 
@@ -78,17 +83,38 @@ func (g *glyphs) take(b []byte) bool {
 		return false
 	}
 	if g.n+len(b)+2 > maxGlyphs {
+		g.over = true
 		return true
 	}
-	g.n += len(b) + 2
-	for i := range g.fonts {
-		if f := &g.fonts[i]; f.name == g.now {
-			f.codes = append(append(f.codes, b...), newlineCode...)
-			return true
-		}
+	apart := g.apart
+	g.apart = 0
+	if g.last != g.now {
+		apart, g.last = '\n', g.now
 	}
-	g.fonts = append(g.fonts, glyphFont{g.now, append(bytes.Clone(b), newlineCode...)})
+	i := slices.IndexFunc(g.fonts, func(f glyphFont) bool { return f.name == g.now })
+	if i < 0 {
+		i = len(g.fonts)
+		g.fonts = append(g.fonts, glyphFont{name: g.now})
+	}
+	f := &g.fonts[i]
+	before := len(f.codes)
+	switch {
+	case before == 0:
+	case apart == '\n':
+		f.codes = append(f.codes, newlineCode...)
+	case apart == ' ':
+		f.codes = append(f.codes, spaceCode...)
+	}
+	f.codes = append(f.codes, b...)
+	g.n += len(f.codes) - before
 	return true
+}
+
+// separate says what stands between the last string and the next.
+func (g *glyphs) separate(c byte) {
+	if g.apart != '\n' {
+		g.apart = c
+	}
 }
 
 // operator deals with those of tables.
@@ -157,7 +183,7 @@ func (g *glyphs) tell(out *output) error {
 func (f *glyphFont) fits(table map[uint16]string) bool {
 	all, known := 0, 0
 	for i := 1; i < len(f.codes); i += 2 {
-		if c := uint16(f.codes[i-1])<<8 | uint16(f.codes[i]); c != 0 {
+		if c := uint16(f.codes[i-1])<<8 | uint16(f.codes[i]); c != 0 && c != 0xffff {
 			all++
 			if table[c] != "" {
 				known++
@@ -173,7 +199,11 @@ func (f *glyphFont) give(out *output, table map[uint16]string) error {
 	}
 	for i := 1; i < len(f.codes); i += 2 {
 		s := "\n"
-		if c := uint16(f.codes[i-1])<<8 | uint16(f.codes[i]); c != 0 {
+		switch c := uint16(f.codes[i-1])<<8 | uint16(f.codes[i]); c {
+		case 0:
+		case 0xffff:
+			s = " "
+		default:
 			s = table[c]
 		}
 		if err := out.add([]byte(s), -1); err != nil {

@@ -70,13 +70,13 @@ func TestPDF(t *testing.T) {
 
 // TestPDFGlyphs reads a page whose strings are numbers of a font's shapes.
 func TestPDFGlyphs(t *testing.T) {
-	page := "BT /F4 12 Tf <001400110012> Tj ET"
+	page := "BT /F4 12 Tf [<0014>-20<0011>-300<0012>] TJ 9 0 Td <0010> Tj 0 -12 Td <0011> Tj ET"
 	table := "/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <0000> <ffff> endcodespacerange\n" +
 		"1 beginbfchar <0014> <0034> endbfchar 1 beginbfrange <0010> <0013> <0030> endbfrange 1 beginbfrange <0001> <0002> [<0061> <00660069>] endbfrange endcmap"
 	pdf := pdfOf("", [2]string{"/Filter /FlateDecode", string(zlibOf([]byte(page)))}, [2]string{"/Filter /FlateDecode", string(zlibOf([]byte(table)))},
 		[2]string{"", "BT /F5 9 Tf <00010002> Tj ET"})
 	got := sameInPieces(t, readPDF, pdf)
-	if want := "\n412\n\nafi\n"; len(got) != 1 || got[0].text != want {
+	if want := "\n41 2 0\n1\nafi"; len(got) != 1 || got[0].text != want {
 		t.Errorf("got %s, want %q", fmt.Sprint(got), want)
 	}
 }

@@ -67,6 +67,7 @@ func (t *pdfText) read(r io.Reader, objects bool) error {
 
 // separate says what stands between what was shown and what comes.
 func (t *pdfText) separate(c byte) {
+	t.glyphs.separate(c)
 	if t.some && t.apart != '\n' {
 		t.apart = c
 	}
