@@ -92,7 +92,7 @@ func (in *inside) push(b []byte, shifts []dissect.Shift, own, more bool) {
 		l.lead = in.lead(l.lead, shifts)
 	}
 	mark := len(in.o.path)
-	if in.o.Files && box.name != "" && mark < maxMemberPath {
+	if in.o.Files && box.name != "" && !box.office && mark < maxMemberPath {
 		in.o.path = append(append(in.o.path, box.name...), '/')
 	}
 	in.o.push(in.v, box.member, piece{b: b, off: box.at, shifts: l.lead, more: more})

@@ -27,6 +27,11 @@ const (
 // Members returns the files of archives that ended in the last call of Open or Close, and how many more there were than are told; they are borrowed until the next call.
 func (o *Opener) Members() (list []Member, more int) { return o.members, o.beyond }
 
+// Inside returns the name of the file in an archive whose content is being emitted, as Member.Name; "": it is none's. It is valid during emit.
+func (o *Opener) Inside() string {
+	return strings.ToValidUTF8(strings.TrimSuffix(string(o.path[:min(len(o.path), maxMemberPath)]), "/"), "\uFFFD")
+}
+
 // begin begins a member.
 func (in *inside) begin(name string) {
 	b := in.b

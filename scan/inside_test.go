@@ -66,7 +66,7 @@ func TestArchive(t *testing.T) {
 	locked[flags] |= 1
 	locked[strings.Index(open, "PK\x01\x02")+central] |= 1
 	g, sum := runOn(t, db, Options{Paths: []string{tree(t, map[string]string{"open.zip": open})}})
-	if sum.Found != 1 || !sum.Whole() || !strings.HasSuffix(g.lines(""), "open.zip (inside) token -1+0 tok_…(16)\n") {
+	if sum.Found != 1 || !sum.Whole() || !strings.HasSuffix(g.lines(""), "open.zip (inside dir/a.txt) token -1+0 tok_…(16)\n") {
 		t.Errorf("got %+v, %s", sum, g.lines(""))
 	}
 	g, sum = runOn(t, db, Options{Paths: []string{tree(t, map[string]string{"locked.zip": string(locked)})}})

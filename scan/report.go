@@ -72,6 +72,9 @@ func where(path string, f *Finding) string {
 	case p.Off >= 0:
 		return path + "@" + strconv.FormatInt(p.Off, 10)
 	}
+	if f.Member != "" {
+		return path + " (inside " + f.Member + ")"
+	}
 	return path + " (inside)"
 }
 
@@ -96,6 +99,7 @@ type jsonFinding struct {
 	Line        int      `json:"line,omitempty"`
 	Column      int      `json:"column,omitempty"`
 	EndLine     int      `json:"end_line,omitempty"`
+	Member      string   `json:"member,omitempty"`
 	Offset      *int64   `json:"offset,omitempty"`
 	Length      int64    `json:"length,omitempty"`
 	Rule        string   `json:"rule"`
@@ -143,7 +147,7 @@ func (o *JSON) Result(r *Result) error {
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		j := jsonFinding{
-			Type: "finding", Path: r.Path, Field: f.Field, Line: f.Place.Line, Column: f.Place.Col, EndLine: f.Place.EndLine, Length: f.Length,
+			Type: "finding", Path: r.Path, Field: f.Field, Line: f.Place.Line, Column: f.Place.Col, EndLine: f.Place.EndLine, Member: f.Member, Length: f.Length,
 			Rule: f.Rule.ID, Description: f.Rule.Description, Severity: f.Rule.Severity.String(), Category: f.Rule.Category, Tags: f.Rule.Tags,
 			Confidence: f.Confidence, Excerpt: f.Excerpt, Fingerprint: f.Fingerprint, Test: f.Test,
 		}

@@ -184,6 +184,9 @@ func (s *SARIF) result(path string, f *Finding) error {
 		Fingerprints: map[string]string{"weirPlace/v1": s.place(path, f)},
 		Properties:   map[string]any{"confidence": f.Confidence},
 	}
+	if f.Member != "" {
+		out.Properties["member"] = f.Member
+	}
 	if f.Fingerprint != "" {
 		out.Fingerprints["weirValue/v1"] = f.Fingerprint
 	}

@@ -29,7 +29,8 @@ type Finding struct {
 	Rule        *rules.Rule
 	Field       string
 	Place       Place
-	Length      int64 // bytes; 0: not known exactly
+	Member      string // file of an archive that it is in, masked; "": none
+	Length      int64  // bytes; 0: not known exactly
 	Masked      string
 	Excerpt     string
 	Fingerprint string

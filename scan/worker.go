@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -42,6 +43,8 @@ type worker struct {
 	parts [1]dissect.Part
 	hits  []dlp.Hit
 
+	masker dlp.Masker
+
 	// of the file at hand
 	j      *job
 	result *Result
@@ -65,7 +68,7 @@ func newWorker(db *dlp.Database, opt *Options) (*worker, error) {
 	}
 	s.Excerpts, s.Patience = true, patience
 	w := &worker{opt: opt, db: db, scan: s, lines: newLines(), opener: content.New(limits()), wants: db.Wants()}
-	w.opener.Speaks = db.Speaks
+	w.opener.Speaks, w.opener.Files = db.Speaks, true
 	w.emit = w.match
 	if opt.Explain {
 		s.Refused = w.refuse
@@ -117,7 +120,7 @@ func (w *worker) file(j *job) (result *Result) {
 func (w *worker) mend(r any) *Result {
 	w.opener.Drop(&w.inside)
 	w.opener = content.New(limits())
-	w.opener.Speaks = w.db.Speaks
+	w.opener.Speaks, w.opener.Files = w.db.Speaks, true
 	w.st = dlp.State{} // what it holds is lost
 	w.id++
 	w.result.Err = fmt.Errorf("an internal error was survived (%T): please report it", r)
@@ -333,6 +336,9 @@ func (w *worker) keep(m *dissect.Message, hits []dlp.Hit) {
 				f.Length = h.End - h.Off
 			}
 		}
+		if m != nil && len(f.Member) == 0 {
+			f.Member = w.member(h)
+		}
 		if k := w.before(&f); h.Grown && k >= 0 {
 			f.raise = f.raise || w.found[k].raise
 			w.found[k] = f
@@ -344,6 +350,15 @@ func (w *worker) keep(m *dissect.Message, hits []dlp.Hit) {
 		}
 		w.found = append(w.found, f)
 	}
+}
+
+// member returns the file of an archive that a hit is in, without what was found.
+func (w *worker) member(h *dlp.Hit) string {
+	name := w.opener.Inside()
+	if text := w.scan.Found(h); name != "" && len(text) > 0 {
+		name = strings.ReplaceAll(name, string(text), h.Masked)
+	}
+	return string(w.masker.Text([]byte(name), dissect.Text))
 }
 
 // before returns where the finding stands that f replaces, -1 if nowhere.
