@@ -83,8 +83,10 @@ func (p *plan) look(ctx context.Context, in *pcapstore.Capture) error {
 
 func (p *plan) lookTrace(iface uint16) *engine.Trace {
 	conv := func(id uint64) (*conversation, int32) {
-		i := p.at[flowID{iface, id}]
-		return p.list[i], i
+		if i, ok := p.at[flowID{iface, id}]; ok {
+			return p.list[i], i
+		}
+		return &conversation{}, -1 // none that a packet belongs to: nothing can be written of it
 	}
 	return &engine.Trace{
 		Packet: func(pk *wire.Packet, fl *flow.Info) { p.meet(iface, pk, fl) },
