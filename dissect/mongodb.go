@@ -12,7 +12,8 @@ import (
 var MongoDB = Protocol{
 	Name: "mongodb",
 	About: "MongoDB's wire protocol (MongoDB documentation, \"Wire Protocol\"): OP_MSG, OP_QUERY and OP_REPLY, the older writes, OP_COMPRESSED with snappy, zlib and " +
-		"zstd. An event `mongodb` for each request with its reply. Of BSON documents every name and value is told: strings as they are, numbers as text.",
+		"zstd. An event `mongodb` for each request with its reply. Of BSON documents every name and value is told: strings as they are, numbers as text; of long messages as they come, but for those that snappy made " +
+		"longer than 768 KiB.",
 	Carrier: Stream,
 	Ports:   []uint16{27017, 27018, 27019},
 	Probe:   probeMongoDB,
@@ -28,7 +29,7 @@ var MongoDB = Protocol{
 		mongoOK:          {Name: "mongodb.ok", Doc: "`1` if the command was done, else `0`", EVE: "ok", Number: true, Derived: true},
 		mongoErrorCode:   {Name: "mongodb.error_code", Doc: "number of an error", EVE: "error_code", Number: true, Derived: true},
 		mongoError:       {Name: "mongodb.error", Doc: "text of an error", EVE: "error", Derived: true},
-		mongoData:        {Name: "mongodb.data", Doc: "bytes that are told as they came: messages that are too large to be told apart"},
+		mongoData:        {Name: "mongodb.data", Doc: "bytes that are told as they came: what is no document"},
 	},
 	New:    newMongoDB,
 	Resume: resumeMongoDB,
@@ -65,23 +66,28 @@ const (
 	mongoMsg        = 2013
 	mongoMaxMessage = 48000000 // bytes
 	mongoMaxName    = 255      // bytes of a namespace
+	mongoPackedHead = 9        // bytes before what is compressed
 	mongoChecksum   = 1        // flag of OP_MSG
 	mongoMoreToCome = 2        // likewise
 )
 
 // ours
 const (
-	mongoHold    = 256 << 10 // bytes of a message that are waited for; the bytes of a larger one are told as they come
+	mongoHold    = 768 << 10 // bytes of a compressed message that are waited for; a larger one is decoded as it comes, if its compression allows it
+	mongoWhole   = 16 << 10  // bytes of another one that are waited for; a larger one is told as it comes
+	mongoMaxWait = 16 << 10  // bytes of a value in a larger message that are waited for; a longer one is told as it comes
+	mongoMaxKey  = 4 << 10   // bytes of a name in a document that are waited for
 	mongoMaxAsks = 256       // requests that wait for their reply
 	mongoDepth   = 32        // documents in each other; deeper ones are told as they came
 	mongoSize    = 256       // bytes that a mongodb is counted for
+	mongoWalked  = 1 << 10   // and a message that is told as it comes
 )
 
 var (
 	errMongoDB = errors.New("mongodb: not a message")
 
 	mongoNoteBSON   = Note{"mongodb.malformed_bson", false, "a document whose lengths or types lie: the rest of it is inspected as it came"}
-	mongoNotePacked = Note{"mongodb.undecodable", false, "a compressed message that does not decode, or to more than it may: not inspected"}
+	mongoNotePacked = Note{"mongodb.undecodable", false, "a compressed message that does not decode, or to more than it may, or that is too long for snappy: not inspected"}
 	mongoNoteDeep   = Note{"mongodb.too_deep", false, "documents in each other, deeper than the limit: inspected as they came"}
 )
 
@@ -93,9 +99,14 @@ type mongoAsked struct {
 
 // mongoSide is the state of one direction.
 type mongoSide struct {
-	u     unit
-	value pieces // of a large message
-	lost  bool   // it is compressed: it cannot be looked into
+	u    unit
+	id   uint32     // that the message in hand has given itself
+	walk *mongoWalk // of a message that is told as it comes; nil: there is none
+	left int64      // bytes of it that are still to come
+	un   unpacker   // of a compressed one
+	on   bool       // un is in use
+	held []byte     // decoded bytes that the walk needs more behind
+	lost bool       // it cannot be looked into
 }
 
 // mongodb parses one flow.
@@ -116,11 +127,19 @@ func resumeMongoDB(p *Protocol, env *Env, r Rest) Dissector {
 
 // Rest implements Dissector: no request waits for its reply.
 func (d *mongodb) Rest() (Rest, bool) {
-	return Rest{ID: d.lastID, Tx: d.lastTx}, len(d.pending) == 0 && d.side[0].value.left == 0 && d.side[1].value.left == 0
+	return Rest{ID: d.lastID, Tx: d.lastTx}, len(d.pending) == 0 && d.side[0].left == 0 && d.side[1].left == 0
 }
 
 // Size implements Dissector.
-func (d *mongodb) Size() int { return mongoSize + 16*cap(d.pending) }
+func (d *mongodb) Size() int {
+	n := mongoSize + 16*cap(d.pending)
+	for i := range d.side {
+		if s := &d.side[i]; s.walk != nil {
+			n += mongoWalked + cap(s.held)
+		}
+	}
+	return n
+}
 
 // Feed implements Dissector.
 func (d *mongodb) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
@@ -128,15 +147,11 @@ func (d *mongodb) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progr
 	t := d.env.teller(d.p, dir, &s.u, emit)
 	for pr.Used < len(data) && pr.Need == 0 && err == nil {
 		b := data[pr.Used:]
-		if s.value.left > 0 {
-			n := s.value.take(t, b)
+		if s.left > 0 {
+			n, need, passed := d.goOn(s, t, b)
 			pr.Used += n
-			if s.lost {
-				pr.Passed += n
-			}
-			if s.value.left == 0 {
-				d.end(s, t)
-			}
+			pr.Passed += passed
+			pr.Need = need
 			continue
 		}
 		n := 0
@@ -151,7 +166,16 @@ func (d *mongodb) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progr
 func (d *mongodb) end(s *mongoSide, t *teller) {
 	over := !slices.ContainsFunc(d.pending, func(q mongoAsked) bool { return q.tx == s.u.tx })
 	t.flush(true, over)
-	s.u, s.lost = unit{}, false
+	s.stop(d.env)
+	s.u = unit{}
+}
+
+// stop lets go of the message in hand.
+func (s *mongoSide) stop(env *Env) {
+	if s.on {
+		s.un.stop(env)
+	}
+	s.walk, s.left, s.held, s.on, s.lost = nil, 0, nil, false, false
 }
 
 // message takes a message at the front of b: all of it, or the head of a large one.
@@ -164,34 +188,30 @@ func (d *mongodb) message(s *mongoSide, t *teller, b []byte) (n, need int, err e
 	if size < mongoHeader+5 || size > mongoMaxMessage || code == 0 || b[14] != 0 || b[15] != 0 {
 		return 0, 0, errMongoDB
 	}
-	if size <= mongoHold && len(b) < size {
+	whole := size <= mongoWhole || size <= mongoHold && code == mongoCompressed
+	switch {
+	case whole && len(b) < size:
 		return 0, size - len(b), nil
+	case code == mongoCompressed && len(b) < mongoHeader+mongoPackedHead:
+		return 0, mongoHeader + mongoPackedHead - len(b), nil
 	}
 	d.begin(s, to)
-	x := mongoWalk{t: t, field: mongoReplyDoc}
+	var room [8]mongoOpen
+	x := mongoWalk{t: t, code: code, left: int64(size - mongoHeader), field: mongoReplyDoc, open: room[:0]}
 	if code != mongoReply && (to == 0 || t.msg.Dir == wire.ToServer) {
 		x.field = mongoRequestDoc
 	}
-	quiet := true
-	if size > mongoHold {
-		quiet = code != mongoMsg && code != mongoQuery && code != mongoGetMore && code != mongoCommand && code != mongoCompressed || le.Uint32(b[mongoHeader:])&mongoMoreToCome != 0 && code == mongoMsg
-		s.lost = code == mongoCompressed
-		if s.lost {
-			t.note(mongoNotePacked)
-			s.value = pieces{left: int64(size - mongoHeader)}
-		} else {
-			s.value = t.stream(mongoData, int64(size-mongoHeader))
-		}
-		n = mongoHeader
-	} else {
-		quiet = d.body(&x, code, b[mongoHeader:size])
-		n = size
-	}
-	if x.field == mongoRequestDoc && !quiet {
-		d.ask(s.u.tx, id)
-	}
-	if size <= mongoHold {
+	s.id, s.left = id, x.left
+	if n = mongoHeader; whole {
+		d.whole(s, &x, b[n:size])
 		d.end(s, t)
+		n = size
+	} else {
+		kept := x
+		kept.open = make([]mongoOpen, 0, len(room))
+		if s.walk = &kept; code == mongoCompressed {
+			n += d.unpacking(s, &kept, b[n:])
+		}
 	}
 	if len(t.text) > maxScratch {
 		t.flush(false, false)
@@ -220,71 +240,139 @@ func (d *mongodb) ask(tx uint64, id uint32) {
 	d.pending = append(d.pending, mongoAsked{tx, id})
 }
 
+// whole tells a message whose body is there.
+func (d *mongodb) whole(s *mongoSide, x *mongoWalk, b []byte) {
+	if x.code == mongoCompressed {
+		inner, size, ok := d.unpack(b)
+		defer d.env.give(size)
+		if x.code, x.left = mongoCode(b), int64(len(inner)); !ok || x.code == 0 || x.code == mongoCompressed || len(inner) < 5 {
+			x.t.note(mongoNotePacked)
+			d.blind(s, x)
+			return
+		}
+		b = inner
+		defer x.t.flush(false, false) // what it borrows from is not kept
+	}
+	d.step(s, x, b)
+}
+
+// step has the walk go on, and notes a request for its reply once it is known that there will be one.
+func (d *mongodb) step(s *mongoSide, x *mongoWalk, b []byte) (n, need int) {
+	led := x.led
+	n, need = x.feed(b)
+	if !led && x.led && x.field == mongoRequestDoc && !x.quiet {
+		d.ask(s.u.tx, s.id)
+	}
+	return n, need
+}
+
+// goOn takes what there is of a message that is told as it comes.
+func (d *mongodb) goOn(s *mongoSide, t *teller, b []byte) (n, need, passed int) {
+	b = b[:min(int64(len(b)), s.left)]
+	x := s.walk
+	x.t = t
+	switch {
+	case s.lost:
+		n, passed = len(b), len(b)
+	case s.on:
+		n = len(b)
+		if !s.un.push(d.env, b, func(plain []byte) { d.unpacked(s, plain) }) {
+			d.lose(s)
+		}
+	default:
+		n, need = d.step(s, x, b)
+		if need == 0 { // what is left is a checksum
+			n = len(b)
+		}
+	}
+	if s.left -= int64(n); s.left == 0 {
+		if s.on && x.left > 0 {
+			t.note(mongoNotePacked)
+		}
+		t.joinEnd(&x.text)
+		d.end(s, t)
+	}
+	return n, need, passed
+}
+
+// unpacking begins a compressed message that is decoded as it comes, and takes its head.
+func (d *mongodb) unpacking(s *mongoSide, x *mongoWalk, b []byte) int {
+	size := int32(binary.LittleEndian.Uint32(b[4:]))
+	kind := map[byte]packing{2: packZlib, 3: packZstd}[b[8]]
+	s.left -= mongoPackedHead
+	if x.code, x.left = mongoCode(b), int64(size); kind == packNone || x.code == 0 || x.code == mongoCompressed || size < 5 || size > mongoMaxMessage {
+		d.lose(s)
+	} else if s.on = s.un.start(d.env, kind, int64(size)); !s.on {
+		d.lose(s)
+	}
+	return mongoPackedHead
+}
+
+// lose gives up the compressed message in hand.
+func (d *mongodb) lose(s *mongoSide) {
+	x := s.walk
+	x.t.note(mongoNotePacked)
+	if s.on {
+		s.un.stop(d.env)
+		s.on = false
+	}
+	s.lost, s.held = true, nil
+	d.blind(s, x)
+}
+
+// blind takes a request for one that has a reply, if nothing was seen of it yet that says otherwise.
+func (d *mongodb) blind(s *mongoSide, x *mongoWalk) {
+	if !x.led && x.field == mongoRequestDoc {
+		d.ask(s.u.tx, s.id)
+	}
+	x.led = true
+}
+
+// unpacked takes decoded bytes.
+func (d *mongodb) unpacked(s *mongoSide, b []byte) {
+	if len(s.held) > 0 {
+		s.held = append(s.held, b...)
+		b = s.held
+	}
+	n, _ := d.step(s, s.walk, b)
+	s.walk.t.flush(false, false)
+	switch rest := b[n:]; {
+	case len(s.held) > 0:
+		s.held = s.held[:copy(s.held, rest)]
+	case len(rest) > 0:
+		s.held = append(s.held[:0], rest...)
+	}
+}
+
 // Gap implements Dissector: it goes on if what was lost lies within a large message.
 func (d *mongodb) Gap(dir wire.Dir, n int, emit func(*Message)) bool {
 	s := &d.side[dir]
-	return s.value.left > int64(n) && s.value.lost(n)
+	if s.left <= int64(n) {
+		return false
+	}
+	s.left -= int64(n)
+	x := s.walk
+	x.t = d.env.teller(d.p, dir, &s.u, emit)
+	if s.on || s.lost {
+		d.lose(s)
+	} else {
+		d.blind(s, x)
+		x.rest(s.left)
+	}
+	x.t.flush(false, false)
+	return true
 }
 
 // Close implements Dissector.
 func (d *mongodb) Close(dir wire.Dir, emit func(*Message)) {
 	if s := &d.side[dir]; s.u.id != 0 {
-		d.end(s, d.env.teller(d.p, dir, &s.u, emit))
-		s.value = pieces{}
+		t := d.env.teller(d.p, dir, &s.u, emit)
+		if x := s.walk; x != nil {
+			x.t = t
+			t.joinEnd(&x.text)
+		}
+		d.end(s, t)
 	}
-}
-
-// body tells what stands behind the header. It reports whether no reply is to be expected.
-func (d *mongodb) body(x *mongoWalk, code uint16, b []byte) (quiet bool) {
-	le := binary.LittleEndian
-	switch code {
-	case mongoCompressed:
-		inner, size, ok := d.unpack(b)
-		defer d.env.give(size)
-		if code = mongoCode(b); !ok || code == 0 || code == mongoCompressed || len(inner) < 5 {
-			x.t.note(mongoNotePacked)
-			return false
-		}
-		quiet = d.body(x, code, inner)
-		x.t.flush(false, false) // what it borrows from is not kept
-		return quiet
-	case mongoMsg:
-		flags := le.Uint32(b)
-		if b = b[4:]; flags&mongoChecksum != 0 && len(b) >= 4 {
-			b = b[:len(b)-4]
-		}
-		x.sections(b)
-		return flags&mongoMoreToCome != 0
-	case mongoReply:
-		if len(b) < 20 {
-			x.rest(b)
-			return true
-		}
-		x.documents(b[20:])
-		return true
-	case mongoQuery:
-		x.namespace(b[4:], true)
-		if _, rest, ok := cString(b[4:]); ok && len(rest) > 8 {
-			x.top = x.command
-			x.documents(rest[8:])
-		} else {
-			x.rest(b)
-		}
-		return false
-	case mongoInsert, mongoUpdate, mongoDelete, mongoGetMore:
-		x.t.addString(mongoCommandName, map[uint16]string{mongoInsert: "insert", mongoUpdate: "update", mongoDelete: "delete", mongoGetMore: "getMore"}[code])
-		x.namespace(b[4:], false)
-		_, rest, _ := cString(b[4:])
-		if code == mongoUpdate || code == mongoDelete {
-			rest = rest[min(4, len(rest)):]
-		}
-		if code != mongoGetMore {
-			x.documents(rest)
-		}
-		return code != mongoGetMore
-	}
-	x.rest(b)
-	return code != mongoCommand
 }
 
 // unpack decodes what an OP_COMPRESSED carries. size is what the decoders hold for it: to be given back.
