@@ -11,8 +11,8 @@ import (
 // ClickHouse is ClickHouse's native protocol.
 var ClickHouse = Protocol{
 	Name: "clickhouse",
-	About: "ClickHouse's native protocol: what both ends say of themselves is an exchange with an event `clickhouse`. Queries, their settings and blocks of data are inspected " +
-		"as they came.",
+	About: "ClickHouse's native protocol: what both ends say of themselves is an exchange with an event `clickhouse`, and so is each query, and each error. Queries' settings and " +
+		"blocks of data are inspected as they came: where they are compressed, that is all.",
 	Carrier: Stream, Ports: []uint16{9000, 9440}, Probe: probeClickHouse, New: newClickHouse,
 	Fields: []FieldSpec{
 		clickhouseClient:   {Name: "clickhouse.client", Doc: "what the client calls itself", EVE: "client"},
@@ -22,7 +22,12 @@ var ClickHouse = Protocol{
 		clickhousePassword: {Name: "clickhouse.password", Doc: "what it proves that with", Privacy: Sealed},
 		clickhouseServer:   {Name: "clickhouse.server", Doc: "what the server calls itself", EVE: "server"},
 		clickhouseOf:       {Name: "clickhouse.server_version", Doc: "its version, as the client's", EVE: "server_version", Derived: true},
-		clickhouseError:    {Name: "clickhouse.error", Doc: "number of the error that refuses a client", EVE: "error", Number: true, Derived: true},
+		clickhouseError:    {Name: "clickhouse.error", Doc: "number of an error", EVE: "error", Number: true, Derived: true},
+		clickhouseQuery:    {Name: "clickhouse.query", Doc: "a query", EVE: "query", Privacy: Statement},
+		clickhouseVerb:     {Name: "clickhouse.verb", Doc: "its verb, upper case", EVE: "verb", Derived: true},
+		clickhouseTable:    {Name: "clickhouse.table", Doc: "tables that it names, a value for each", EVE: "tables[]", Derived: true},
+		clickhouseUsers:    {Name: "clickhouse.initial_user", Doc: "who asks, where another server passes a query on", EVE: "initial_user", Derived: true},
+		clickhouseReason:   {Name: "clickhouse.error_text", Doc: "what the server says of an error", EVE: "error_text"},
 		clickhouseData:     {Name: "clickhouse.data", Doc: "what both ends say behind the beginning, as it came"},
 	},
 }
@@ -37,6 +42,11 @@ const (
 	clickhouseServer
 	clickhouseOf
 	clickhouseError
+	clickhouseQuery
+	clickhouseVerb
+	clickhouseTable
+	clickhouseUsers
+	clickhouseReason
 	clickhouseData
 )
 
@@ -50,13 +60,20 @@ var errClickHouse = errors.New("clickhouse: not a hello")
 
 // clickhouse parses one connection.
 type clickhouse struct {
-	p    *Protocol
-	env  *Env
-	side [2]struct {
-		u     unit
-		value pieces
-		begun bool // the hello was told
-	}
+	p        *Protocol
+	env      *Env
+	lastID   uint64
+	lastTx   uint64
+	revision uint64 // of the protocol that both ends know; 0: no hello was seen
+	side     [2]clickhouseSide
+}
+
+// clickhouseSide is the state of one direction.
+type clickhouseSide struct {
+	u      unit
+	value  pieces // in hand: data, a query, or the text of an error
+	begun  bool   // the hello was told
+	closed bool
 }
 
 func newClickHouse(p *Protocol, env *Env) Dissector { return &clickhouse{p: p, env: env} }
@@ -65,9 +82,12 @@ func newClickHouse(p *Protocol, env *Env) Dissector { return &clickhouse{p: p, e
 func (d *clickhouse) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
 	s := &d.side[dir]
 	if s.u.id == 0 {
-		s.u = unit{id: uint64(dir) + 1, tx: 1}
+		d.open(s, s.begun)
 	}
 	t := d.env.teller(d.p, dir, &s.u, emit)
+	if s.begun && s.value.left == 0 {
+		s.value = t.stream(clickhouseData, clickhouseEndless)
+	}
 	if !s.begun && len(data) > 0 {
 		n, whole, ok := d.hello(t, dir, data)
 		switch {
@@ -78,12 +98,28 @@ func (d *clickhouse) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Pr
 		}
 		s.begun, pr.Used = true, n
 		t.flush(true, dir == wire.ToClient)
-		s.u = unit{id: uint64(dir) + 3, tx: uint64(dir) + 2}
-		s.value = t.stream(clickhouseData, 1<<62)
+		d.open(s, true)
+		s.value = t.stream(clickhouseData, clickhouseEndless)
 	}
-	pr.Used += s.value.take(t, data[pr.Used:])
+	for pr.Used < len(data) && pr.Need == 0 {
+		n := 0
+		n, pr.Need = d.behind(s, t, dir, data[pr.Used:])
+		pr.Used += n
+	}
 	t.flush(false, false)
 	return pr, nil
+}
+
+// open takes a new message in hand: of an exchange of its own, or the hello of an end.
+func (d *clickhouse) open(s *clickhouseSide, own bool) {
+	d.lastID++
+	if own || d.lastTx == 0 {
+		d.lastTx++
+	}
+	s.u = unit{id: d.lastID, tx: d.lastTx}
+	if !own {
+		s.u.tx = 1
+	}
 }
 
 // hello reads the first message of an end. whole is false if there is more of it to come, ok if it is none.
@@ -91,8 +127,11 @@ func (d *clickhouse) hello(t *teller, dir wire.Dir, b []byte) (n int, whole, ok 
 	c := wire.Cut(b)
 	switch kind := c.U8(); {
 	case kind == 2 && dir == wire.ToClient: // an exception, and why
-		if c.Len() < 4 {
+		switch n := 4 + len(clickhouseThrown); {
+		case c.Len() < n:
 			return 0, false, true
+		case string(c.Rest()[4:n]) == string(clickhouseThrown): // it is told as any other
+			return 0, true, true
 		}
 		t.number(clickhouseError, int64(binary.LittleEndian.Uint32(c.Rest())))
 		return 1, true, true
@@ -109,6 +148,9 @@ func (d *clickhouse) hello(t *teller, dir wire.Dir, b []byte) (n int, whole, ok 
 	}
 	if !ok || c.Short() {
 		return 0, false, ok && len(b) < 4*clickhouseMaxText
+	}
+	if d.revision == 0 || revision < d.revision { // both speak as the older one
+		d.revision = revision
 	}
 	version := t.write(func(out []byte) []byte {
 		out = append(strconv.AppendUint(out, major, 10), '.')
@@ -162,11 +204,14 @@ func (d *clickhouse) Gap(dir wire.Dir, n int, _ func(*Message)) bool {
 // Close implements Dissector.
 func (d *clickhouse) Close(dir wire.Dir, emit func(*Message)) {
 	s := &d.side[dir]
+	s.closed = true
 	if s.u.id == 0 {
 		return
 	}
 	t := d.env.teller(d.p, dir, &s.u, emit)
-	s.value.more(t, nil, true)
+	if s.value.off > 0 && s.value.left > 0 {
+		s.value.more(t, nil, true)
+	}
 	t.flush(true, true)
 	s.u, s.value = unit{}, pieces{}
 }
@@ -175,7 +220,7 @@ func (d *clickhouse) Close(dir wire.Dir, emit func(*Message)) {
 func (d *clickhouse) Rest() (Rest, bool) { return Rest{}, false }
 
 // Size implements Dissector.
-func (d *clickhouse) Size() int { return 192 }
+func (d *clickhouse) Size() int { return 224 }
 
 // probeClickHouse says Yes to a Hello of either end.
 func probeClickHouse(_ wire.Dir, head []byte) Guess {
