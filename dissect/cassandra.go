@@ -4,7 +4,7 @@ package dissect
 var Cassandra = Protocol{
 	Name: "cassandra",
 	About: "CQL binary protocol v3 to v5 (native_protocol_v3.spec to v5.spec) of Cassandra and ScyllaDB, with the segments of v5, bodies compressed by LZ4 or Snappy: " +
-		"statements, user, errors; bound values and results as they came. A request and its answer are an exchange with an event; " +
+		"statements, user, errors, rows; bound values, and rows behind the first 512 KiB of a frame, as they came. A request and its answer are an exchange with an event; " +
 		"what a server tells by itself is one of its own. What nodes say to each other is named only.",
 	Carrier: Stream,
 	Ports:   []uint16{9042, 9142},
@@ -19,8 +19,10 @@ var Cassandra = Protocol{
 		cqlPassword:  {Name: "cassandra.password", Doc: "what the client proves its identity with", Privacy: Credential},
 		cqlErrorCode: {Name: "cassandra.error_code", Doc: "number of an error", EVE: "error_code", Number: true, Derived: true},
 		cqlErrorText: {Name: "cassandra.error", Doc: "its text", EVE: "error"},
-		cqlData:      {Name: "cassandra.data", Doc: "bound values, rows and all else, as they came"},
+		cqlData:      {Name: "cassandra.data", Doc: "bound values and all else, as they came"},
 		cqlAnswer:    {Name: "cassandra.answer", Doc: "kind of the answer", EVE: "answer", Derived: true},
+		cqlColumn:    {Name: "cassandra.column", Doc: "names of the result's columns, a value for each; those of prepared statements are often left out", Derived: true, Table: ColumnName},
+		cqlRow:       {Name: "cassandra.row", Doc: "a row of the result, its columns separated by tabs, numbers as text", Table: RowOfCells},
 	},
 	New:    newEnveloped(&cqlEnvelope),
 	Resume: resumeEnveloped(&cqlEnvelope),
@@ -39,6 +41,8 @@ const (
 	cqlErrorText
 	cqlData
 	cqlAnswer
+	cqlColumn
+	cqlRow
 )
 
 // CassandraNode is what nodes of a cluster say to each other.

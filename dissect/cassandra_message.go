@@ -24,7 +24,7 @@ const (
 
 var cqlNote = Note{"cassandra.undecodable", false, "a compressed body that does not decode, or to more than it may: not inspected"}
 
-var cqlEnvelope = enveloping{head: cqlHeader, size: cqlSize, tell: cqlTell, data: cqlData, pair: cqlPair}
+var cqlEnvelope = enveloping{head: cqlHeader, hold: 512 << 10, size: cqlSize, tell: cqlTell, data: cqlData, pair: cqlPair}
 
 var cqlNames = [...]string{"error", "startup", "ready", "authenticate", "credentials", "options", "supported", "query", "result", "prepare", "execute", "register",
 	"event", "batch", "auth_challenge", "auth_response", "auth_success"}
@@ -71,7 +71,7 @@ func cqlTell(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed boo
 			u := unpacking{env: d.env, limit: plain}
 			err := u.lz4Block(body, 0)
 			defer d.env.give(cap(u.out))
-			if body = u.out; err != nil || len(b) == envelopeHold {
+			if body = u.out; err != nil || len(b) == d.f.hold {
 				t.note(cqlNote)
 				return len(b), true
 			}
@@ -125,7 +125,7 @@ func (d *enveloped) cqlFrame(t *teller, dir wire.Dir, b []byte) (n int, sealed b
 			err = u.block(body)
 		}
 		defer d.env.give(cap(u.out))
-		if err != nil || len(b) == envelopeHold {
+		if err != nil || len(b) == d.f.hold {
 			t.note(cqlNote)
 			return len(b), true
 		}
@@ -168,6 +168,8 @@ func (d *enveloped) cqlBody(t *teller, op, flags uint8, b []byte) int {
 	case cqlAuthResponse:
 		t.add(cqlPassword, b)
 		return len(b)
+	case cqlResult:
+		return len(b) - c.Len() + cqlResultRows(t, c.Rest())
 	case cqlError:
 		code := c.U32()
 		text := c.Bytes(int(c.U16()))

@@ -10,9 +10,10 @@ import (
 // pair says otherwise.
 type enveloping struct {
 	head int // bytes that tell a message's length
+	hold int // bytes of a message that are waited for; 0: envelopeHold
 	// size returns the length of the message at the front of b, header included; 0 if it is none. b has at least head bytes.
 	size func(d *enveloped, dir wire.Dir, b []byte) int
-	// tell tells a message, or the first envelopeHold bytes of a longer one, and returns how many of them it has told; what is behind them is told as
+	// tell tells a message, or the first hold bytes of a longer one, and returns how many of them it has told; what is behind them is told as
 	// data. sealed says that the message cannot be looked into.
 	tell func(d *enveloped, t *teller, dir wire.Dir, b []byte) (n int, sealed bool)
 	data Field
@@ -72,7 +73,7 @@ func (d *enveloped) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Pro
 				err = errEnveloped
 				break
 			}
-			want := min(size, envelopeHold)
+			want := min(size, max(d.f.hold, envelopeHold))
 			if len(b) < want {
 				pr.Need = want - len(b)
 				break
