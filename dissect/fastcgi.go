@@ -7,11 +7,11 @@ import (
 	"weir/wire"
 )
 
-// FastCGI is the FastCGI protocol, between a web server and an application. Requests that share a connection are told one after the other.
+// FastCGI is the FastCGI protocol, between a web server and an application.
 var FastCGI = Protocol{
 	Name: "fastcgi",
-	About: "FastCGI 1.0, between web servers and applications such as PHP-FPM. Each record has an event `fastcgi` of its own where there is " +
-		"something to tell; standard input, output and error are values.",
+	About: "FastCGI 1.0, between web servers and applications such as PHP-FPM. A request and its answer are an exchange with an event `fastcgi`; " +
+		"parameters, standard input, output and error are a value each, of however many records.",
 	Carrier: Stream,
 	Ports:   []uint16{9000},
 	Probe:   probeFastCGI,
@@ -25,8 +25,7 @@ var FastCGI = Protocol{
 		fcgiStderr: {Name: "fastcgi.stderr", Doc: "what went wrong"},
 		fcgiOther:  {Name: "fastcgi.payload", Doc: "other records and padding, as they came"},
 	},
-	PerMessage: true,
-	New:        newFastCGI,
+	New: newFastCGI,
 }
 
 // Fields of FastCGI.
@@ -43,10 +42,11 @@ const (
 
 // from the specification, section 8.
 const (
-	fcgiHead  = 8
-	fcgiBegin = 1
-	fcgiEnd   = 3
-	fcgiKinds = 11
+	fcgiHead      = 8
+	fcgiBegin     = 1
+	fcgiEnd       = 3
+	fcgiStdinKind = 5
+	fcgiKinds     = 11
 )
 
 var fcgiFields = [fcgiKinds + 1]Field{4: fcgiParams, 5: fcgiStdin, 6: fcgiStdout, 7: fcgiStderr, 8: fcgiStdin}
@@ -56,7 +56,15 @@ var errFastCGI = errors.New("fastcgi: no record")
 var fcgiPHPValue = Note{"fastcgi.php_value", true, "a parameter PHP_VALUE or PHP_ADMIN_VALUE: the caller changes how PHP is configured, up to running code"}
 
 // fastCGI parses one connection.
-type fastCGI struct{ framed }
+type fastCGI struct {
+	framed
+	of [2]struct {
+		request uint16 // number of the request that the message in hand is about
+		values  [fcgiOther]pieces
+	}
+	asked uint16 // number of the request that was begun last
+	tx    uint64 // and its exchange; 0: there is none, or it is over
+}
 
 func newFastCGI(p *Protocol, env *Env) Dissector {
 	d := &fastCGI{}
@@ -64,12 +72,15 @@ func newFastCGI(p *Protocol, env *Env) Dissector {
 	return d
 }
 
+// Size implements Dissector.
+func (d *fastCGI) Size() int { return framedSize + 2*int(fcgiOther)*40 }
+
 // next takes a record: at most 64 KiB.
 func (d *fastCGI) next(t *teller, dir wire.Dir, b []byte) (n, need int, err error) {
 	if len(b) < fcgiHead {
 		return 0, fcgiHead - len(b), nil
 	}
-	kind, size, pad := b[1], int(binary.BigEndian.Uint16(b[4:])), int(b[6])
+	kind, request, size, pad := b[1], binary.BigEndian.Uint16(b[2:]), int(binary.BigEndian.Uint16(b[4:])), int(b[6])
 	if b[0] != 1 || kind == 0 || kind > fcgiKinds {
 		return 0, 0, errFastCGI
 	}
@@ -82,21 +93,75 @@ func (d *fastCGI) next(t *teller, dir wire.Dir, b []byte) (n, need int, err erro
 	if field == 0 {
 		field = fcgiOther
 	}
-	if size > 0 {
-		d.begin(dir)
+	s := &d.of[dir]
+	if d.side[dir].open && (kind == fcgiBegin || request != s.request) {
+		d.end(t, dir, false)
+	}
+	if !d.side[dir].open {
+		d.start(dir, kind, request)
+	}
+	switch {
+	case field == fcgiOther:
+		if size > 0 {
+			t.add(field, body)
+		}
+	case size > 0:
 		if field == fcgiParams {
 			d.params(t, body)
 		}
-		t.add(field, body)
-		for _, c := range padding {
-			if c != 0 {
-				t.add(fcgiOther, padding)
-				break
-			}
+		v := &s.values[field]
+		if v.value == 0 && t.wants(field) {
+			*v = pieces{field: field, value: t.value()}
 		}
-		d.done(t, dir, true)
+		v.more(t, body, false)
+	default:
+		d.over(t, dir, field)
+	}
+	for _, c := range padding {
+		if c != 0 {
+			t.add(fcgiOther, padding)
+			break
+		}
+	}
+	if kind == fcgiEnd || kind == fcgiStdinKind && size == 0 {
+		d.end(t, dir, kind == fcgiEnd)
 	}
 	return whole, 0, nil
+}
+
+// start takes a message in hand: a request, or what belongs to the one that was begun last.
+func (d *fastCGI) start(dir wire.Dir, kind uint8, request uint16) {
+	d.of[dir].request = request
+	if kind == fcgiBegin || d.tx == 0 || request != d.asked {
+		d.begin(dir)
+		d.asked, d.tx = request, d.lastTx
+		return
+	}
+	d.beginTx(dir, d.tx)
+}
+
+// over ends a value.
+func (d *fastCGI) over(t *teller, dir wire.Dir, field Field) {
+	v := &d.of[dir].values[field]
+	v.more(t, nil, true)
+	*v = pieces{}
+}
+
+// end ends the message in hand; last says that its exchange ends too.
+func (d *fastCGI) end(t *teller, dir wire.Dir, last bool) {
+	for f := range fcgiOther {
+		d.over(t, dir, f)
+	}
+	if d.done(t, dir, last); last && d.of[dir].request == d.asked {
+		d.tx = 0
+	}
+}
+
+// Close implements Dissector.
+func (d *fastCGI) Close(dir wire.Dir, emit func(*Message)) {
+	if s := &d.side[dir]; s.open {
+		d.end(d.env.teller(d.p, dir, &s.unit, emit), dir, true)
+	}
 }
 
 // params tells the parameters that events have: section 3.4.

@@ -1,6 +1,7 @@
 package dissect
 
 import (
+	"bytes"
 	"errors"
 
 	"weir/wire"
@@ -9,8 +10,8 @@ import (
 // NNTP is the Network News Transfer Protocol.
 var NNTP = Protocol{
 	Name: "nntp",
-	About: "NNTP: RFC 3977, with AUTHINFO (RFC 4643) and STARTTLS (RFC 4642), behind which the flow is looked at anew. Each line is a message; those of commands and " +
-		"answers have an event `nntp`.",
+	About: "NNTP: RFC 3977, with AUTHINFO (RFC 4643) and STARTTLS (RFC 4642), behind which the flow is looked at anew. Each command and each answer is a message with an event `nntp`; " +
+		"an article or a list is one of its own.",
 	Carrier: Stream,
 	Ports:   []uint16{119, 563, 433},
 	Probe:   probeNNTP,
@@ -19,7 +20,7 @@ var NNTP = Protocol{
 		nntpUser:     {Name: "nntp.user", Doc: "user that it logs in as", EVE: "user"},
 		nntpPassword: {Name: "nntp.password", Doc: "password that it logs in with; never shown", Privacy: Credential},
 		nntpReply:    {Name: "nntp.reply", Doc: "an answer", EVE: "reply"},
-		nntpText:     {Name: "nntp.text", Doc: "a line of an article or a list"},
+		nntpText:     {Name: "nntp.text", Doc: "an article or a list, without the dots that keep its lines apart from its end"},
 	},
 	New:        func(p *Protocol, env *Env) Dissector { return &nntp{chat: chat{p: p, env: env}} },
 	PerMessage: true,
@@ -40,30 +41,66 @@ var errNNTP = errors.New("nntp: not a line")
 type nntp struct {
 	chat
 	text  [2]bool // of an article or a list, up to a dot alone
+	value [2]pieces
+	mid   [2]bool // the line before is not over
 	taken bool
 }
 
 // Feed implements Dissector.
 func (d *nntp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
-	return d.lines(dir, data, &d.taken, errNNTP, emit, d.line)
+	for pr.Used < len(data) {
+		n, whole := cutLine(data[pr.Used:], maxChatLine, d.closed[dir])
+		if n == 0 {
+			break
+		}
+		raw := data[pr.Used : pr.Used+n]
+		line := bytes.TrimRight(raw, "\r\n")
+		if !d.taken && !isText(line) {
+			return pr, errNNTP
+		}
+		d.taken = true
+		pr.Used += n
+		if d.text[dir] {
+			d.written(dir, raw, line, whole, emit)
+		} else if len(line) > 0 && d.line(dir, line, emit) {
+			return pr, nil
+		}
+	}
+	d.flush(dir, emit)
+	return pr, nil
+}
+
+// written takes a line of an article or a list, or a piece of one.
+func (d *nntp) written(dir wire.Dir, raw, line []byte, whole bool, emit func(*Message)) {
+	u := &d.unit[dir]
+	first := u.id == 0
+	t := d.message(dir, d.lastTx, emit)
+	if first {
+		if u.tx = d.next(); t.wants(nntpText) {
+			d.value[dir] = pieces{field: nntpText, value: t.value()}
+		}
+	}
+	switch {
+	case d.mid[dir]:
+	case string(line) == ".":
+		t.joinEnd(&d.value[dir])
+		d.text[dir] = false
+		d.over(dir, true, emit)
+		return
+	case raw[0] == '.':
+		raw = raw[1:]
+	}
+	d.mid[dir] = !whole
+	t.join(&d.value[dir], raw)
 }
 
 // line takes a line. It reports whether TLS follows.
 func (d *nntp) line(dir wire.Dir, line []byte, emit func(*Message)) (up bool) {
-	switch {
-	case d.text[dir]:
-		if len(line) == 1 && line[0] == '.' {
-			d.text[dir] = false
-			break
-		}
-		d.message(dir, d.next(), emit).add(nntpText, line)
-		d.over(dir, true, emit)
-	case dir == wire.ToServer:
+	if dir == wire.ToServer {
 		d.command(line, emit)
-	default:
-		return d.answer(line, emit)
+		return false
 	}
-	return false
+	return d.answer(line, emit)
 }
 
 // command takes a line of the client.
@@ -102,13 +139,23 @@ func (d *nntp) answer(line []byte, emit func(*Message)) (up bool) {
 }
 
 // Gap implements Dissector.
-func (d *nntp) Gap(dir wire.Dir, n int, emit func(*Message)) bool { return d.text[dir] }
+func (d *nntp) Gap(dir wire.Dir, n int, emit func(*Message)) bool {
+	d.mid[dir] = true
+	d.value[dir].off += int64(n)
+	return d.text[dir]
+}
 
 // Close implements Dissector.
-func (d *nntp) Close(dir wire.Dir, emit func(*Message)) { d.closed[dir] = true }
+func (d *nntp) Close(dir wire.Dir, emit func(*Message)) {
+	d.closed[dir] = true
+	if u := &d.unit[dir]; u.id != 0 {
+		d.env.teller(d.p, dir, u, emit).joinEnd(&d.value[dir])
+		d.over(dir, true, emit)
+	}
+}
 
 // Rest implements Dissector.
 func (d *nntp) Rest() (Rest, bool) { return Rest{}, false }
 
 // Size implements Dissector.
-func (d *nntp) Size() int { return 144 }
+func (d *nntp) Size() int { return 240 }

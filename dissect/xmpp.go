@@ -39,7 +39,7 @@ const (
 
 // ours
 const (
-	maxStanza      = 64 << 10 // bytes that are waited for; a longer stanza is told in pieces as it comes
+	maxStanza      = 64 << 10 // bytes that are waited for; a longer stanza is told as it comes
 	maxDeclaration = 64       // bytes of a declaration that nobody needs to see: version, encoding, standalone
 )
 
@@ -48,6 +48,7 @@ type xmpp struct {
 	chat
 	auth saslState
 	scan [2]xmppScan
+	long [2]pieces // a stanza that is longer than what is waited for, in hand
 }
 
 // xmppScan is how far the item at the front of what is held was looked at: nothing is looked at twice, however small the pieces are.
@@ -63,26 +64,59 @@ type xmppScan struct {
 func (d *xmpp) Feed(dir wire.Dir, data []byte, emit func(*Message)) (pr Progress, err error) {
 	for pr.Used < len(data) {
 		b := data[pr.Used:]
-		n := d.scan[dir].end(b)
-		if n == 0 && (d.closed[dir] || len(b) >= maxStanza) {
-			n = min(len(b), maxStanza)
+		s := &d.scan[dir]
+		n := s.end(b)
+		whole := n > 0
+		if !whole && d.closed[dir] {
+			n, whole = len(b), true
+		}
+		if !whole && len(b) >= maxStanza {
+			n = s.looked()
+			whole = n == 0 // nothing but one tag: nobody reads that
+		}
+		if n == 0 && !whole {
+			break
 		}
 		if n == 0 {
-			return pr, nil
+			n = min(len(b), maxStanza)
 		}
 		pr.Used += n
-		d.scan[dir] = xmppScan{}
-		if d.stanza(dir, b[:n], emit) {
+		if whole {
+			*s = xmppScan{}
+		}
+		if d.unit[dir].id != 0 {
+			d.goOn(dir, b[:n], whole, emit)
+		} else if d.stanza(dir, b[:n], whole, emit) {
 			return pr, nil
 		}
 	}
+	d.flush(dir, emit)
 	return pr, nil
+}
+
+// goOn takes the next piece of a long stanza, or its last.
+func (d *xmpp) goOn(dir wire.Dir, b []byte, last bool, emit func(*Message)) {
+	d.long[dir].more(d.message(dir, d.lastTx, emit), b, last)
+	if last {
+		d.long[dir] = pieces{}
+		d.over(dir, true, emit)
+	}
+}
+
+// looked gives up what was looked at of an item that is longer than what is waited for: up to the tag that is being looked at.
+func (s *xmppScan) looked() (n int) {
+	if n = s.at; s.inTag {
+		n = s.tag
+	}
+	s.at -= n
+	s.tag -= n
+	return n
 }
 
 // end returns how long the item at the front of b is: white space, a declaration, the tag that opens or closes a stream, or an element with all
 // that is in it. 0: it is not whole yet; then it goes on from here in the next call.
 func (s *xmppScan) end(b []byte) int {
-	if b[0] != '<' {
+	if b[0] != '<' && s.depth == 0 {
 		if i := bytes.IndexByte(b[s.at:], '<'); i >= 0 {
 			return s.at + i
 		}
@@ -155,9 +189,9 @@ func tagEnd(b []byte) int {
 	return 0
 }
 
-// stanza tells of an item. It reports whether TLS follows.
-func (d *xmpp) stanza(dir wire.Dir, b []byte, emit func(*Message)) (up bool) {
-	if len(bytes.TrimSpace(b)) == 0 || bytes.HasPrefix(b, []byte("<?xml ")) && len(b) <= maxDeclaration {
+// stanza tells of an item, or the front of one. It reports whether TLS follows.
+func (d *xmpp) stanza(dir wire.Dir, b []byte, whole bool, emit func(*Message)) (up bool) {
+	if whole && len(bytes.TrimSpace(b)) == 0 || bytes.HasPrefix(b, []byte("<?xml ")) && len(b) <= maxDeclaration {
 		return false
 	}
 	t := d.message(dir, d.next(), emit)
@@ -174,6 +208,13 @@ func (d *xmpp) stanza(dir wire.Dir, b []byte, emit func(*Message)) (up bool) {
 		if v := xmlAttr(head, a.name); len(v) > 0 {
 			t.add(a.f, v)
 		}
+	}
+	if !whole {
+		if t.wants(xmppStanza) {
+			d.long[dir] = pieces{field: xmppStanza, value: t.value()}
+		}
+		d.long[dir].more(t, b, false)
+		return false
 	}
 	if (string(name) == "auth" || string(name) == "response") && len(b) > len(head) {
 		text := b[len(head):]
@@ -216,10 +257,15 @@ func xmlAttr(tag []byte, name string) []byte {
 func (d *xmpp) Gap(dir wire.Dir, n int, emit func(*Message)) bool { return false }
 
 // Close implements Dissector.
-func (d *xmpp) Close(dir wire.Dir, emit func(*Message)) { d.closed[dir] = true }
+func (d *xmpp) Close(dir wire.Dir, emit func(*Message)) {
+	d.closed[dir] = true
+	if d.unit[dir].id != 0 {
+		d.goOn(dir, nil, true, emit)
+	}
+}
 
 // Rest implements Dissector.
 func (d *xmpp) Rest() (Rest, bool) { return Rest{}, false }
 
 // Size implements Dissector.
-func (d *xmpp) Size() int { return 240 }
+func (d *xmpp) Size() int { return 320 }
