@@ -33,6 +33,7 @@ var Kafka = Protocol{
 		kafkaRequest:   {Name: "kafka.request", Doc: "what other requests say, as it came, with SASL's password", Privacy: Sealed},
 		kafkaResponse:  {Name: "kafka.response", Doc: "what other answers say, as it came"},
 		kafkaPayload:   {Name: "kafka.payload", Doc: "records that could not be told apart, tagged fields, as they came"},
+		kafkaTopicID:   {Name: "kafka.topic_id", Doc: "id of a topic whose records are produced or fetched, as Kafka writes it: newer versions say no name", EVE: "topic_ids[]", Derived: true},
 	},
 	New: newKafka,
 }
@@ -55,13 +56,14 @@ const (
 	kafkaRequest
 	kafkaResponse
 	kafkaPayload
+	kafkaTopicID
 )
 
 // ours
 const (
 	kafkaMaxFrame  = 1 << 30   // bytes of a request or an answer
 	kafkaMaxWhole  = 64 << 10  // bytes of a request that are looked into
-	kafkaMaxBatch  = 768 << 10 // bytes of a compressed batch, of a message of versions 0 and 1, and of a record
+	kafkaMaxBatch  = 768 << 10 // bytes of a compressed batch, of a message of versions 0 and 1, and of a record: the value of a longer one is told as it comes
 	kafkaMaxPrefix = 64 << 10  // bytes of what stands between batches
 	kafkaMaxName   = 249       // bytes of a topic's name
 	kafkaSize      = 640
@@ -101,6 +103,7 @@ type kafkaSide struct {
 	parts   int
 	records int64
 	batch   int64
+	behind  int64 // bytes of the record in hand that follow its value, if that was told as it came; 0: there is none
 }
 
 // kafka parses one connection.

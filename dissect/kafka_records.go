@@ -2,6 +2,7 @@ package dissect
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 
 	"weir/wire"
@@ -118,9 +119,9 @@ func (d *kafka) failed(t *teller, code uint16) {
 
 // topic takes a topic's name and the number of its partitions.
 func (d *kafka) topic(t *teller, s *kafkaSide, c *wire.Cursor) {
-	var name []byte
+	var name, id []byte
 	if s.version >= 13 {
-		c.Skip(16)
+		id = c.Bytes(16)
 	} else {
 		name = kafkaString(c, s.flex)
 	}
@@ -130,6 +131,9 @@ func (d *kafka) topic(t *teller, s *kafkaSide, c *wire.Cursor) {
 	}
 	if len(name) > 0 {
 		t.add(kafkaTopic, name)
+	}
+	if id != nil && t.wants(kafkaTopicID) {
+		t.add(kafkaTopicID, t.write(func(to []byte) []byte { return base64.RawURLEncoding.AppendEncode(to, id) }))
 	}
 	s.parts, s.state = n, kafkaAtPart
 }
@@ -269,6 +273,9 @@ func (d *kafka) recordAt(t *teller, dir wire.Dir, s *kafkaSide, b []byte) (n, ne
 		return 0, 0
 	}
 	b = b[:min(int64(len(b)), s.batch)]
+	if s.behind > 0 {
+		return d.headersBehind(t, dir, s, b)
+	}
 	c := wire.Cut(b)
 	size := kafkaVarint(&c)
 	if c.Short() {
@@ -286,9 +293,7 @@ func (d *kafka) recordAt(t *teller, dir wire.Dir, s *kafkaSide, b []byte) (n, ne
 		d.raw(t, dir, s, s.batch)
 		return 0, 0
 	case size > kafkaMaxBatch:
-		t.note(kafkaTooLarge)
-		d.raw(t, dir, s, s.batch)
-		return 0, 0
+		return d.longRecord(t, dir, s, b, head+size)
 	case int64(len(b)) < head+size:
 		return 0, int(head+size) - len(b)
 	}
@@ -298,6 +303,58 @@ func (d *kafka) recordAt(t *teller, dir wire.Dir, s *kafkaSide, b []byte) (n, ne
 		t.add(kafkaPayload, r)
 	}
 	return int(head + size), 0
+}
+
+// longRecord takes a record of size bytes up to its value, which is told as it comes.
+func (d *kafka) longRecord(t *teller, dir wire.Dir, s *kafkaSide, b []byte, size int64) (n, need int) {
+	c := wire.Cut(b)
+	kafkaVarint(&c)
+	c.U8() // attributes
+	kafkaVarint(&c)
+	kafkaVarint(&c)
+	key, value := kafkaBytes(&c), max(kafkaVarint(&c), 0)
+	if c.Short() && len(b) < kafkaMaxPrefix {
+		return 0, 1
+	}
+	n = len(b) - c.Len()
+	behind := size - int64(n) - value
+	if c.Short() || value == 0 || behind < 1 || behind > kafkaMaxPrefix { // its key or its headers are long
+		t.note(kafkaTooLarge)
+		d.raw(t, dir, s, s.batch)
+		return 0, 0
+	}
+	if len(key) > 0 {
+		t.add(kafkaKey, key)
+	}
+	s.left -= value
+	s.records -= value
+	s.batch -= value
+	s.behind = behind
+	d.stream(t, dir, kafkaValue, value, false, false)
+	return n, 0
+}
+
+// headersBehind takes what follows the value of a long record.
+func (d *kafka) headersBehind(t *teller, dir wire.Dir, s *kafkaSide, b []byte) (n, need int) {
+	if int64(len(b)) < s.behind {
+		return 0, int(s.behind) - len(b)
+	}
+	n = int(s.behind)
+	s.behind = 0
+	c := wire.Cut(b[:n])
+	count := kafkaVarint(&c)
+	for ; count > 0 && !c.Short(); count-- {
+		for range 2 {
+			if h := kafkaBytes(&c); len(h) > 0 {
+				t.add(kafkaHeader, h)
+			}
+		}
+	}
+	if c.Short() || count < 0 || c.Len() > 0 {
+		t.note(kafkaMalformed)
+		t.add(kafkaPayload, b[:n])
+	}
+	return n, 0
 }
 
 // recordList takes records that are there whole.
