@@ -253,8 +253,7 @@ func (d *smb) command(dir wire.Dir, s *smbSide, b []byte, emit func(*Message)) (
 		if len(b) < min(s.frame, maxSMBHeld) {
 			return 0, min(s.frame, maxSMBHeld) - len(b), nil
 		}
-		d.smb1(dir, s, b[:min(len(b), s.frame)], emit)
-		return smb1Header, 0, nil
+		return d.smb1(dir, s, b[:min(len(b), s.frame)], emit), 0, nil
 	case kind != "\xfeSMB" || s.frame < smb2Header:
 		s.skip = s.frame
 		return 0, 0, nil

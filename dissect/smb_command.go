@@ -3,7 +3,9 @@ package dissect
 import (
 	"bytes"
 	"encoding/hex"
+	"slices"
 	"strconv"
+	"strings"
 
 	"weir/wire"
 )
@@ -246,8 +248,8 @@ func appendGUID(out, b []byte) []byte {
 	return out
 }
 
-// smb1 takes a command of SMB 1. Behind its header it is told as it comes.
-func (d *smb) smb1(dir wire.Dir, s *smbSide, b []byte, emit func(*Message)) {
+// smb1 takes a command of SMB 1 up to what is told as it comes: what is read or written, or all behind the header. It returns how much it took.
+func (d *smb) smb1(dir wire.Dir, s *smbSide, b []byte, emit func(*Message)) int {
 	command, status := uint16(b[4]), le32(b, 5)
 	response := b[9]&0x80 != 0
 	id := uint64(le16(b, 26))<<16 | uint64(le16(b, 30)) // process and multiplex ID
@@ -258,10 +260,6 @@ func (d *smb) smb1(dir wire.Dir, s *smbSide, b []byte, emit func(*Message)) {
 		q.tx = d.asked(q)
 	}
 	t := d.message(dir, q.tx, emit)
-	if !d.old {
-		d.old = true
-		t.note(smbNoteVersion1)
-	}
 	if !response || q.id != id {
 		t.number(smbID, int64(q.tx))
 		t.addString(smbCommand, smb1Command(uint8(command)))
@@ -269,6 +267,10 @@ func (d *smb) smb1(dir wire.Dir, s *smbSide, b []byte, emit func(*Message)) {
 	body := b[smb1Header:]
 	if command == smb1Negotiate {
 		d.negotiate1(t, response, body)
+	}
+	if !d.old && (response || command != smb1Negotiate || !slices.ContainsFunc(d.offered, func(s string) bool { return strings.HasPrefix(s, "SMB 2") })) {
+		d.old = true
+		t.note(smbNoteVersion1)
 	}
 	if response {
 		if le16(b, 10)&0x4000 == 0 && status != 0 { // an error of DOS: class and code
@@ -283,14 +285,35 @@ func (d *smb) smb1(dir wire.Dir, s *smbSide, b []byte, emit func(*Message)) {
 	if command == smb1Setup {
 		d.ntlm(t, body)
 	}
-	t.flush(false, false)
-	n := s.frame - smb1Header
-	s.frame = n
-	if n == 0 {
-		d.over(dir, response, emit)
-		return
+	field, at := smbData, smb1Header
+	if i := smb1Body(command, response, body, s.frame); i > at && i <= len(b) {
+		t.add(smbData, b[at:i])
+		field, at = smbBody, i
 	}
-	s.begin(smbData, n, response)
+	t.flush(false, false)
+	s.frame -= at
+	if s.frame == 0 {
+		d.over(dir, response, emit)
+	} else {
+		s.begin(field, s.frame, response)
+	}
+	return at
+}
+
+// smb1Body returns where the bytes begin that a READ_ANDX has read or a WRITE_ANDX writes ([MS-CIFS] 2.2.4.42, 2.2.4.43), if a message of size bytes
+// ends with them; 0 if not.
+func smb1Body(command uint16, response bool, body []byte, size int) int {
+	var n, at int
+	switch {
+	case command == 0x2e && response && len(body) > 24 && body[0] == 12:
+		n, at = int(le16(body, 11))|int(le16(body, 15))<<16, int(le16(body, 13))
+	case command == 0x2f && !response && len(body) > 24 && (body[0] == 12 || body[0] == 14):
+		n, at = int(le16(body, 21))|int(le16(body, 19))<<16, int(le16(body, 23))
+	}
+	if n == 0 || at+n != size {
+		return 0
+	}
+	return at
 }
 
 // negotiate1 tells of the dialects of SMB 1: the client's list, of which the server takes one.

@@ -114,6 +114,7 @@ func TestFiles(t *testing.T) {
 	}{
 		{"the path is the name", []string{get, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"}, []string{down + "/a/b.txt 5 CLOSED false 1"}},
 		{"an empty body is none", []string{get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}, nil},
+		{"bytes that are no message's are none", []string{get, "stray\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"}, []string{down + "/a/b.txt 5 CLOSED false 1"}},
 		{"cut short", []string{get, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"}, []string{down + "/a/b.txt 5 TRUNCATED false 1"}},
 		{"a name of its own, found in", []string{get, "HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename=\"FILETOKEN-123456.txt\"\r\nContent-Length: 5\r\n\r\nhello"},
 			[]string{down + "FILE…(16).txt 5 CLOSED false 1"}},

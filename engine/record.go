@@ -57,7 +57,7 @@ func (l *Lane) record(m *dissect.Message) {
 		if part.View != dissect.ViewPlain {
 			continue
 		}
-		if l.e.files && spec.File >= dissect.File {
+		if l.e.files && spec.File >= dissect.File && m.Tx != 0 { // what is in no exchange is nobody's file
 			l.file(r, m, part)
 		}
 		names := l.e.files && spec.File == dissect.FileName
