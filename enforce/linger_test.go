@@ -1,6 +1,11 @@
 package enforce
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"weir/engine"
+)
 
 // TestLinger: where nothing comes it is waited awake less and less often, where something comes each time.
 func TestLinger(t *testing.T) {
@@ -38,4 +43,32 @@ func TestLinger(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestBatchesComeBack: a batch that a queue got for what waits is given back, whether time passes first or the queue is closed.
+func TestBatchesComeBack(t *testing.T) {
+	_, pod := pair(t)
+	pool := NewPool(make([]*engine.Lane, 2))
+	defer pool.Close()
+	conf := Config{Open: pod.open, Tick: func(*engine.Lane, int64, func(*engine.Cut)) {}}
+	all := func(when string) {
+		t.Helper()
+		if n := len(pool.free); n != cap(pool.free) {
+			t.Errorf("%s: %d of %d batches are there", when, n, cap(pool.free))
+		}
+	}
+	q, err := newQueue(&conf, pool, queueNumber)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.b = pool.try()
+	q.holds().f.SetReadDeadline(time.Unix(1, 0))
+	if !q.serve() {
+		t.Error("it ends when time passes")
+	}
+	all("a tick")
+	q.b = pool.try()
+	q.close()
+	q.run()
+	all("closed")
 }

@@ -208,6 +208,7 @@ func (q *queue) run() {
 	q.hold()
 	for q.serve() {
 	}
+	q.spare()
 	if q.conf.End != nil {
 		b := <-q.pool.free
 		q.conf.End(b.lane)
@@ -225,6 +226,7 @@ func (q *queue) serve() bool {
 	if err == nil {
 		err = q.readErr
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		q.spare() // a tick takes one, too
 		if q.conf.Tick != nil {
 			q.tick()
 		}
@@ -249,15 +251,20 @@ func (q *queue) serve() bool {
 	if err == nil && q.holds() == s {
 		return true
 	}
-	if q.b != nil {
-		q.pool.put(q.b)
-		q.b = nil
-	}
+	q.spare()
 	q.since.Store(0)
 	if q.letGo(s) {
 		return q.rearm(err)
 	}
 	return q.rearm(nil)
+}
+
+// spare gives back the batch that was got for what waits, if there is one.
+func (q *queue) spare() {
+	if q.b != nil {
+		q.pool.put(q.b)
+		q.b = nil
+	}
 }
 
 // work has the packets of b judged, and answers unless that took too long.
