@@ -85,7 +85,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add(nest["zip in zip"](f), 700)
 	f.Add([]byte("id,card\n1,4111\n"), 2)
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
-		if len(b) > 1<<14 || len(b) == 0 {
+		if len(b) > 1<<14 || len(b) < least {
 			return
 		}
 		whole, _ := open(t, b, len(b))
