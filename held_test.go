@@ -455,3 +455,34 @@ func TestDropsBounded(t *testing.T) {
 		t.Errorf("%d are told, and of %d that they were held back, of %d; %d are counted", told, heldBack, flood+1, tap.Counters().DropsHeldBack)
 	}
 }
+
+// TestCarriersHeld: a tunnel that is allowed is never cleared as a whole, whatever else its datagrams are: what it carries is judged on its own.
+func TestCarriersHeld(t *testing.T) {
+	arp := "\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\x00\x01\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01" + strings.Repeat("\x00", 20)
+	vxlan := "\x08\x00\x00\x00\x00\x00\x07\x00" + arp
+	capwap := "\x00\x10\x02\x00\x00\x00\x00\x00" + arp
+	for _, c := range []struct {
+		name, rule, data string
+		port             uint16
+	}{
+		{"vxlan", `protocol = "vxlan"`, vxlan, 4789},
+		{"vxlan by port", `ports = ["udp/4789"]`, vxlan, 4789},
+		{"capwap by port", `ports = ["udp/5247"]`, capwap, 5247},
+	} {
+		e := engine.New(engine.Config{Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits})
+		e.SetPolicy(compilePolicy(t, "[modes]\ndefault = \"protect\"\n[[policy]]\nid = \"tunnel\"\n"+c.rule+"\naction = \"allow\"\n"))
+		lane := e.NewLane()
+		tap := e.NewTap(engine.TapConfig{Cut: func(*engine.Cut) {}})
+		for i := range 5 {
+			d := &dialogue{client: 40000, srv: c.port, udp: true, actions: []action{{kind: "data", client: true, data: c.data}}}
+			data := play(t, d, ways[0], wrappings()[0])[0]
+			ruling := make([]engine.Ruling, 1)
+			lane.Judge(tap, []wire.Frame{{Data: data, Time: caseStart + int64(i)*1e9, Len: uint32(len(data)), Link: wire.LinkEthernet}}, ruling)
+			if ruling[0] != engine.Pass {
+				t.Errorf("%s: ruling %v of datagram %d", c.name, ruling[0], i)
+			}
+		}
+		lane.Close(tap)
+		lane.Free()
+	}
+}

@@ -12,6 +12,16 @@ var carriers = map[wire.Encap]*dissect.Protocol{
 	wire.EncapGTP: &dissect.GTP, wire.EncapTeredo: &dissect.Teredo, wire.EncapAYIYA: &dissect.AYIYA, wire.EncapCAPWAP: &dissect.CAPWAP,
 }
 
+// carrier reports whether a protocol carries packets, be it not in every datagram.
+func carrier(p *dissect.Protocol) bool {
+	for _, c := range carriers {
+		if c == p {
+			return true
+		}
+	}
+	return false
+}
+
 // tunnelled is what the policy says of a flow that carries packets.
 type tunnelled struct {
 	law     *law

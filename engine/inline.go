@@ -144,7 +144,7 @@ func (l *Lane) mayCarry() bool {
 		return true
 	case wire.ProtoUDP:
 		a := l.fl.S.app
-		return l.p.NCarriers > 0 || a == nil || a.proto == nil || a.sure == unrecognised
+		return l.p.NCarriers > 0 || a == nil || a.proto == nil || a.sure == unrecognised || carrier(a.proto)
 	}
 	return l.p.NCarriers > 0
 }
