@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -146,7 +147,6 @@ func TestRedactWire(t *testing.T) {
 			for _, h := range haystacks {
 				if bytes.Contains(h, form) {
 					t.Errorf("a value of %d bytes stands in the redacted capture", len(text))
-					t.Logf("DEBUG %q in %q", form, h[max(0, bytes.Index(h, form)-300):min(len(h), bytes.Index(h, form)+200)])
 					break
 				}
 			}
@@ -433,6 +433,26 @@ func TestRedactNames(t *testing.T) {
 	for _, p := range pieces(hex.EncodeToString([]byte(token)), 12) {
 		if bytes.Contains(out, []byte(p)) {
 			t.Errorf("a piece is left; %v", n)
+		}
+	}
+}
+
+// TestRedactOverlap: of values that lie one in the other nothing is left in a datagram, whichever was found first.
+func TestRedactOverlap(t *testing.T) {
+	const rule = "[[rules]]\nid = \"test.%s\"\ndescription = \"x\"\nregex = '''%s'''\nseverity = \"high\"\n"
+	for _, c := range []struct{ one, two, text, left string }{
+		{`PAN\d{8}`, `PAN\d{8}=\d{12}`, "hello PAN12345678=251210112233 world", "25121011"},
+		{`KEY[0-9]{8}`, `[0-9]{8}-[a-z]{12}`, "hello KEY12345678-abcdefghijkl world", "abcdefgh"},
+	} {
+		text := fmt.Sprintf(rule, "one", c.one) + fmt.Sprintf(rule, "two", c.two)
+		db := compileText(t, text)
+		defer db.Close()
+		d := &dialogue{udp: true, client: 40000, srv: 9999, actions: []action{{kind: "data", client: true, data: c.text}}}
+		path := filepath.Join(t.TempDir(), "datagram.pcap")
+		writePcap(t, path, play(t, d, ways[0], wrappings()[0]))
+		out, n := redacted(t, asCapture(t, path), ruleSet(t, text), db)
+		if bytes.Contains(out, []byte(c.left)) || n.Packets != 1 {
+			t.Errorf("%q is left of %q; %v", c.left, c.text, n)
 		}
 	}
 }

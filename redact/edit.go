@@ -11,7 +11,8 @@ import (
 const (
 	etherHead = 14
 	ipHead    = 20
-	portsHead = 8 // bytes of a transport header with the ports, which a first fragment has
+	portsHead = 4 // bytes of a transport header with the ports, which a first fragment has; a checksum would tell of what stood behind
+	typeHead  = 2 // likewise of ICMP
 	arp       = 0x0806
 	icmpHead  = 8
 	quoteHead = 48 // bytes of what an error of ICMP quotes: headers of IPv6 and ports
@@ -28,8 +29,11 @@ func (p *plan) edit(n int, f *wire.Frame) string {
 		p.unknown(f, &pk)
 	case pk.Fragmented:
 		if keep := portsHead; ok {
-			if pk.Frag.Off > 0 {
+			switch {
+			case pk.Frag.Off > 0:
 				keep = 0
+			case pk.Key.Proto == wire.ProtoICMP, pk.Key.Proto == wire.ProtoICMPv6:
+				keep = typeHead
 			}
 			overwrite(f.Data[min(off+keep, len(f.Data)):])
 		}
@@ -40,7 +44,7 @@ func (p *plan) edit(n int, f *wire.Frame) string {
 		}
 	}
 	if p.needles.at != nil { // headers may hold something too
-		p.needles.each(f.Data, 0, func(v *needle, a, z int) {
+		p.needles.each(before, 0, func(v *needle, a, z int) {
 			if len(v.text) >= shortly {
 				overwrite(f.Data[max(a-v.beside, 0):min(z+v.beside, len(f.Data))])
 			}
@@ -97,16 +101,17 @@ func (p *plan) payload(n int, b []byte, pk *wire.Packet) {
 		st.cover(at, len(b), func(a, z int) { overwrite(b[a:z]) })
 		return
 	}
+	was := bytes.Clone(b) // values may overlap
 	st.cover(at, 1, func(int, int) { overwrite(whole) })
 	for _, g := range st.groups {
 		if g.span.has(span{at, at + 1}) {
-			for rest := b; ; {
-				i := bytes.Index(rest, []byte(g.text))
+			for from := 0; ; {
+				i := bytes.Index(was[from:], []byte(g.text))
 				if i < 0 {
 					break
 				}
-				overwrite(rest[i : i+len(g.text)])
-				rest = rest[i+len(g.text):]
+				from += i + 1 // it may overlap itself
+				overwrite(b[from-1 : from-1+len(g.text)])
 			}
 		}
 	}

@@ -116,7 +116,7 @@ func (d *Decoder) udp(p *Packet, b []byte, left int) Result {
 		d.geneve(p, left)
 	case dst == portGTPU:
 		d.gtp(p, left)
-	case dst == portCAPWAP, src == portCAPWAP: // it is answered from there
+	case dst == portCAPWAP:
 		d.capwap(p, left)
 	}
 	if p.Key.Scope != scope {

@@ -30,7 +30,8 @@ func (p *Packet) Place() (off int, ok bool) {
 	return off, true
 }
 
-// sumAt returns what the checksum of the innermost transport header covers, and where in it the checksum stands; nil if it has none.
+// sumAt returns what the checksum of the innermost transport header covers, and where in it the checksum stands; nil if it has none, or not all
+// of that is there.
 func (p *Packet) sumAt() (covered []byte, at int) {
 	switch p.Key.Proto {
 	case ProtoTCP:
@@ -45,7 +46,7 @@ func (p *Packet) sumAt() (covered []byte, at int) {
 		return nil, 0
 	}
 	if p.Fragmented || p.Cut || p.whole {
-		return nil, 0
+		return nil, at
 	}
 	covered = p.segment
 	if off, ok := p.Place(); p.Key.Proto == ProtoSCTP && ok && off >= sctpLen {
@@ -89,6 +90,9 @@ func (p *Packet) Sum() Sum {
 // of what stood there.
 func (p *Packet) SetSum(was Sum) {
 	s, at := p.sumAt()
+	if s == nil && p.Cut && at > 0 && len(p.segment) >= at+2 { // nobody can tell what it would be: it is what it was of nothing
+		binary.LittleEndian.PutUint16(p.segment[at:], 0)
+	}
 	if s == nil || was == SumNone || was == SumPartial {
 		return
 	}
