@@ -416,10 +416,6 @@ func (f *inflater) data(in *[]byte) (wait bool, err error) {
 			f.full = true
 			return false, nil
 		}
-		if pos >= len(f.out)-300 {
-			f.full = true
-			return false, nil
-		}
 		if f.nhold < 48 {
 			b = f.fill(b)
 		}
