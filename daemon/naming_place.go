@@ -35,6 +35,7 @@ type place struct {
 	since     time.Time          // when that came
 	found     workload.Workload  // what /proc says
 	said      *workload.Description
+	former    bool                 // said is of the container that was there before
 	who       *workload.Workload   // both together; it is published, so it does not change
 	addresses []netip.Addr         // likewise
 	cut       bool                 // it has more addresses
@@ -130,7 +131,9 @@ func (n *naming) look(now time.Time) bool {
 		if found.ID != p.found.ID {
 			if said := n.recall(found.ID); said != nil || found.ID == "" {
 				p.describe(said)
-			} // else it has the name that it had until a runtime has answered: it may be the rest of the same pod
+			} else if uid := found.Labels[workload.LabelPodUID]; uid == "" || uid != p.found.Labels[workload.LabelPodUID] {
+				p.former = p.said != nil // it has the name that it had until the runtimes have answered: it may be the rest of the same pod
+			}
 			p.asked, p.absent, p.due = 0, 0, nil
 			p.ask.hurry(now)
 		}
@@ -149,7 +152,7 @@ func (p *place) describe(said *workload.Description) {
 		kept.After(p.said)
 		said = &kept
 	}
-	p.said = said
+	p.said, p.former = said, false
 }
 
 // rename makes what is published of a place.
@@ -256,14 +259,23 @@ func (n *naming) ask(now time.Time, p *place) {
 			a.want(p.found.ID)
 		}
 	}
-	if p.said != nil && p.said.Name != "" {
+	if p.said != nil && p.said.Name != "" && !p.former {
 		p.ask.settle(now, askEvery)
 	} else {
 		p.ask.retry(now)
 	}
+	n.unknown(p)
 }
 
-// take deals with a runtime's answer. What it does not know another one may. What was known stays if the runtime is not there
+// unknown takes the name of the container before from one that no runtime knows.
+func (n *naming) unknown(p *place) {
+	if p.former && len(p.due) == 0 {
+		p.describe(nil)
+		n.rename(p)
+	}
+}
+
+// take deals with a runtime's answer. What it does not know another one may. What was known of a container or its pod stays if the runtime is not there
 // any more, or does not know its containers yet.
 func (n *naming) take(now time.Time, a answer) {
 	for _, p := range n.places {
@@ -275,7 +287,14 @@ func (n *naming) take(now time.Time, a answer) {
 			p.absent++
 			p.changed = p.changed || p.settled() != was
 		}
-		if p.found.ID != a.id || a.said == nil || a.said.Name == "" && p.said != nil && p.said.Name != "" {
+		if p.found.ID != a.id {
+			continue
+		}
+		if a.said == nil {
+			n.unknown(p)
+			continue
+		}
+		if a.said.Name == "" && p.said != nil && p.said.Name != "" && !p.former {
 			continue
 		}
 		p.describe(a.said)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,12 +153,18 @@ const testID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 // contained starts a process in a namespace and in the cgroup of a container, and returns what ends both.
 func contained(t *testing.T, ns *os.File, id string) (end func()) {
 	t.Helper()
+	return containedIn(t, ns, fmt.Sprintf("weir-test-%d", os.Getpid()), id)
+}
+
+// containedIn is contained in a cgroup that is in another one.
+func containedIn(t *testing.T, ns *os.File, outer, id string) (end func()) {
+	t.Helper()
 	root := t.TempDir()
 	if err := unix.Mount("cgroup2", root, "cgroup2", 0, ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Unmount(root, unix.MNT_DETACH) })
-	top := filepath.Join(root, fmt.Sprintf("weir-test-%d", os.Getpid()))
+	top := filepath.Join(root, outer)
 	dir := filepath.Join(top, "docker-"+id+".scope")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -291,6 +298,60 @@ func TestNamingAnswered(t *testing.T) {
 	}
 	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("it took %v", took)
+	}
+}
+
+// TestNamingOfAnother: a container that no runtime knows does not keep the name of the one that was in its namespace before, unless they are of one pod.
+func TestNamingOfAnother(t *testing.T) {
+	e := newFakeEngine(t)
+	e.call(testID, "web")
+	e.start()
+	x := testNaming(t, e.as("Docker")...)
+	x.lead(func(map[int]way) {}) // as one who goes in there: it is looked whether anybody is there still
+	ns := space(t)
+	join(t, x.host, ns, "v1")
+	addAddress(t, ns, "ev1", "10.9.0.2/24")
+	pod := fmt.Sprintf("weir-test-%d-pod01234567-89ab-cdef-0123-456789abcdef", os.Getpid())
+	end := containedIn(t, ns, pod, testID)
+	who := func() workload.Workload { w := x.at("10.9.0.2"); return *cmp.Or(w, &workload.Workload{}) }
+	until(t, "a name", func() bool { return who().Name == "web" })
+	asked := e.asked.Load()
+	end()
+	second, third := strings.Repeat("2", 64), strings.Repeat("3", 64)
+	end = containedIn(t, ns, pod, second)
+	until(t, "another container of the pod", func() bool { return who().ID == second && e.asked.Load() > asked })
+	x.settle()
+	if w := who(); w.Name != "web" {
+		t.Errorf("of a pod whose container is another one: got %+v", w)
+	}
+	end()
+	contained(t, ns, third)
+	until(t, "a container that has no name", func() bool { return who().ID == third && who().Name == "" })
+	e.call(third, "db")
+	until(t, "its name", func() bool { return who().Name == "db" })
+}
+
+// TestNamingUnknown: the name of the container before goes once no runtime that may know the new one is left to answer.
+func TestNamingUnknown(t *testing.T) {
+	now := time.Now()
+	one, two := newAsker(workload.Runtime{}), newAsker(workload.Runtime{})
+	p := &place{who: &workload.Workload{Name: "web"}, found: workload.Workload{ID: testID}, said: &workload.Description{Name: "web"}, former: true, due: []*asker{one, two}}
+	n := &naming{log: slog.New(slog.DiscardHandler), places: map[int]*place{1: p}}
+	for i, c := range []struct {
+		a    answer
+		want string
+	}{{answer{from: one, id: "another"}, "web"}, {answer{from: one, id: testID}, "web"}, {answer{from: two, id: testID, absent: true}, ""}} {
+		if n.take(now, c.a); p.who.Name != c.want {
+			t.Errorf("%d: got %q, want %q", i, p.who.Name, c.want)
+		}
+	}
+	p.said, p.former, p.due = &workload.Description{Name: "web"}, true, []*asker{one}
+	if n.take(now, answer{from: one, id: testID, said: &workload.Description{Pod: "cart-0"}}); p.who.Name != "" || p.who.Pod != "cart-0" {
+		t.Errorf("of a pod whose containers are not known yet: got %+v", p.who)
+	}
+	p.said, p.former = &workload.Description{Name: "web"}, true
+	if n.ask(now, p); p.who.String() != "" {
+		t.Errorf("where nobody is to be asked: got %+v", p.who)
 	}
 }
 
