@@ -33,6 +33,8 @@ type Quarantine struct {
 
 	Starting bool   `json:"starting,omitempty"` // one is there, and is being cut off; of an answer to a Lift: is being let in
 	Unkept   string `json:"unkept,omitempty"`   // why it is not written down: it ends with the daemon
+
+	inFile bool // one of its name is
 }
 
 // ours
@@ -97,15 +99,29 @@ func loadQuarantines(file string) (list []*Quarantine, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (mend it; without it everybody is let in who is in quarantine)", file, err)
 	}
+	for _, q := range list {
+		q.inFile = true
+	}
 	return list, nil
 }
 
 func (g *gates) saveQuarantines() error {
-	data, err := json.MarshalIndent(g.quarantines, "", "  ")
+	list := []Quarantine{}
+	for _, q := range g.quarantines {
+		list = append(list, *q)
+		list[len(list)-1].Unkept = ""
+	}
+	data, err := json.MarshalIndent(list, "", "  ")
+	if err == nil {
+		err = replaceFile(g.d.conf.Paths.quarantineFile(), append(data, '\n'))
+	}
 	if err != nil {
 		return err
 	}
-	return replaceFile(g.d.conf.Paths.quarantineFile(), append(data, '\n'))
+	for _, q := range g.quarantines {
+		q.Unkept, q.inFile = "", true
+	}
+	return nil
 }
 
 // named reports whether a workload goes by a name.
@@ -184,6 +200,7 @@ func (g *gates) wish(q Quarantine, wants map[uint64]*wanted) error {
 		return fmt.Errorf("%d workloads are in quarantine: no room for more", maxQuarantines)
 	}
 	before := slices.Clone(g.quarantines)
+	q.inFile = i >= 0 && before[i].inFile
 	if i >= 0 {
 		g.quarantines = slices.Delete(g.quarantines, i, i+1)
 	}
@@ -191,16 +208,12 @@ func (g *gates) wish(q Quarantine, wants map[uint64]*wanted) error {
 		q.Since, q.Now, q.Starting, q.Unkept = time.Now().UTC(), false, there, ""
 		g.quarantines = append(g.quarantines, &q)
 	}
-	if err := g.saveQuarantines(); err != nil && q.Lift {
+	if err := g.saveQuarantines(); err != nil && q.Lift && q.inFile {
 		g.quarantines = before
 		return fmt.Errorf("%s stays in quarantine, since that it does not cannot be written down: %w", q.Name, err)
-	} else if err != nil { // a disk that somebody has filled is no reason not to cut him off
+	} else if err != nil && !q.Lift { // a disk that somebody has filled is no reason not to cut him off
 		q.Unkept = err.Error()
 		g.d.log.Error("a quarantine is not written down: it ends with the daemon", "workload", q.Name, "problem", err)
-	} else {
-		for _, x := range g.quarantines {
-			x.Unkept = ""
-		}
 	}
 	g.d.log.Warn("quarantine", "workload", q.Name, "lifted", q.Lift, "by", q.by())
 	what := fmt.Sprintf("%s: cut off from everybody but %s, by %s", q.Name, cmp.Or(strings.Join(q.Allow, ", "), "nobody"), q.by())

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -62,7 +63,7 @@ func TestQuarantineFails(t *testing.T) {
 	}
 }
 
-// TestQuarantineFullDisk: who is to be cut off is, and it is told that this ends with the daemon; who cannot be noted as let in stays cut off.
+// TestQuarantineFullDisk: who is to be cut off is, and it is told that this ends with the daemon; who is noted as cut off, and cannot be as let in, stays so.
 func TestQuarantineFullDisk(t *testing.T) {
 	state := t.TempDir()
 	var log bytes.Buffer
@@ -71,29 +72,60 @@ func TestQuarantineFullDisk(t *testing.T) {
 	d := &Daemon{conf: conf, spaces: &broker.Client{}, log: slog.New(slog.NewTextHandler(&log, nil)), queue: alert.NewQueue(nobody{}, false)}
 	defer d.queue.Close()
 	g := &gates{d: d}
-	wants := map[uint64]*wanted{7: {way: way{inode: 7}, who: &workload.Workload{Name: "web"}}}
+	wants := map[uint64]*wanted{7: {way: way{inode: 7}, who: &workload.Workload{Name: "web"}}, 8: {way: way{inode: 8}, who: &workload.Workload{Name: "db"}}}
 	full := filepath.Join(state, "state") // where a folder is to be
 	fill := func() {
 		if err := os.WriteFile(full, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	wish := func(name string, lift, want bool) {
+		t.Helper()
+		if err := g.wish(Quarantine{Name: name, Lift: lift}, wants); (err == nil) != want {
+			t.Errorf("%s, lift %v: %v", name, lift, err)
+		}
+	}
+	unkept := func(want string) {
+		t.Helper()
+		got := ""
+		for _, q := range g.quarantines {
+			got += fmt.Sprintf("%s %v ", q.Name, q.Unkept != "")
+		}
+		if got != want {
+			t.Errorf("in quarantine, and unkept: %s, want %s", got, want)
+		}
+	}
+	kept := func() []*Quarantine {
+		t.Helper()
+		list, err := loadQuarantines(conf.Paths.quarantineFile())
+		if err != nil {
+			t.Error(err)
+		}
+		return list
+	}
 	fill()
-	if err := g.wish(Quarantine{Name: "web"}, wants); err != nil || len(g.quarantines) != 1 || g.quarantines[0].Unkept == "" {
-		t.Fatalf("got %v, %+v", err, g.quarantines)
-	}
-	if err := g.wish(Quarantine{Name: "web", Lift: true}, wants); err == nil || len(g.quarantines) != 1 {
-		t.Errorf("lifted, and not written down: %v, %+v", err, g.quarantines)
-	}
+	wish("web", false, true)
+	unkept("web true ")
+	wish("web", true, true) // nothing of it is written down
+	unkept("")
+	wish("web", false, true)
 	os.Remove(full)
-	if err := g.wish(Quarantine{Name: "web"}, wants); err != nil || g.quarantines[0].Unkept != "" {
-		t.Errorf("with room again: %v, %+v", err, g.quarantines[0])
-	}
-	if kept, err := loadQuarantines(conf.Paths.quarantineFile()); err != nil || len(kept) != 1 {
-		t.Errorf("kept %v, %v", kept, err)
-	}
-	if err := g.wish(Quarantine{Name: "web", Lift: true}, wants); err != nil || len(g.quarantines) != 0 {
-		t.Errorf("lifted: %v, %+v", err, g.quarantines)
+	wish("db", false, true)
+	unkept("web false db false ")
+	g.quarantines = kept() // as after a start
+	unkept("web false db false ")
+	os.RemoveAll(full)
+	fill()
+	wish("db", true, false)
+	wish("web", false, true)
+	unkept("db false web true ")
+	wish("web", true, false) // the one before is written down
+	unkept("db false web true ")
+	os.Remove(full)
+	wish("web", true, true)
+	wish("db", true, true)
+	if list := kept(); len(list) > 0 || len(g.quarantines) > 0 {
+		t.Errorf("kept %v, in quarantine %v", list, g.quarantines)
 	}
 }
 
