@@ -22,6 +22,9 @@ import (
 // modesFile is where the mode of a group is written that no file gives yet. It is read last.
 const modesFile = "90-modes.toml"
 
+// lockFile is what commands lock that change the folder: nobody else may open it, as they may the folder. Its name is not one that is read.
+const lockFile = ".lock"
+
 // ours
 const (
 	lockWait  = 40 * time.Second // for another command that changes the folder; a daemon that does not answer keeps that waiting for as long as clientTimeout
@@ -59,7 +62,7 @@ func OpenPolicy(dir string) (*PolicyFolder, rules.Problems) {
 // LockPolicy has other commands that change the folder of policy files wait until unlock is called, and waits for them; not for long. A folder that is not there needs no lock: what is
 // written there first is not written over.
 func LockPolicy(dir string) (unlock func(), err error) {
-	f, err := os.Open(dir)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return func() {}, nil
 	}
@@ -74,7 +77,7 @@ func LockPolicy(dir string) (unlock func(), err error) {
 		case errors.Is(err, unix.EINTR):
 		case !errors.Is(err, unix.EWOULDBLOCK):
 			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", dir, err)
+			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 		case time.Now().After(end):
 			f.Close()
 			return nil, fmt.Errorf("%s: another weir command has been changing it for %s (end it, then try again)", dir, lockWait)

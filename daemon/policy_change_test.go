@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"weir/policy"
 )
@@ -106,7 +109,63 @@ func TestPolicyAtOnce(t *testing.T) {
 	if p, _ = OpenPolicy(dir); len(p.Set.Modes) != len(modes) {
 		t.Errorf("got the modes %v", p.Set.Modes)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) != 1 || filepath.Base(left[0]) != lockFile {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestPolicyLock: who may read the folder, and no more, does not keep a command from changing it.
+func TestPolicyLock(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := LockPolicy(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{dir}
+	for _, f := range files {
+		names = append(names, filepath.Join(dir, f.Name()))
+	}
+	for _, name := range names { // whatever others may open, they lock
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if st, err := f.Stat(); err != nil || st.Mode()&0o044 == 0 {
+			continue
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+			t.Fatal(err)
+		}
+	}
+	locked := make(chan error, 1)
+	go func() {
+		unlock, err := LockPolicy(dir)
+		if err == nil {
+			unlock()
+		}
+		locked <- err
+	}()
+	select {
+	case err := <-locked:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(lockWait / 2):
+		t.Error("it waits")
+	}
+	if _, err := LockPolicy(filepath.Join(dir, "none")); err != nil {
+		t.Errorf("of a folder that is not there: %v", err)
+	}
+	if p, problems := OpenPolicy(dir); len(problems) > 0 || len(p.files) > 0 {
+		t.Errorf("the lock is read: %v", problems)
 	}
 }
