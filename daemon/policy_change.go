@@ -113,15 +113,29 @@ func (p *PolicyFolder) Write(name string, data []byte) error {
 	if err == nil && known {
 		err = os.Rename(f.Name(), path)
 	} else if err == nil {
-		err = os.Link(f.Name(), path)
+		err = renameNew(f.Name(), path)
 	}
-	if err != nil || !known {
+	if err != nil {
 		os.Remove(f.Name())
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there already (choose another name, or remove it)", path)
 	}
 	return err
+}
+
+// renameNew renames a file, but never over another one: then the error is fs.ErrExist. Not every file system can do that; those that cannot have hard links for the most part.
+func renameNew(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if other := os.Link(from, to); errors.Is(other, fs.ErrExist) {
+		return other
+	} else if other != nil {
+		return fmt.Errorf("%s cannot be made without perhaps writing over another one: %w; %w (use a file system that can rename so, or has hard links)", to, err, other)
+	}
+	return os.Remove(from)
 }
 
 // LearnedName is the name of a file for what is approved now.

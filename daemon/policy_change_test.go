@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -167,5 +169,32 @@ func TestPolicyLock(t *testing.T) {
 	}
 	if p, problems := OpenPolicy(dir); len(problems) > 0 || len(p.files) > 0 {
 		t.Errorf("the lock is read: %v", problems)
+	}
+}
+
+// TestRenameNew: what is there is not written over, and no hard links are needed.
+func TestRenameNew(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(at("old"), []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(at("a"), 0o700); err != nil { // of which there is no hard link
+		t.Fatal(err)
+	}
+	if err := renameNew(at("a"), at("old")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over another one: %v", err)
+	}
+	if err := renameNew(at("a"), at("b")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(at("a")); err == nil {
+		t.Error("the old name is there still")
+	}
+	if data, err := os.ReadFile(at("old")); err != nil || string(data) != "old" {
+		t.Errorf("got %q, %v", data, err)
+	}
+	if err := renameNew(at("none"), at("c")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of nothing: %v", err)
 	}
 }
