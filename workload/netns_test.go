@@ -208,6 +208,11 @@ func TestWatchOverflow(t *testing.T) {
 
 // TestWatchDropped: what changes while news are dropped is known in the end, also where the kernel has said before that it drops some.
 func TestWatchDropped(t *testing.T) {
+	t.Run("then quiet", func(t *testing.T) { watchDropped(t, false) })
+	t.Run("news without end", func(t *testing.T) { watchDropped(t, true) })
+}
+
+func watchDropped(t *testing.T, churn bool) {
 	host := newSpace(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -248,6 +253,21 @@ func TestWatchDropped(t *testing.T) {
 		if err := errors.Join(netlink.LinkAdd(veth("v99", nil, "p99")), netlink.LinkDel(veth("v1", nil, ""))); err != nil {
 			return err
 		}
+		if churn {
+			h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+			if err != nil {
+				return err
+			}
+			defer h.Close()
+			stop, stopped := make(chan bool), make(chan error)
+			defer func() {
+				close(stop)
+				if err := <-stopped; err != nil {
+					t.Error(err)
+				}
+			}()
+			go func() { stopped <- change(h, "p0", watchQuiet/10, stop) }()
+		}
 		for len(there) != before || !there["v99"] || there["v1"] {
 			if err := next(); err != nil {
 				return err
@@ -255,6 +275,21 @@ func TestWatchDropped(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// change changes an interface again and again.
+func change(h *netlink.Handle, name string, every time.Duration, stop <-chan bool) error {
+	l, err := h.LinkByName(name)
+	for tick, n := time.NewTicker(every), 0; err == nil; n++ {
+		select {
+		case <-tick.C:
+			err = h.LinkSetMTU(l, 1400+n%2)
+		case <-stop:
+			tick.Stop()
+			return nil
+		}
+	}
+	return err
 }
 
 func TestWatchPattern(t *testing.T) {

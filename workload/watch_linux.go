@@ -19,6 +19,7 @@ const (
 	listTries   = 5       // times that a listing is begun anew because interfaces changed meanwhile
 
 	watchQuiet = 20 * time.Millisecond // without news, after some were dropped: then all that was kept has been read
+	watchAgain = time.Second           // between two listings until then
 )
 
 // Kind is what happened to an interface.
@@ -103,8 +104,14 @@ func (w *watcher) follow() error {
 		return err
 	}
 	w.send(Event{Kind: Listed})
-	dropped := false
+	dropped, listed := false, time.Time{}
 	for {
+		if dropped && time.Since(listed) >= watchAgain { // there may be news without end
+			if err := w.relist(); err != nil {
+				return err
+			}
+			listed = time.Now()
+		}
 		msgs, from, err := w.news.Receive()
 		switch {
 		case w.ctx.Err() != nil:
@@ -119,6 +126,7 @@ func (w *watcher) follow() error {
 			if err := errors.Join(w.news.SetReceiveTimeout(&quiet), w.relist()); err != nil {
 				return err
 			}
+			listed = time.Now()
 			continue
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
 			continue
