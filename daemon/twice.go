@@ -28,7 +28,10 @@ type twice struct {
 type takeover struct{ from, until int64 }
 
 // mark says who told it.
-type mark struct{ iface string }
+type mark struct {
+	iface string
+	apart bool // it does not stand for the other end of the same veth, which counts otherwise
+}
 
 const (
 	twiceWindow = 10_000_000_000 // ns
@@ -78,10 +81,23 @@ func (t *twice) taken(ev *alert.Event) bool {
 // addresses.
 func (t *twice) seen(ev *alert.Event, one string, translated bool) bool {
 	bare := ev.Type == "flow" && ev.AppProto == "" && ev.Weir.Src != nil && ev.Weir.Dst != nil
+	both := ev.Type == "alert" || ev.Type == "info" || bare || translated // other workloads' interfaces tell it too
 	taken := t.taken(ev)
-	if ev.Type != "alert" && ev.Type != "info" && !bare && !translated && !taken || one == "" || strings.HasSuffix(ev.Iface, loopbackName) {
+	if !both && !taken || one == "" || strings.HasSuffix(ev.Iface, loopbackName) {
 		return false
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ev.Time-t.from > twiceWindow {
+		t.at[0], t.at[1] = map[uint64]mark{}, t.at[0]
+		t.from = ev.Time
+	}
+	held := taken && t.told(t.key(ev, one, translated, bare, true), mark{ev.Iface, false})
+	return both && t.told(t.key(ev, one, translated, bare, false), mark{ev.Iface, taken}) || held
+}
+
+// key is the same for events that tell the same: as the two ends of a veth that are both listened on tell it, or as two workloads' interfaces do.
+func (t *twice) key(ev *alert.Event, one string, translated, bare, taken bool) uint64 {
 	var h maphash.Hash
 	h.SetSeed(t.seed)
 	h.WriteString(one)
@@ -110,20 +126,19 @@ func (t *twice) seen(ev *alert.Event, one string, translated bool) bool {
 		h.WriteString(m.Field)
 		h.WriteString(m.Fingerprint)
 	}
-	key := h.Sum64()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if ev.Time-t.from > twiceWindow {
-		t.at[0], t.at[1] = map[uint64]mark{}, t.at[0]
-		t.from = ev.Time
-	}
-	for _, m := range t.at {
-		if first, ok := m[key]; ok {
-			return first.iface != ev.Iface
+	return h.Sum64()
+}
+
+// told reports whether another one has told that; if nobody has, it is noted as told. t.mu is held.
+func (t *twice) told(key uint64, m mark) bool {
+	for _, at := range t.at {
+		if first, ok := at[key]; ok {
+			apart := (first.apart || m.apart) && strings.TrimSuffix(first.iface, peerName) == strings.TrimSuffix(m.iface, peerName)
+			return first.iface != m.iface && !apart
 		}
 	}
 	if len(t.at[0]) < twiceMost {
-		t.at[0][key] = mark{ev.Iface}
+		t.at[0][key] = m
 	}
 	return false
 }

@@ -56,3 +56,34 @@ func TestTakenOver(t *testing.T) {
 		t.Errorf("%d takeovers are remembered", len(x.takeovers))
 	}
 }
+
+// TestTakenOverOfTwo: where one end of a conversation of two workloads is listened on twice for a while, an alert is told once all the same, whoever is first; and one end's count of
+// exchanges is not taken for the other's.
+func TestTakenOverOfTwo(t *testing.T) {
+	const from, until = 1_000_000_000_000, 1_000_003_000_000
+	type told struct {
+		iface string
+		tx    uint64
+		at    int64
+		want  bool
+	}
+	for i, list := range [][]told{
+		{{"v1", 7, from + 1, false}, {"v2", 7, from + 2, true}, {"v1/peer", 0, from + 3, true}},
+		{{"v2", 7, from + 1, false}, {"v1", 7, from + 2, true}, {"v1/peer", 0, from + 3, true}},
+		{{"v2", 7, from + 1, false}, {"v1/peer", 0, from + 2, false}, {"v1", 7, from + 3, true}}, // nobody knows that they are the same
+		{{"v1/peer", 0, from + 1, false}, {"v1", 7, from + 2, true}, {"v2", 7, from + 3, true}},
+		{{"v1", 0, from - 1, false}, {"v1/peer", 0, from + 1, false}, {"v1", 7, from + 2, true}},
+		{{"v1", 0, from + 1, false}, {"v1/peer", 0, until + 1, false}},
+		{{"v1", 7, until + 1, false}, {"v2", 7, until + 1, true}, {"v2", 8, until + 2, false}},
+	} {
+		x := newTwice()
+		x.begins("v1", from)
+		x.ends("v1", until)
+		for _, c := range list {
+			ev := &alert.Event{Time: c.at, Type: "alert", Iface: c.iface, TxID: c.tx, Alert: &alert.Alert{}, App: &alert.App{Name: "http"}}
+			if got := x.seen(ev, "1:community", false); got != c.want {
+				t.Errorf("%d: %+v: held back is %v", i, c, got)
+			}
+		}
+	}
+}
