@@ -10,15 +10,18 @@ import (
 	"weir/rules"
 )
 
-// TestMemo: what is remembered changes nothing of what is found, however values are cut, mixed, and passed from Scanner to Scanner.
+// TestMemo: what is remembered changes nothing of what is found, however values are cut, mixed, and passed from Scanner to Scanner, and whatever rules come meanwhile.
 func TestMemo(t *testing.T) {
 	var rs []*rules.Rule
 	for i, x := range slices.Concat(sievedRules, plainRules) {
 		rs = append(rs, &rules.Rule{ID: fmt.Sprint("r", i), Regex: x})
 	}
 	rs = append(rs, hardRules()[:4]...)
-	_, plain := compileSet(t, &rules.Set{Rules: rs}, Options{forgetful: true})
+	some := rs[len(rs)/2:]
+	pdb, plain := compileSet(t, &rules.Set{Rules: rs}, Options{forgetful: true})
+	pdb2, _ := compileSet(t, &rules.Set{Rules: some}, Options{forgetful: true})
 	db, one := compileSet(t, &rules.Set{Rules: rs}, Options{})
+	db2, _ := compileSet(t, &rules.Set{Rules: some}, Options{})
 	two, err := db.NewScanner()
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +55,17 @@ func TestMemo(t *testing.T) {
 	for i := range 15000 {
 		if i%5000 == 4999 {
 			both[0].Trim()
+		}
+		if i%1000 == 999 { // other rules, for a while, and those of before again
+			of := [2]*Database{pdb, db}
+			if i%2000 == 999 {
+				of = [2]*Database{pdb2, db2}
+			}
+			for k, s := range []*Scanner{plain, one, two} {
+				if err := s.Use(of[min(k, 1)]); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 		if len(open) < 5 {
 			v := pool[rng.Intn(1+i*len(pool)/15000)] // ever more of them
