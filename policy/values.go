@@ -95,14 +95,13 @@ func (v *values) yield(t Tally, room *room) bool {
 	if !t.accepted() {
 		return false
 	}
-	worst := ""
+	worst, least := "", (*Tally)(nil)
 	for p, old := range v.of {
-		if w := v.of[worst]; old.weak() && (w == nil || weaker(old, w) || !weaker(w, old) && p < worst) {
-			worst = p
+		if old.weak() && (least == nil || weaker(old, least) || !weaker(least, old) && p < worst) {
+			worst, least = p, old
 		}
 	}
-	old := v.of[worst]
-	if old == nil {
+	if least == nil {
 		return false
 	}
 	delete(v.of, worst)

@@ -17,6 +17,7 @@ const (
 	joinedText   = 10   // bytes of what was encoded in pieces at least
 	joinedPeek   = 32   // characters of a run that are decoded first
 	joinedTexts  = 9    // that a name can complete: as it is and by its longest labels, each in three alphabets, and by pieces
+	joinedWords  = 128  // characters of names without a digit that are put together before anybody looks at them
 	joinedAgain  = 4    // names that are known again: two types are asked for, and lost queries again
 )
 
@@ -33,13 +34,15 @@ type Joined struct {
 }
 
 // JoinedSize is what a Joined takes, in bytes.
-const JoinedSize = joinedMost*(3*(joinedWindow+16)+80) + suffixMany*16 + joinedTexts*(joinedWindow+24)
+const JoinedSize = joinedMost*(3*(joinedWindow+16)+88) + suffixMany*16 + joinedTexts*(joinedWindow+24)
 
 // joint is what is remembered of a domain that two hosts speak of.
 type joint struct {
 	last    int64 // ns
 	pieces  int
 	apart   int // of pieces that each were encoded by themselves
+	fresh   int // characters that nobody has looked at
+	digits  int // characters for which there still is a digit among those that are remembered
 	seen    [joinedAgain]uint64
 	all     trail // labels, one behind the other
 	longest trail // the longest of each name
@@ -90,6 +93,9 @@ func (j *Joined) Add(now int64, key *wire.Key, m *dissect.Message) (texts [][]by
 	at.last = now
 	at.pieces++
 	at.add(sub)
+	if at.ordinary(sub) {
+		return nil, dropped
+	}
 	j.tell(&at.all)
 	if !at.longest.same(&at.all) {
 		j.tell(&at.longest)
@@ -168,6 +174,23 @@ func (at *joint) again(h uint64) bool {
 	}
 	copy(at.seen[1:], at.seen[:joinedAgain-1])
 	at.seen[0] = h
+	return false
+}
+
+// ordinary reports whether what is remembered can wait: names of services are words, and what is sought has digits, or goes on for long.
+func (at *joint) ordinary(sub []byte) bool {
+	at.fresh += len(sub)
+	at.digits = max(0, at.digits-len(sub))
+	for _, c := range sub {
+		if isDigit(c) {
+			at.digits = joinedWindow
+			break
+		}
+	}
+	if at.digits == 0 && at.fresh < joinedWords {
+		return true
+	}
+	at.fresh = 0
 	return false
 }
 

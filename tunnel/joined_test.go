@@ -112,3 +112,23 @@ func BenchmarkJoined(b *testing.B) {
 		})
 	}
 }
+
+// TestJoinedWords: names that are words alone are looked at together once there are many; with a digit among them, each time.
+func TestJoinedWords(t *testing.T) {
+	j, looks := NewJoined(), 0
+	word := func(i int) string { return strings.Repeat(string(rune('a'+i%26)), 12) + ".example.com" }
+	const names = 20
+	for i := range names {
+		if got, _ := joinedAfter(j, 1, &wire.Key{}, word(i)); len(got) > 0 {
+			looks++
+		}
+	}
+	if most := names * 12 / joinedWords; looks == 0 || looks > most+1 {
+		t.Errorf("%d looks at %d names", looks, names)
+	}
+	for _, n := range []string{"abc4111.example.com", word(30)} {
+		if got, _ := joinedAfter(j, 1, &wire.Key{}, n); len(got) == 0 {
+			t.Errorf("%s: not looked at", n)
+		}
+	}
+}
