@@ -8,6 +8,7 @@ const (
 	// at every doubling cost a tenth of all CPU time.
 	gcMost  = 400 // percent
 	gcLeast = 10
+	gcAim   = 75      // percent of the garbage that may be: it is more while what lives grows less, until the collector is told
 	gcStep  = 4 << 20 // bytes by which the limit must change to be set anew, since that stops the world
 )
 
@@ -17,10 +18,10 @@ type pacer struct {
 	limit   int64
 }
 
-// tune allows about so many bytes of garbage beside what lives, and collects as often as need be once Go's memory reaches limit.
+// tune allows so many bytes of garbage beside what lives, or up to a third less, and collects as often as need be once Go's memory reaches limit.
 func (c *pacer) tune(live, garbage, limit int64) {
-	percent := int(min(max(garbage*100/max(live, 1), gcLeast), gcMost))
-	if c.percent == 0 || percent < c.percent*3/4 || percent > c.percent*4/3 {
+	percent := int(min(max(garbage*gcAim/max(live, 1), gcLeast), gcMost))
+	if c.percent == 0 || percent < c.percent*7/8 || percent > c.percent*4/3 {
 		c.percent = percent
 		debug.SetGCPercent(percent)
 	}
