@@ -1,9 +1,7 @@
 package daemon
 
 import (
-	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,193 +9,17 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 
 	"weir/workload"
 )
-
-// space makes a network namespace, gone once its file is closed.
-func space(t *testing.T) *os.File {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: makes network namespaces")
-	}
-	var f *os.File
-	var err error
-	onThread(func() {
-		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
-			f, err = os.Open("/proc/thread-self/ns/net")
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
-}
-
-// onThread runs fn on a thread that ends with it.
-func onThread(fn func()) {
-	done := make(chan bool)
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() { // the first thread never ends: it would keep the namespace
-			onThread(fn)
-			runtime.UnlockOSThread()
-			return
-		}
-		fn() // never unlocked
-	}()
-	<-done
-}
-
-// in runs fn in a namespace.
-func in(t *testing.T, ns *os.File, fn func() error) {
-	t.Helper()
-	var err error
-	onThread(func() {
-		if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err == nil {
-			err = fn()
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// join puts a veth between two namespaces, without addresses.
-func join(t *testing.T, host *netlink.Handle, pod *os.File, name string) {
-	t.Helper()
-	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "e" + name, PeerNamespace: netlink.NsFd(int(pod.Fd()))}
-	if err := host.LinkAdd(v); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// namingTest is a naming for the interfaces of a namespace, fed with news of them as the daemon does it.
-type namingTest struct {
-	*naming
-	host  *netlink.Handle
-	table atomic.Pointer[workload.Table]
-	full  chan string
-	early bool         // its interfaces were there at the start
-	said  bytes.Buffer // its log, to be read once it has ended
-}
-
-func testNaming(t *testing.T, runtimes ...workload.Runtime) *namingTest {
-	t.Helper()
-	return testNamingOf(t, false, runtimes...)
-}
-
-func testNamingOf(t *testing.T, early bool, runtimes ...workload.Runtime) *namingTest {
-	t.Helper()
-	ns := space(t)
-	host, err := netlink.NewHandleAt(netns.NsHandle(ns.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	x := &namingTest{host: host, full: make(chan string, 10), early: early}
-	ctx, cancel := context.WithCancel(context.Background())
-	var links <-chan workload.Event
-	in(t, ns, func() (err error) {
-		if x.naming, err = startNaming(slog.New(slog.NewTextHandler(&x.said, nil)), runtimes, x.table.Store, func(what string) { x.full <- what }); err == nil {
-			links, err = workload.Watch(ctx, []string{"v*"}, nil)
-		}
-		return err
-	})
-	var fed sync.WaitGroup
-	fed.Go(func() {
-		for ev := range links {
-			switch ev.Kind {
-			case workload.Arrived, workload.Changed:
-				at := time.Now()
-				if x.early {
-					at = time.Time{}
-				}
-				x.see(ev.Interface, at)
-			case workload.Departed:
-				x.forget(ev.Interface.Index)
-			}
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		fed.Wait()
-		x.close()
-		host.Close()
-	})
-	return x
-}
-
-// at returns who is at an address now.
-func (x *namingTest) at(addr string) *workload.Workload {
-	return x.table.Load().Lookup(netip.MustParseAddr(addr).As16(), time.Now().UnixNano())
-}
-
-const testID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
-// contained starts a process in a namespace and in the cgroup of a container, and returns what ends both.
-func contained(t *testing.T, ns *os.File, id string) (end func()) {
-	t.Helper()
-	return containedIn(t, ns, fmt.Sprintf("weir-test-%d", os.Getpid()), id)
-}
-
-// containedIn is contained in a cgroup that is in another one.
-func containedIn(t *testing.T, ns *os.File, outer, id string) (end func()) {
-	t.Helper()
-	root := t.TempDir()
-	if err := unix.Mount("cgroup2", root, "cgroup2", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Unmount(root, unix.MNT_DETACH) })
-	top := filepath.Join(root, outer)
-	dir := filepath.Join(top, "docker-"+id+".scope")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Remove(dir); os.Remove(top) })
-	cgroup, err := os.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cgroup.Close()
-	cmd := exec.Command("sleep", "1000")
-	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(cgroup.Fd())}
-	in(t, ns, cmd.Start)
-	end = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
-	t.Cleanup(end)
-	return end
-}
-
-// addAddress gives an interface in a namespace an address.
-func addAddress(t *testing.T, ns *os.File, name, addr string) {
-	t.Helper()
-	in(t, ns, func() error {
-		l, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		a, err := netlink.ParseAddr(addr)
-		if err != nil {
-			return err
-		}
-		return netlink.AddrAdd(l, a)
-	})
-}
 
 // TestNamingLate: a namespace is there first, then its address, then a second one, then its process, last the runtime. Each is known soon
 // after it is there, and what is known is kept for a while.
@@ -228,15 +50,9 @@ func TestNamingLate(t *testing.T) {
 	}
 	end := contained(t, pod, testID)
 	soon("a container's id", func() bool { return x.at("10.9.0.2").ID == testID })
-	s := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	serveDocker(t, docker, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `[{"Id": %q, "Names": ["/web"], "Image": "web:1"}]`, testID)
-	})}
-	l, err := net.Listen("unix", docker)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Serve(l)
-	defer s.Close()
+	})
 	soon("a name", func() bool { return x.at("10.9.0.2").Name == "web" })
 	before := time.Now()
 	end()
@@ -260,7 +76,7 @@ func TestNamingLate(t *testing.T) {
 func TestNamingAnswered(t *testing.T) {
 	asked, say := make(chan bool, 100), make(chan bool)
 	docker := filepath.Join(t.TempDir(), "docker.sock")
-	s := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	serveDocker(t, docker, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/events") {
 			<-r.Context().Done()
 			return
@@ -268,13 +84,7 @@ func TestNamingAnswered(t *testing.T) {
 		asked <- true
 		<-say
 		fmt.Fprintf(w, `[{"Id": %q, "Names": ["/web"], "Image": "web:1"}]`, testID)
-	})}
-	l, err := net.Listen("unix", docker)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Serve(l)
-	defer s.Close()
+	})
 	var runtimes []workload.Runtime
 	for _, r := range workload.Runtimes() {
 		if r.Sockets = []string{filepath.Join(t.TempDir(), "none")}; r.Name == "Docker" {
