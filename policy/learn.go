@@ -29,6 +29,7 @@ type Learner struct {
 	lost    uint64 // observations that never got here
 	first   int64  // of all observations; 0: there was none
 	last    int64
+	recent  recent
 }
 
 // NewLearner returns a Learner that knows nothing.
@@ -96,7 +97,12 @@ func (l *Learner) Merge(s *Seen) {
 	l.lost += s.lost
 	for i := range s.list {
 		e := &s.list[i]
-		l.observe(seenKey(s.keys[e.off:][:e.n]), Tally{Count: uint64(e.count), Refused: uint64(min(e.refused, e.count)), First: e.first, Last: e.last})
+		key := seenKey(s.keys[e.off:][:e.n])
+		l.observe(key, Tally{Count: uint64(e.count), Refused: uint64(e.refused), First: e.first, Last: e.last})
+		l.recent.keep(Mark(e.hash), noted{key, e.first, e.last})
+	}
+	for _, n := range l.recent.refused(s.late) {
+		l.observe(n.key, Tally{Refused: 1, First: n.first, Last: n.last})
 	}
 }
 
@@ -256,7 +262,7 @@ func (s *shape) besides(field string) *beside {
 // spoken returns what is known of a verb, nil if there is no room for another.
 func (s *shape) spoken(name string, t Tally, room *room) *spoken {
 	v := s.verbs[name]
-	if v != nil || len(s.verbs) >= verbsOf && !s.yield(t, room) || !room.take(len(name)) {
+	if v != nil || t.Count == 0 || len(s.verbs) >= verbsOf && !s.yield(t, room) || !room.take(len(name)) {
 		return v
 	}
 	v = &spoken{objects: make([]*values, len(s.objects))}

@@ -17,13 +17,13 @@ const (
 // Learner when it is full or some time has passed. It belongs to one goroutine at a time. What is known already costs no allocation.
 type Seen struct {
 	terms *Terms
-	seed  maphash.Seed
 	slots []uint32 // by hash: 1 + number of the entry, 0 if free; twice as many as entries fit, a power of 2
 	memo  []memo
 	list  []entry
 	keys  []byte // of the entries
 	key   []byte // of the observation at hand
 	lost  uint64
+	late  []Mark // refusals of what is not in it
 }
 
 // memo leads from what was said, word for word, to its entry. Hashes are of a seed that nobody outside knows: two that are the same are of the same.
@@ -45,20 +45,20 @@ type Mark uint64
 
 // NewSeen returns an empty table.
 func NewSeen(t *Terms) *Seen {
-	return &Seen{terms: t, seed: maphash.MakeSeed(), slots: make([]uint32, 2*seenFirst), memo: make([]memo, memoSize)}
+	return &Seen{terms: t, slots: make([]uint32, 2*seenFirst), memo: make([]memo, memoSize)}
 }
 
 // Note writes an observation down. It reports false if there is no room: then the table is to be handed over, and the observation noted
 // in another one.
 func (s *Seen) Note(o *Observation) (Mark, bool) {
 	s.key = o.appendRaw(s.key[:0])
-	raw := maphash.Bytes(s.seed, s.key)
+	raw := maphash.Bytes(s.terms.seed, s.key)
 	m := &s.memo[raw%memoSize]
 	if m.hash == raw && m.n > 0 {
 		return s.again(&s.list[m.n-1], o), true
 	}
 	s.key = o.appendKey(s.key[:0], s.terms)
-	h := maphash.Bytes(s.seed, s.key) | 1
+	h := maphash.Bytes(s.terms.seed, s.key) | 1
 	if n := s.find(h, s.key); n > 0 {
 		*m = memo{raw, n}
 		return s.again(&s.list[n-1], o), true
@@ -83,12 +83,15 @@ func (s *Seen) again(e *entry, o *Observation) Mark {
 	return Mark(e.hash)
 }
 
-// Refuse says that what was noted was refused by who was asked: an HTTP status from 400 on, an error of a database. A Mark of a
-// table that was handed over meanwhile says nothing any more.
+// Refuse says that what was noted was refused by who was asked: an HTTP status from 400 on, an error of a database. It may have been noted in
+// another table, of the same Terms, which was handed over meanwhile or is another lane's.
 func (s *Seen) Refuse(m Mark) {
 	for i := uint64(m); m != 0; i++ {
 		n := s.slots[i&uint64(len(s.slots)-1)]
 		if n == 0 {
+			if len(s.late) < lateMost {
+				s.late = append(s.late, m)
+			}
 			return
 		}
 		if e := &s.list[n-1]; e.hash == uint64(m) {
@@ -102,7 +105,7 @@ func (s *Seen) Refuse(m Mark) {
 func (s *Seen) Lose(n uint64) { s.lost += n }
 
 // Empty reports whether nothing was noted.
-func (s *Seen) Empty() bool { return len(s.list) == 0 && s.lost == 0 }
+func (s *Seen) Empty() bool { return len(s.list) == 0 && s.lost == 0 && len(s.late) == 0 }
 
 // Since returns the time of the oldest entry, 0 if there is none.
 func (s *Seen) Since() int64 {
@@ -116,7 +119,7 @@ func (s *Seen) Since() int64 {
 func (s *Seen) Reset() {
 	clear(s.slots)
 	clear(s.memo)
-	s.list, s.keys, s.lost = s.list[:0], s.keys[:0], 0
+	s.list, s.keys, s.lost, s.late = s.list[:0], s.keys[:0], 0, s.late[:0]
 }
 
 // find returns what slots has of a key, 0 if it is not there.

@@ -55,6 +55,9 @@ func (v *values) add(value string, t Tally, room *room) {
 		at.add(t)
 		return
 	}
+	if t.Count == 0 { // a refusal of what was forgotten
+		return
+	}
 	if len(v.of) >= setMost {
 		if v.fresh >= foldEvery {
 			v.fresh = 0

@@ -1,5 +1,7 @@
 package policy
 
+import "hash/maphash"
+
 // role says what a field's values are in a rule.
 type role uint8
 
@@ -54,11 +56,12 @@ type Terms struct {
 	of        []term // by number of field
 	fields    []string
 	protocols []string
+	seed      maphash.Seed // of the hashes of what is noted
 }
 
 // NewTerms makes the vocabulary of what there is: names of fields and of protocols, each at its number. Both are kept.
 func NewTerms(fields, protocols []string) *Terms {
-	t := &Terms{of: make([]term, len(fields)), fields: fields, protocols: protocols}
+	t := &Terms{of: make([]term, len(fields)), fields: fields, protocols: protocols, seed: maphash.MakeSeed()}
 	for i, name := range fields {
 		t.of[i] = vocabulary[name]
 	}
