@@ -5,15 +5,15 @@ package policy
 
 // ours
 const (
-	lateMost    = 1024      // refusals that wait for what they are of; then the oldest are forgotten
-	recentBytes = 512 << 10 // of what was taken in lately; twice as much is kept
-	recentCost  = 64        // bytes of one, without its key
+	lateMost   = 1024 // refusals that wait for what they are of; then the oldest are forgotten
+	recentPart = 48   // what was taken in lately has twice this part of what a Learner may take
+	recentCost = 112  // bytes of one, without its key
 )
 
 // recent is what was taken in lately and may still be refused.
 type recent struct {
 	now, before map[Mark]noted
-	bytes       int    // of now
+	bytes, most int    // of now
 	late        []Mark // refusals of what has not come yet: it may be on its way from another lane
 }
 
@@ -25,7 +25,7 @@ type noted struct {
 
 // keep remembers an entry of a table.
 func (r *recent) keep(m Mark, n noted) {
-	if r.now == nil || r.bytes > recentBytes {
+	if r.now == nil || r.bytes > r.most {
 		r.now, r.before, r.bytes = map[Mark]noted{}, r.now, 0
 	}
 	if _, ok := r.now[m]; !ok {

@@ -34,14 +34,19 @@ type Learner struct {
 
 // NewLearner returns a Learner that knows nothing.
 func NewLearner(t *Terms) *Learner {
-	l := &Learner{terms: t, edges: map[edgeKey]*edge{}, left: learnBytes}
+	l := &Learner{terms: t, edges: map[edgeKey]*edge{}}
+	l.Bound(learnBytes)
 	l.parties.begin()
 	l.meet()
 	return l
 }
 
 // Bound makes the memory that a Learner may take less than it has by default. It is called before it learns.
-func (l *Learner) Bound(bytes int64) { l.left = int(min(bytes, learnBytes)) }
+func (l *Learner) Bound(bytes int64) {
+	n := int(min(bytes, learnBytes))
+	l.recent.most = n / recentPart
+	l.left = n - 2*l.recent.most
+}
 
 // LearnerBytes is what a Learner takes at most.
 const LearnerBytes = learnBytes

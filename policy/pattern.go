@@ -39,7 +39,7 @@ func checkPattern(p string) string {
 	switch {
 	case len(p) > maxPattern:
 		return fmt.Sprintf("the pattern has %d bytes, more than %d", len(p), maxPattern)
-	case strings.Count(p, "*")+strings.Count(p, "{") > maxWild:
+	case wildcards([]byte(p)) > maxWild:
 		return fmt.Sprintf("the pattern has more than %d wildcards", maxWild)
 	}
 	for i := 0; i < len(p); i++ {

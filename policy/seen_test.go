@@ -87,6 +87,7 @@ func TestPatterns(t *testing.T) {
 		// more wildcards than a pattern may have
 		{stylePath, strings.Repeat("/7", 40), strings.Repeat("/{id}", 31) + "/*", false},
 		{styleTopic, strings.Repeat("7.", 40) + "x", strings.Repeat("{id}.", 31) + "*", false},
+		{styleTopic, strings.Repeat("\xff/", 32) + "ab.cd", strings.Repeat("{value}/", 31) + "*", false},
 		{styleTable, strings.Repeat("a\xff", 40), strings.Repeat("a{value}", 32)[:maxValue], true},
 		{styleTable, strings.Repeat("a\xff1", 4) + strings.Repeat("a1111", 40), strings.Repeat("a{value}1", 4) + strings.Repeat("a*", 28) + "a", true},
 		{styleName, strings.Repeat("a.1111.", 40) + "x", strings.Repeat("a.*.", 32) + "a.", true},

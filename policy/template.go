@@ -145,6 +145,9 @@ func appendPattern(dst []byte, s style, value []byte) (out []byte, odd bool) {
 		at := -1
 		if s == stylePath || s == styleTopic {
 			at = bytes.LastIndexAny(dst[from:len(dst)-1], "/.")
+			for at > 0 && wildcards(dst[from:from+at]) == maxWild { // there is one more behind
+				at = bytes.LastIndexAny(dst[from:from+at], "/.")
+			}
 		}
 		if odd = at < maxValue/2; !odd { // whatever stands behind so many segments
 			dst = append(dst[:from+at+1], '*')
@@ -153,6 +156,9 @@ func appendPattern(dst []byte, s style, value []byte) (out []byte, odd bool) {
 	odd = odd || len(value) > maxInSegments && bytes.IndexByte(dst[from:], '{') >= 0 // nothing so long fits one of these
 	return dst, odd || len(dst) == from && len(value) > 0
 }
+
+// wildcards counts those of a pattern.
+func wildcards(p []byte) int { return bytes.Count(p, []byte{'*'}) + bytes.Count(p, []byte{'{'}) }
 
 // patternEnd is how much of a pattern may be written: maxValue bytes, and no more than maxWild wildcards.
 func patternEnd(p []byte) int {
