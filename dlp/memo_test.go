@@ -106,3 +106,15 @@ func ended(s *Scanner, st State) State {
 	s.Close(&st, nil)
 	return st
 }
+
+// TestMemoRests: where nothing comes again the memo rests, and remembers nothing.
+func TestMemoRests(t *testing.T) {
+	_, s := mustCompile(t, &rules.Rule{ID: "pan", Regex: panRegex})
+	var st State
+	for i := range 2 * memoTurn {
+		s.Inspect(&st, &dissect.Message{Protocol: &dissect.Raw, ID: uint64(i), Parts: []dissect.Part{{Value: 1, Bytes: fmt.Appendf(nil, "something new each time: %d", i)}}, End: true}, nil)
+	}
+	if s.memo.rest == 0 || s.memo.bytes != 0 || s.Count.Known != 0 {
+		t.Errorf("%d parts to rest, %d bytes, %d known", s.memo.rest, s.memo.bytes, s.Count.Known)
+	}
+}

@@ -36,7 +36,7 @@ type Counters struct {
 // ours
 const (
 	maxPackets = 32 << 20 // of a capture: of each is remembered which conversation it belongs to
-	// MaxGroups is how many values are told apart. A conversation that has more is overwritten whole.
+	// maxGroups is how many values are told apart. A conversation that has more is overwritten whole.
 	maxGroups = 1 << 18
 	fill      = 'X' // what stands where something stood
 )
