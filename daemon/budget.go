@@ -34,7 +34,7 @@ const (
 	flowCost    = 384      // bytes of a flow between messages: 256, its part of the index, and what is remembered of layer 7
 	programMin  = 48 << 20 // bytes of program at least
 	programSure = 16 << 20 // bytes of it beyond what is measured at the start: alerts for those who ask, what was told lately, stacks
-	laneCost    = 7 << 19  // bytes of a lane's scratch, free lists, and what it remembers of what was scanned
+	laneCost    = 2 << 20  // bytes of a lane's scratch and free lists, beside what it remembers of what was scanned
 	leftMin     = 24 << 20 // bytes that must be left for flows and all that follows
 	sliceBuffer = 68 << 10 // bytes of a slice that is open
 	compileCost = 32 << 20 // bytes that compiling takes for a while
@@ -110,7 +110,7 @@ func (d *Daemon) divide(law *policy.Set) division {
 		debug.FreeOSMemory()
 		d.program = anonymous() - d.db.Size()
 	}
-	return d.conf.divide(int64(d.conf.Capture.Ring), int64(d.conf.Pcap.Pre), d.program+2*d.db.Size()+programSure+laneCost*int64(runtime.GOMAXPROCS(0)), law.Protects())
+	return d.conf.divide(int64(d.conf.Capture.Ring), int64(d.conf.Pcap.Pre), d.program+2*d.db.Size()+programSure+(laneCost+dlp.MemoBytes())*int64(runtime.GOMAXPROCS(0)), law.Protects())
 }
 
 // compile makes a database of the rules that are to be in force.

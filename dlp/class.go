@@ -107,6 +107,7 @@ func (db *Database) newClass(rs []*rule) *class {
 			c.lines = c.lines || q.lines >= 0
 		}
 	}
+	c.keep = max(c.keep, nativeKeep)
 	db.classes++
 	c.matcher = db.matcherOf(by, false)
 	if len(brief) > 0 {

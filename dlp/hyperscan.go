@@ -57,7 +57,7 @@ func (db *Database) build(cacheDir string) error {
 	for _, of := range db.of {
 		for _, c := range of {
 			if c != nil {
-				c.size = int64(c.matcher.native.streamSize() + c.keep + exactSize*len(c.exact))
+				c.size = int64(c.matcher.native.streamSize() + memoFrozen + c.keep + exactSize*len(c.exact))
 			}
 		}
 	}

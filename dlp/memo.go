@@ -1,6 +1,11 @@
 package dlp
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"runtime"
+	"slices"
+	"unsafe"
+)
 
 // A memo knows what Hyperscan said of bytes that came before: the same pages, answers and statements are sent over and over. What it says depends
 // on nothing but its patterns and all bytes of the value so far, and is only where which pattern ends: all that is made of that — what stands
@@ -10,26 +15,29 @@ import "hash/maphash"
 // What came once is only noted, so that what never comes again costs little; and while little comes again, the memo rests.
 type memo struct {
 	seeds *[2]maphash.Seed // the Database's: a value may go on with another Scanner
-	once  [memoOnce]uint32 // by digest, some of its bits: it came once
-	keys  [memoSets][memoWays]digest
-	sets  [memoSets]memoSet
-	turn  [memoSets]uint8 // whose place is taken next
-	bytes int             // of C memory
+	once  []uint32         // by digest, some of its bits: it came once
+	open  memoTable        // of values of which more comes
+	whole memoTable        // of those that are over
 	told  [memoRegions]region
 
 	asked, met int // since it was last looked whether it is worth while
 	rest       int // so many values are not asked for
+	rested     int // so many were not, the last time
 }
 
-type memoSet [memoWays]remembered
+// memoTable holds what is known by digest: a digest has memoWays places.
+type memoTable struct {
+	keys   []digest
+	said   []said
+	turn   []uint8 // by digest: whose place is taken next
+	frozen []byte  // memoFrozen bytes for each place: the streams behind the bytes; nil: nothing comes behind them
+}
 
-// remembered is what Hyperscan said of some bytes.
-type remembered struct {
+// said is what Hyperscan said of some bytes.
+type said struct {
 	regions [memoRegions]region
-	n       int
-	matcher *matcher     // of the stream
-	stream  nativeStream // as it was behind them; none: a whole value
-	size    int          // of the stream
+	n       uint32
+	frozen  uint32 // bytes
 }
 
 // digest stands for a matcher and the bytes of a value so far. The zero digest stands for what is not asked for.
@@ -37,32 +45,42 @@ type digest [2]uint64
 
 // ours
 const (
-	memoStreams = 256 // sets of values that are open
-	memoSets    = memoStreams + 1024
+	memoAll     = 1 << 15 // values of a kind, open or whole, that the memos of all lanes know
+	memoMost    = 1 << 13 // of one lane
+	memoLeast   = 1 << 9
 	memoWays    = 4
-	memoOnce    = 1 << 14
-	memoRegions = 2       // of what is remembered
-	memoBytes   = 1 << 20 // of C memory
-	memoTurn    = 4096    // questions
-	memoWorth   = 8       // one of so many is answered, or it rests
+	memoOnce    = 8 // times as many are noted
+	memoRegions = 2
+	memoFrozen  = 224  // bytes
+	memoTurn    = 4096 // questions
+	memoWorth   = 8    // one of so many is answered, or it rests
 	memoRest    = 16 * memoTurn
 )
 
-// free gives C memory back.
-func (m *memo) free() {
-	for i := range m.sets {
-		for k := range m.sets[i] {
-			m.forget(&m.sets[i][k])
-		}
+// memoValues returns how many values of a kind a lane's memo knows: the more lanes there are, the fewer.
+func memoValues() int {
+	n := memoMost
+	for n > memoLeast && n*runtime.GOMAXPROCS(0) > memoAll {
+		n /= 2
 	}
+	return n
 }
 
-func (m *memo) forget(e *remembered) {
-	if e.stream.st != nil {
-		e.stream.close()
-		m.bytes -= e.size
-		e.stream, e.size = nativeStream{}, 0
-	}
+// MemoBytes returns the bytes that a Scanner takes, at most, for what it remembers of what was scanned.
+func MemoBytes() int64 {
+	place := int(unsafe.Sizeof(digest{}) + unsafe.Sizeof(said{}))
+	return int64(memoValues() * (2*place + memoFrozen + 4*memoOnce))
+}
+
+func newMemo(seeds *[2]maphash.Seed) *memo {
+	n := memoValues()
+	m := &memo{seeds: seeds, once: make([]uint32, memoOnce*n), open: newMemoTable(n), whole: newMemoTable(n)}
+	m.open.frozen = make([]byte, memoFrozen*n)
+	return m
+}
+
+func newMemoTable(n int) memoTable {
+	return memoTable{keys: make([]digest, n), said: make([]said, n), turn: make([]uint8, n/memoWays)}
 }
 
 // begin returns the digest of a value that has no bytes yet.
@@ -74,7 +92,7 @@ func (m *memo) begin(by *matcher) digest {
 	return digest{by.native.id(), 1}
 }
 
-// after returns the digest of a value with more bytes.
+// after returns the digest of a value with more bytes; with none, that of one that is over.
 func (m *memo) after(d digest, b []byte) digest {
 	all := [4]uint64{d[0], d[1], uint64(len(b))}
 	for i, seed := range m.seeds {
@@ -85,76 +103,61 @@ func (m *memo) after(d digest, b []byte) digest {
 	return d
 }
 
-// set returns in which set a digest is.
-func (d digest) set(open bool) uint64 {
-	if open {
-		return d[1] % memoStreams
+// find returns what was said under a digest; false if that is not known. It is borrowed until the next call.
+func (m *memo) find(t *memoTable, d digest) (regions []region, frozen []byte, ok bool) {
+	m.look()
+	first := t.first(d)
+	i := slices.Index(t.keys[first:first+memoWays], d)
+	if i < 0 {
+		return nil, nil, false
 	}
-	return memoStreams + d[1]%(memoSets-memoStreams)
+	m.met++
+	i += first
+	e := &t.said[i]
+	if t.frozen != nil {
+		frozen = t.frozen[i*memoFrozen:][:e.frozen]
+	}
+	return m.told[:copy(m.told[:], e.regions[:e.n])], frozen, true
 }
 
-// find returns what is known of a value, nil if that is nothing.
-func (m *memo) find(d digest, open bool) *remembered {
-	if m.asked++; m.asked == memoTurn {
-		if m.met*memoWorth < m.asked {
-			m.rest = memoRest
-		}
-		m.asked, m.met = 0, 0
+// first returns the first place of a digest.
+func (t *memoTable) first(d digest) int { return int(d[1]%uint64(len(t.turn))) * memoWays }
+
+// look decides from time to time whether the memo is to rest, each time twice as long as before.
+func (m *memo) look() {
+	if m.asked++; m.asked < memoTurn {
+		return
 	}
-	at := d.set(open)
-	for i := range m.keys[at] {
-		if m.keys[at][i] == d {
-			m.met++
-			return &m.sets[at][i]
-		}
+	if m.met*memoWorth < m.asked {
+		m.rest = min(max(2*m.rested, memoTurn), memoRest)
 	}
-	return nil
+	m.rested = m.rest
+	m.asked, m.met = 0, 0
 }
 
-// regions returns what was said, in scratch.
-func (m *memo) regions(e *remembered) []region {
-	return m.told[:copy(m.told[:], e.regions[:e.n])]
-}
-
-// keep remembers what was said of a value, if it came before: v is it, if it is open.
-func (m *memo) keep(d digest, regions []region, v *openValue) {
+// keep remembers what was said under a digest, if it came before: st is the stream of a value of which more comes.
+func (m *memo) keep(t *memoTable, d digest, regions []region, st nativeStream) {
 	if len(regions) > memoRegions {
 		return
 	}
-	once, tag := &m.once[d[1]>>32%memoOnce], uint32(d[0]>>32)
+	once, tag := &m.once[d[1]>>32%uint64(len(m.once))], uint32(d[0]>>32)
 	if *once != tag {
 		*once = tag
 		return
 	}
-	at := d.set(v != nil)
-	i := m.turn[at] % memoWays
-	m.turn[at]++
-	e := &m.sets[at][i]
-	m.keys[at][i] = digest{}
-	if v != nil && !m.copy(e, v) {
-		return
-	}
-	e.n = copy(e.regions[:], regions)
-	m.keys[at][i] = d
-}
-
-// copy makes e's stream what v's is now; false if there is no room.
-func (m *memo) copy(e *remembered, v *openValue) bool {
-	by := v.class.matcher
-	if e.matcher != by {
-		m.forget(e)
-	}
-	if e.stream.st == nil {
-		size := by.native.streamSize()
-		if m.bytes+size > memoBytes {
-			return false
+	first := t.first(d)
+	turn := &t.turn[first/memoWays]
+	i := first + int(*turn)
+	*turn = (*turn + 1) % memoWays
+	e := &t.said[i]
+	t.keys[i] = digest{}
+	if t.frozen != nil {
+		n := st.freeze(t.frozen[i*memoFrozen:][:memoFrozen])
+		if n == 0 {
+			return
 		}
-		st, ok := by.native.open()
-		if !ok {
-			return false
-		}
-		e.matcher, e.stream, e.size = by, st, size
-		m.bytes += size
+		e.frozen = uint32(n)
 	}
-	return e.stream.copy(v.stream)
+	e.n = uint32(copy(e.regions[:], regions))
+	t.keys[i] = d
 }

@@ -125,22 +125,54 @@ void weir_close(weir_stream *st) {
 	weir_release(st);
 }
 
-int weir_copy(weir_stream *to, const weir_stream *from) {
+// A stream of a kind, as weir_freeze writes it: its length, and of what is sieved how far it is looked for, stand before it.
+typedef struct {
+	uint64_t until, base;
+	uint32_t size;
+} frozen;
+
+// idle reports whether a stream of a kind has nothing to be remembered.
+static int idle(const weir_stream *st, int kind) { return !st->stream[kind] || (kind != WEIR_ALWAYS && !st->awake[kind]); }
+
+int weir_freeze(const weir_stream *st, char *b, unsigned int size) {
+	unsigned int at = 1;
+	if (!size) return 0;
+	b[0] = 0;
 	for (int k = 0; k < WEIR_KINDS; k++) {
+		if (idle(st, k)) continue;
+		if (at + sizeof(frozen) > size) return 0;
+		size_t used = 0;
+		char *to = b + at + sizeof(frozen);
+		if (hs_compress_stream(st->stream[k], to, size - at - sizeof(frozen), &used) != HS_SUCCESS) return 0;
+		frozen f = {st->until[k], st->base[k], used};
+		memcpy(b + at, &f, sizeof f);
+		at += sizeof f + used;
+		b[0] |= 1 << k;
+	}
+	return at;
+}
+
+int weir_thaw(weir_stream *st, const char *b, unsigned int size, uint64_t at, const char *last, unsigned int kept) {
+	const char *p = b + 1;
+	for (int k = 0; k < WEIR_KINDS; k++) {
+		frozen f = {0};
 		hs_error_t e = HS_SUCCESS;
-		if (k == WEIR_ALWAYS || from->awake[k]) {
-			if (to->stream[k]) e = hs_reset_and_copy_stream(to->stream[k], from->stream[k], NULL, NULL, NULL);
-		} else if (to->awake[k]) {
-			e = hs_reset_stream(to->stream[k], 0, NULL, NULL, NULL);
+		if (b[0] >> k & 1) {
+			memcpy(&f, p, sizeof f);
+			e = hs_reset_and_expand_stream(st->stream[k], p + sizeof f, f.size, NULL, NULL, NULL);
+			p += sizeof f + f.size;
+		} else if (!idle(st, k)) {
+			e = hs_reset_stream(st->stream[k], 0, NULL, NULL, NULL);
 		}
 		if (e != HS_SUCCESS) return 0;
-		to->until[k] = from->until[k];
-		to->base[k] = from->base[k];
-		to->awake[k] = from->awake[k];
+		st->until[k] = f.until;
+		st->base[k] = f.base;
+		st->awake[k] = k != WEIR_ALWAYS && b[0] >> k & 1;
 	}
-	to->at = from->at;
-	to->kept = from->kept;
-	memcpy(to->last, from->last, from->kept);
+	if (kept > WEIR_KEEP) last += kept - WEIR_KEEP, kept = WEIR_KEEP;
+	memcpy(st->last, last, kept);
+	st->kept = kept;
+	st->at = at;
 	return 1;
 }
 

@@ -106,7 +106,12 @@ int weir_end(weir_scan *s, weir_stream *st); // also makes st as new
 
 weir_stream *weir_open(const weir_class *c);
 void weir_close(weir_stream *st);
-int weir_copy(weir_stream *to, const weir_stream *from); // makes to what from is, of the same class; 0 if it could not
+
+// weir_freeze writes what an open value's streams are to b, but for the last bytes that came; it returns the length, 0 if there is not enough room.
+int weir_freeze(const weir_stream *st, char *b, unsigned int size);
+// weir_thaw makes st, of the same class, what another one was, after at bytes: the last of them, WEIR_KEEP unless fewer came, are at last. 0: it could not.
+int weir_thaw(weir_stream *st, const char *b, unsigned int size, uint64_t at, const char *last, unsigned int kept);
+
 hs_database_t *weir_load(const char *b, size_t n);
 int weir_fit(weir_scan *s, const weir_class *c, uint32_t patterns);
 weir_scan *weir_new(void);

@@ -7,8 +7,10 @@ package dlp
 #cgo nocallback weir_block
 #cgo noescape weir_write
 #cgo nocallback weir_write
-#cgo noescape weir_copy
-#cgo nocallback weir_copy
+#cgo noescape weir_freeze
+#cgo nocallback weir_freeze
+#cgo noescape weir_thaw
+#cgo nocallback weir_thaw
 #include <stdlib.h>
 #include "native.h"
 */
@@ -216,8 +218,19 @@ func (n nativeClass) open() (nativeStream, bool) {
 	return nativeStream{st}, st != nil
 }
 
-// copy makes s what from is, a stream of the same class; false if it could not.
-func (s nativeStream) copy(from nativeStream) bool { return C.weir_copy(s.st, from.st) != 0 }
+// freeze writes what s is into b, but for the last bytes that came. It returns the length, 0 if b is too small.
+func (s nativeStream) freeze(b []byte) int {
+	return int(C.weir_freeze(s.st, (*C.char)(unsafe.Pointer(unsafe.SliceData(b))), C.uint(len(b))))
+}
+
+// thaw makes s what another stream of its class was when it was frozen, behind at bytes: tail are the last of them, at least nativeKeep unless
+// fewer came. False if it could not: s is to be ended then.
+func (s nativeStream) thaw(frozen []byte, at int64, tail []byte) bool {
+	return C.weir_thaw(s.st, (*C.char)(unsafe.Pointer(unsafe.SliceData(frozen))), C.uint(len(frozen)), C.uint64_t(at),
+		(*C.char)(unsafe.Pointer(unsafe.SliceData(tail))), C.uint(len(tail))) != 0
+}
+
+const nativeKeep = C.WEIR_KEEP // bytes
 
 // id is the class's, as long as it lives.
 func (n nativeClass) id() uint64 { return uint64(uintptr(unsafe.Pointer(n.c))) }

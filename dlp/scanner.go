@@ -149,10 +149,7 @@ func (s *Scanner) drain() {
 		}
 	}
 	s.pools = nil
-	if s.memo != nil {
-		s.memo.free()
-		s.memo = nil
-	}
+	s.memo = nil
 }
 
 // Trim lets go of memory that is kept for reuse.
@@ -320,13 +317,13 @@ func (s *Scanner) saidWhole(c *class, b []byte) ([]region, error) {
 		return s.native.block(c.matcher.native, b)
 	}
 	d = m.after(d, b)
-	if e := m.find(d, false); e != nil {
+	if regions, _, ok := m.find(&m.whole, d); ok {
 		s.Count.Known++
-		return m.regions(e), nil
+		return regions, nil
 	}
 	regions, err := s.native.block(c.matcher.native, b)
 	if err == nil {
-		m.keep(d, regions, nil)
+		m.keep(&m.whole, d, regions, nativeStream{})
 	}
 	return regions, err
 }
@@ -337,7 +334,7 @@ func (s *Scanner) memoOf(c *class) *memo {
 		return nil
 	}
 	if s.memo == nil {
-		s.memo = &memo{seeds: s.db.seeds}
+		s.memo = newMemo(s.db.seeds)
 	}
 	return s.memo
 }

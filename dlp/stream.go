@@ -12,6 +12,8 @@ type openValue struct {
 	next    *openValue
 	class   *class
 	stream  nativeStream
+	frozen  []byte // what the stream is behind what came; empty: what it is
+	stale   bool   // the stream is not as new
 	seen    digest // of what came; zero: the memo is not asked
 	message uint64
 	base    int64 // offset in the value at which the stream began
@@ -70,11 +72,15 @@ func (s *Scanner) take(c *class) *openValue {
 	return &openValue{class: c, stream: st}
 }
 
-// give takes a value's memory back. Its stream is as new.
+// give takes a value's memory back.
 func (s *Scanner) give(v *openValue) {
 	c := v.class
 	c.db.open.Add(-c.size)
-	*v = openValue{class: c, stream: v.stream, tail: v.tail[:0], runs: v.runs[:0], shifts: v.shifts[:0], exact: v.exact}
+	if v.stale {
+		v.destroy()
+		return
+	}
+	*v = openValue{class: c, stream: v.stream, tail: v.tail[:0], runs: v.runs[:0], shifts: v.shifts[:0], exact: v.exact, frozen: v.frozen[:0]}
 	if c.db == s.db {
 		for i := range s.pools {
 			if p := &s.pools[i]; p.class == c {
@@ -191,29 +197,86 @@ func (s *Scanner) write(st *State, v *openValue, p *dissect.Part, hits []Hit) []
 
 // said returns what Hyperscan says of v's next bytes.
 func (s *Scanner) said(v *openValue, b []byte) ([]region, error) {
-	if v.seen == (digest{}) || s.memoOf(v.class) == nil {
+	m := s.memoOf(v.class)
+	if m == nil {
 		v.seen = digest{}
-		return s.native.write(v.stream, b)
 	}
-	m := s.memo
-	v.seen = m.after(v.seen, b)
-	if e := m.find(v.seen, true); e != nil && v.stream.copy(e.stream) {
-		s.Count.Known++
-		return m.regions(e), nil
+	if v.seen != (digest{}) {
+		v.seen = m.after(v.seen, b)
+		if regions, frozen, ok := m.find(&m.open, v.seen); ok {
+			s.Count.Known++
+			v.frozen = append(v.frozen[:0], frozen...)
+			return regions, nil
+		}
 	}
-	regions, err := s.native.write(v.stream, b)
+	err := s.thaw(v)
+	var regions []region
+	if err == nil {
+		v.stale = true
+		regions, err = s.native.write(v.stream, b)
+	}
 	if err != nil {
 		v.seen = digest{}
 		return regions, err
 	}
-	m.keep(v.seen, regions, v)
+	if v.seen != (digest{}) {
+		m.keep(&m.open, v.seen, regions, v.stream)
+	}
 	return regions, nil
+}
+
+// saidEnd returns what Hyperscan says of v's end. The stream is as new afterwards.
+func (s *Scanner) saidEnd(v *openValue) ([]region, error) {
+	m := s.memoOf(v.class)
+	var d digest
+	if m != nil && v.seen != d {
+		d = m.after(v.seen, nil)
+		if regions, _, ok := m.find(&m.whole, d); ok {
+			v.frozen = v.frozen[:0]
+			return regions, s.renew(v)
+		}
+	}
+	if err := s.thaw(v); err != nil {
+		return nil, err
+	}
+	v.stale = false
+	regions, err := s.native.end(v.stream)
+	if err == nil && d != (digest{}) {
+		m.keep(&m.whole, d, regions, nativeStream{})
+	}
+	return regions, err
+}
+
+// thaw makes v's stream what the memo said that it is.
+func (s *Scanner) thaw(v *openValue) error {
+	if len(v.frozen) == 0 {
+		return nil
+	}
+	ok := v.stream.thaw(v.frozen, v.end-v.base, v.tail)
+	v.frozen, v.stale = v.frozen[:0], true
+	if !ok {
+		if err := s.renew(v); err != nil {
+			return err
+		}
+		return errNative
+	}
+	return nil
+}
+
+// renew makes v's stream as new.
+func (s *Scanner) renew(v *openValue) error {
+	if !v.stale {
+		return nil
+	}
+	v.stale = false
+	_, err := s.native.end(v.stream)
+	return err
 }
 
 // finish ends v: what matches only at a value's end is found now.
 func (s *Scanner) finish(st *State, v *openValue, hits []Hit) []Hit {
 	if s.fit(v.class.db) == nil {
-		regions, err := s.native.end(v.stream)
+		regions, err := s.saidEnd(v)
 		if err != nil {
 			s.giveUp(int64(len(v.tail)), whyNative)
 		}
