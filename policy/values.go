@@ -45,6 +45,8 @@ type values struct {
 	folded  []string // those of which fold made some: what fits them is one of them
 	dropped uint64   // values that found no room
 	fresh   int      // values that came since fold looked
+	weakest []string // what may give way, the weakest last; it may have become strong since, or be gone
+	firm    int      // values for which nobody looks again what is weak: nothing was
 }
 
 func newValues(s style) *values { return &values{style: s, of: map[string]*Tally{}} }
@@ -98,19 +100,49 @@ func (v *values) yield(t Tally, room *room) bool {
 	if !t.accepted() {
 		return false
 	}
-	worst, least := "", (*Tally)(nil)
-	for p, old := range v.of {
-		if old.weak() && (least == nil || weaker(old, least) || !weaker(least, old) && p < worst) {
-			worst, least = p, old
-		}
-	}
-	if least == nil {
+	worst, ok := v.weak()
+	if !ok {
 		return false
 	}
 	delete(v.of, worst)
 	room.back(1, len(worst))
 	v.dropped++
 	return true
+}
+
+// weak returns the weakest value that there is, of those that there were when it was last looked; false if there is none.
+func (v *values) weak() (string, bool) {
+	for looked := false; ; looked = true {
+		for n := len(v.weakest); n > 0; n = len(v.weakest) {
+			p := v.weakest[n-1]
+			v.weakest = v.weakest[:n-1]
+			if t := v.of[p]; t != nil && t.weak() {
+				return p, true
+			}
+		}
+		if v.firm > 0 {
+			v.firm--
+			return "", false
+		}
+		if looked {
+			v.firm = foldEvery
+			return "", false
+		}
+		for p, t := range v.of {
+			if t.weak() {
+				v.weakest = append(v.weakest, p)
+			}
+		}
+		slices.SortFunc(v.weakest, func(p, q string) int {
+			switch a, b := v.of[p], v.of[q]; {
+			case weaker(a, b):
+				return 1
+			case weaker(b, a):
+				return -1
+			}
+			return strings.Compare(q, p)
+		})
+	}
 }
 
 func weaker(a, b *Tally) bool {
