@@ -9,8 +9,8 @@ import (
 )
 
 // relief leaves out the flows that bring most of an interface while more comes than can be inspected: else the ring would lose frames of
-// all its flows alike, and one bulk transfer would blind Weir to everything else. After a while they are let in again; for as long as that makes the
-// ring lose frames at once, the while grows. It belongs to a ring's goroutine.
+// all its flows alike, and one bulk transfer would blind Weir to everything else. After a while they are let in again; if that makes the ring
+// lose frames, they are left out at once, and for longer. It belongs to a ring's goroutine.
 type relief struct {
 	out    []wire.Key
 	since  int64 // ns: when the last of them was left out
@@ -63,7 +63,8 @@ func (r *relief) step(now int64, lost bool, shed func(n int) []wire.Key) (change
 		r.losing = now
 	}
 	r.lost = now
-	if now-r.losing < reliefAfter.Nanoseconds() || len(r.out) > 0 && now-r.since < reliefSettle.Nanoseconds() {
+	again := r.ended > 0 && now-r.ended < r.period.Nanoseconds() // it is still as it was: no need to wait and see
+	if !again && now-r.losing < reliefAfter.Nanoseconds() || len(r.out) > 0 && now-r.since < reliefSettle.Nanoseconds() {
 		return false
 	}
 	keys := shed(capture.MaxBypass - len(r.out))
@@ -71,7 +72,7 @@ func (r *relief) step(now int64, lost bool, shed func(n int) []wire.Key) (change
 		return false
 	}
 	if len(r.out) == 0 {
-		if now-r.ended < r.period.Nanoseconds() {
+		if again {
 			r.period = min(2*r.period, reliefMost)
 		} else {
 			r.period = reliefLeast

@@ -41,10 +41,9 @@ func TestRelief(t *testing.T) {
 	}
 	step(reliefSettle+1, true, fat, false, capture.MaxBypass)
 	step(reliefLeast, false, fat, true, 0)
-	for want := 2 * reliefLeast; want <= 2*reliefMost; want *= 2 { // it begins again soon: longer each time
-		step(time.Millisecond, true, fat, false, 0)
-		step(often, true, fat, false, 0)
-		step(often, true, fat, true, 2)
+	for want := 2 * reliefLeast; want <= 2*reliefMost; want *= 2 { // it is as it was: at once, and longer each time
+		step(time.Millisecond, true, nil, false, 0)
+		step(time.Millisecond, true, fat, true, 2)
 		if want := min(want, reliefMost); r.period != want {
 			t.Fatalf("left out for %s, want %s", r.period, want)
 		}
