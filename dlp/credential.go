@@ -4,7 +4,9 @@ import (
 	"bytes"
 
 	"weir/dissect"
-) // hidden is a piece of a text that is not to be shown.
+)
+
+// hidden is a piece of a text that is not to be shown.
 type hidden struct {
 	from, to int
 	mask     string // what stands for it; "": its length
@@ -13,18 +15,27 @@ type hidden struct {
 
 // credentials appends the pieces of b that tell themselves by a name, or by their form, as what must not be shown.
 func (m *Masker) credentials(out []hidden, b []byte, p dissect.Privacy) []hidden {
-	m.u.read(b)
-	switch p {
-	case dissect.Credential, dissect.Sealed:
+	if p == dissect.Credential || p == dissect.Sealed {
 		return append(out, hidden{to: len(b)})
-	case dissect.Cookies:
-		return m.cookies(out, 0, len(m.u.text))
-	case dissect.Statement:
-		if namesCredential(m.u.text) {
+	}
+	d := m.plain.digest(b, p)
+	if m.plain.has(d) {
+		return out
+	}
+	before := len(out)
+	m.u.read(b)
+	if p == dissect.Cookies {
+		out = m.cookies(out, 0, len(m.u.text))
+	} else {
+		if p == dissect.Statement && namesCredential(m.u.text) {
 			out = m.literals(out)
 		}
+		out = m.pairs(out)
 	}
-	return m.pairs(out)
+	if len(out) == before {
+		m.plain.keep(d)
+	}
+	return out
 }
 
 // hide appends text[from:to] of what is undone, unless it is empty or a mask already.

@@ -18,6 +18,7 @@ import (
 type Masker struct {
 	Last4 bool // of a card's number the last four digits are shown only
 
+	plain  plainTexts
 	u      undone
 	spans  []hidden
 	folded [2]folded // all of a text, and without separators
@@ -74,15 +75,14 @@ func (v *Value) Size() int {
 // Text returns b as it may be shown: b itself, or what is valid until the next call.
 func (m *Masker) Text(b []byte, p dissect.Privacy, values ...[]Value) []byte {
 	m.spans = m.credentials(m.spans[:0], b, p)
-	m.find(values)
+	m.find(b, values)
 	return m.write(b)
 }
 
 // Find returns b with what was found in it hidden, but no credentials: b is a number, say.
 func (m *Masker) Find(b []byte, values ...[]Value) []byte {
-	m.u.read(b)
 	m.spans = m.spans[:0]
-	m.find(values)
+	m.find(b, values)
 	return m.write(b)
 }
 
@@ -156,9 +156,12 @@ func (m *Masker) merge() {
 	m.spans = out
 }
 
-// find adds where values stand in what was undone last.
-func (m *Masker) find(values [][]Value) {
+// find adds where values stand in b.
+func (m *Masker) find(b []byte, values [][]Value) {
 	have, shortest := [2]bool{}, maxValue+1
+	if slices.ContainsFunc(values, func(v []Value) bool { return len(v) > 0 }) {
+		m.u.read(b)
+	}
 	for _, list := range values {
 		for i := range list {
 			v := &list[i]
