@@ -52,8 +52,8 @@ func TestLivePolicy(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(folder, "20-shop.toml")); err != nil {
 		t.Error(err)
 	}
-	if out, _, _ := d.weir("policy", "simulate", "--since", "1h"); !strings.Contains(out, "http.path /secret-a is new: rule 10.1.0.1-to-10.1.0.2-http allows /orders/{id}") || strings.Contains(out, "/orders/{id} http") {
-		t.Errorf("simulate: %s", out)
+	if out, stderr, status := d.weir("policy", "simulate", "--since", "1h"); status != 0 || !strings.Contains(out, "http.path /secret-a is new: rule 10.1.0.1-to-10.1.0.2-http allows /orders/{id}") || strings.Contains(out, "/orders/{id} http") {
+		t.Errorf("simulate: %d, %s, %q", status, out, stderr)
 	}
 	events := ""
 	until(t, "what is new to be told", func() bool {
