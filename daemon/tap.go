@@ -157,7 +157,8 @@ func (d *Daemon) openRing(t *tap, size int) {
 	}
 	t.ring, t.bytes, t.list = ring, ring.Bytes(), ring.Interfaces()
 	t.member.tap = d.engine.NewTap(engine.TapConfig{
-		Interfaces: func() []capture.Interface { return d.interfaces(t) },
+		Interfaces: func() []capture.Interface { return t.list },
+		Behind:     func() string { return d.naming.of(t.iface.Index).String() },
 		Drops:      func() uint64 { return t.readStats().Drops },
 		Scope:      t.scope(),
 		Inside:     d.inside(t),

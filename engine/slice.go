@@ -83,7 +83,14 @@ func (t *Tap) interfaces() []capture.Interface {
 	if t.cfg.Interfaces == nil {
 		return nil
 	}
-	return slices.Clone(t.cfg.Interfaces())
+	list := slices.Clone(t.cfg.Interfaces())
+	if t.cfg.Behind != nil {
+		who := t.cfg.Behind()
+		for i := range list {
+			list[i].Description = who
+		}
+	}
+	return list
 }
 
 func (t *Tap) add(s *slice, f *wire.Frame, comment string) {

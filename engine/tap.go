@@ -17,7 +17,9 @@ import (
 type TapConfig struct {
 	// Interfaces returns the source's interfaces; wire.Frame.Iface indexes them. It may grow.
 	Interfaces func() []capture.Interface
-	Drops      func() uint64 // frames that the source lost so far; nil: it cannot tell
+	// Behind describes who is behind the source's interfaces, for those who open its packets; nil: what Interfaces says of them stands.
+	Behind func() string
+	Drops  func() uint64 // frames that the source lost so far; nil: it cannot tell
 	// Cut is told of conversations that are denied, where packets are held until they are judged (Judge); nil: they are only looked at.
 	Cut func(*Cut)
 	// Own returns the workload that has an address in the namespace of the source, nil if none has; a nil Own: the table of workloads alone
