@@ -161,11 +161,14 @@ func TestLiveRestartOnFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		warnings = strings.Join(s.Warnings, "\n")
-		return strings.Contains(warnings, "could not be written to "+disk+"/log/eve.json")
+		return strings.Contains(warnings, disk+"/log/eve.json cannot be written to, events wait in memory: ")
 	})
 	until(t, "the error in the log", func() bool {
 		return strings.Contains(d.lines(), `msg="an output fails: inspection goes on" output=events`)
 	})
+	if s, err := client.Status(); err != nil || s.Events.Failed > 0 {
+		t.Errorf("%d events are said to be lost (%v): they wait", s.Events.Failed, err)
+	}
 	found := 0
 	if err := client.Events(context.Background(), daemon.Ask{Alerts: true, Last: -1}, func(*daemon.Seen) error { return nil }, func(line []byte) error {
 		if bytes.Contains(line, []byte(`"src_port":30001,`)) {
@@ -188,6 +191,30 @@ func TestLiveRestartOnFullDisk(t *testing.T) {
 	if eve, err := os.ReadFile(disk + "/log/eve.json"); err != nil || alerts(t, eve, "test.token") < 2 {
 		t.Errorf("what was found while the disk was full is not in the file (%v)", err)
 	}
+}
+
+// TestLiveLogRemoved removes eve.json and tells nobody: it is made anew, and events are in it.
+func TestLiveLogRemoved(t *testing.T) {
+	needs(t, "ip", "tcpreplay")
+	ns := veth(t)
+	d := startDaemon(t, buildWeir(t), ns, liveRules(t))
+	eve := d.dir + "/log/eve.json"
+	if err := os.Remove(eve); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the file", func() bool {
+		_, err := os.Stat(eve)
+		return err == nil
+	})
+	d.send(ns, request(t, 30001))
+	until(t, "the alert in the file", func() bool {
+		b, err := os.ReadFile(eve)
+		return err == nil && bytes.Contains(b, []byte(`"src_port":30001,`))
+	})
+	if said := d.lines(); !strings.Contains(said, "eve.json was renamed or removed") {
+		t.Errorf("it says nothing of it:\n%s", said)
+	}
+	d.stop()
 }
 
 // TestLiveStuckOutput has nobody take the events: the daemon says so, lives, and inspects; and tells all of it once they are taken again.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,7 +24,11 @@ type File struct {
 	max  int64 // bytes; 0: no limit
 	keep int
 
-	mu      sync.Mutex // guards what follows
+	lost    atomic.Uint64               // events, ever
+	problem atomic.Pointer[error]       // of the last flush; nil: it did not fail
+	info    atomic.Pointer[fs.FileInfo] // of the file that is written to
+
+	mu      sync.Mutex // guards what follows; held while the disk writes
 	l       lines
 	f       *os.File
 	size    int64 // bytes of the file when it was opened
@@ -61,6 +66,7 @@ func (f *File) open() error {
 		f.f.Close() // all of it is written; what an error here could say, write said before
 	}
 	f.f, f.l.w, f.regular = file, file, st.Mode().IsRegular()
+	f.info.Store(&st)
 	f.size, f.l.written, f.l.done = st.Size(), 0, 0
 	return nil
 }
@@ -125,6 +131,7 @@ func (f *File) added(e *Event, n int) (err error) {
 	}
 	if ferr := f.flush(); ferr != nil {
 		f.l.shed(n)
+		f.lost.Store(f.l.gone)
 		f.arm()
 		return ferr
 	}
@@ -144,9 +151,28 @@ func (f *File) flush() error {
 	err := f.l.flush(len(f.l.buf))
 	f.failing = err != nil
 	if err != nil {
-		return fmt.Errorf("events: %w", err)
+		err = fmt.Errorf("events: %w", err)
+		f.problem.Store(&err)
+		return err
 	}
+	f.problem.Store(nil)
 	return nil
+}
+
+// Lost returns how many events were never written, for there was no room for them while the file could not be written to; and why it
+// cannot be now, nil if it can. It does not wait for a disk.
+func (f *File) Lost() (events uint64, failing error) {
+	if err := f.problem.Load(); err != nil {
+		failing = *err
+	}
+	return f.lost.Load(), failing
+}
+
+// Astray reports whether the path leads to another file than that which is written to, or to none: somebody has renamed or removed it.
+func (f *File) Astray() bool {
+	mine := f.info.Load()
+	there, err := os.Stat(f.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(*mine, there)
 }
 
 // arm sees to it that what is buffered does not wait for the next event.

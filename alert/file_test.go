@@ -286,8 +286,14 @@ func TestFileBacklog(t *testing.T) {
 	if got := len(f.l.buf); got > maxBacklog {
 		t.Errorf("backlog of %d bytes", got)
 	}
+	if n, failing := f.Lost(); n != 5 || !errors.Is(failing, syscall.ENOSPC) {
+		t.Errorf("got %d lost, %v", n, failing)
+	}
 	disk.room = 1 << 30
 	write(t, f, numbered(2))
+	if n, failing := f.Lost(); n != 5 || failing != nil {
+		t.Errorf("with room again: got %d lost, %v", n, failing)
+	}
 	lines := strings.Split(strings.TrimSpace(disk.String()), "\n")
 	last, err := ParseEVE([]byte(lines[len(lines)-1]))
 	if err != nil || last.Anomaly == nil || last.Anomaly.Event != "output.lost" || last.Weir.Why != "5 events could not be written: make room on the disk" {
@@ -354,5 +360,25 @@ func TestNewWriter(t *testing.T) {
 	}
 	if got := strings.Count(out.String(), "\n"); got != 2 {
 		t.Errorf("got %d lines, want 2", got)
+	}
+}
+
+func TestFileAstray(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "eve.json")
+	f := newFile(t, path, 0, 0)
+	if f.Astray() {
+		t.Error("it is there")
+	}
+	for what, do := range map[string]func() error{
+		"removed":              func() error { return os.Remove(path) },
+		"renamed":              func() error { return os.Rename(path, path+".1") },
+		"another in its place": func() error { return errors.Join(os.Rename(path, path+".1"), os.WriteFile(path, nil, 0o600)) },
+	} {
+		if err := do(); err != nil || !f.Astray() {
+			t.Errorf("%s: not seen, %v", what, err)
+		}
+		if err := f.Reopen(); err != nil || f.Astray() {
+			t.Errorf("%s: opened anew, it is not there, %v", what, err)
+		}
 	}
 }

@@ -20,6 +20,7 @@ type lines struct {
 	done    int    // bytes of buf that are written: the beginning of a line
 	written int64  // bytes that w has taken
 	lost    uint64 // lines that found the backlog full and are not told of yet
+	gone    uint64 // lines that found the backlog full, ever
 }
 
 // add appends the event's line and returns its length.
@@ -57,6 +58,7 @@ func (l *lines) shed(n int) {
 	if at := len(l.buf) - n; len(l.buf) > maxBacklog && l.done <= at {
 		l.buf = l.buf[:at]
 		l.lost++
+		l.gone++
 	}
 }
 

@@ -108,9 +108,8 @@ func ServeControl(path string, h ControlHandlers) (*Control, error) {
 }
 
 func listenControl(path string) (*Control, *peerListener, error) {
-	if n, err := net.DialTimeout("unix", path, controlRead); err == nil {
-		n.Close()
-		return nil, nil, errors.New("another weir answers there (stop it first: systemctl stop weir)")
+	if err := freeSocket(path); err != nil {
+		return nil, nil, err
 	}
 	hidden := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	os.Remove(hidden) // a crash may have left it

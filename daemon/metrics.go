@@ -39,7 +39,7 @@ type Snapshot struct {
 	Suppressed     uint64            // alerts that a rate limit held back
 	NotRaised      map[string]uint64 // findings, by why
 	EventsDropped  uint64            // events that a sink had no room for
-	EventsFailed   uint64            // events that a sink could not write
+	EventsFailed   uint64            // events that could not be written to eve.json, and found no room to wait
 	Slices         uint64            // written
 	SlicesFailed   uint64
 	SliceBytes     int64 // that the store takes now
@@ -116,7 +116,7 @@ var metricTable = []metric{
 		func(s *Snapshot, put func(float64, ...string)) { each(s.NotRaised, put) }},
 	{"weir_events_dropped_total", "Events that a sink had no room for.", prometheus.CounterValue, nil,
 		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.EventsDropped)) }},
-	{"weir_events_failed_total", "Events that a sink could not write.", prometheus.CounterValue, nil,
+	{"weir_events_failed_total", "Events that are lost: they could not be written to eve.json, and found no room to wait.", prometheus.CounterValue, nil,
 		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.EventsFailed)) }},
 	{"weir_slices_written_total", "Packet slices written.", prometheus.CounterValue, nil,
 		func(s *Snapshot, put func(float64, ...string)) { put(float64(s.Slices)) }},
@@ -198,9 +198,9 @@ var liveHeap = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/gc
 
 // why not, else nil.
 func ServeMetrics(listen string, snapshot func() Snapshot, healthy func() error) (*MetricsServer, error) {
-	l, err := net.Listen("tcp", listen)
+	l, err := listenMetrics(listen)
 	if err != nil {
-		return nil, fmt.Errorf("metrics: %w (change [metrics] listen, or set it to \"\" for no metrics)", err)
+		return nil, err
 	}
 	m := &MetricsServer{addr: l.Addr(), done: make(chan struct{})}
 	m.server = &http.Server{
@@ -215,6 +215,14 @@ func ServeMetrics(listen string, snapshot func() Snapshot, healthy func() error)
 		m.server.Serve(l) // always ends with an error; Close is the only cause
 	}()
 	return m, nil
+}
+
+func listenMetrics(listen string) (net.Listener, error) {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w (change [metrics] listen, or set it to \"\" for no metrics)", err)
+	}
+	return l, nil
 }
 
 func metricsHandler(snapshot func() Snapshot, healthy func() error) http.Handler {

@@ -29,18 +29,20 @@ const (
 func (o *outputs) look() {
 	d := o.d
 	st := d.store.Counters()
-	o.judge(eventOutput, "events", d.conf.Paths.EVE(), d.queue.Failed()+d.queue.Dropped(), d.queue.Busy())
-	o.judge(sliceOutput, "slices", d.conf.Paths.Pcap(), st.Failed+st.Refused, d.store.Busy())
+	_, failing := d.eve.Lost()
+	o.judge(eventOutput, "events", d.conf.Paths.EVE(), d.queue.Failed()+d.queue.Dropped(), d.queue.Busy(), failing)
+	o.judge(sliceOutput, "slices", d.conf.Paths.Pcap(), st.Failed+st.Refused, d.store.Busy(), nil)
 }
 
-func (o *outputs) judge(n int, what, where string, failures uint64, busy time.Duration) {
+// judge logs how an output is; err is why it fails, as far as that is known.
+func (o *outputs) judge(n int, what, where string, failures uint64, busy time.Duration, err error) {
 	failed := failures != o.seen[n]
 	o.seen[n] = failures
 	now := time.Now()
 	switch {
 	case failed || busy > stuckAfter:
 		if o.bad[n].IsZero() {
-			o.d.log.Error("an output fails: inspection goes on", "output", what, "path", where, "problem", why(busy))
+			o.d.log.Error("an output fails: inspection goes on", "output", what, "path", where, "problem", why(busy, err))
 		}
 		o.bad[n] = now
 	case !o.bad[n].IsZero() && now.Sub(o.bad[n]) > wellAfter:
@@ -50,9 +52,12 @@ func (o *outputs) judge(n int, what, where string, failures uint64, busy time.Du
 }
 
 // why says what is wrong with an output, as far as is known.
-func why(busy time.Duration) string {
-	if busy > stuckAfter {
+func why(busy time.Duration, err error) string {
+	switch {
+	case busy > stuckAfter:
 		return fmt.Sprintf("a write has not come back for %s (is the disk gone?)", busy.Round(time.Second))
+	case err != nil:
+		return err.Error()
 	}
 	return "writes fail, or are too slow (is the disk full? weir status)"
 }

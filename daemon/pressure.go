@@ -83,6 +83,7 @@ type usage struct {
 // keep begins to keep the daemon's memory within its budget, until stop is called.
 func (d *Daemon) keep() (stop func()) {
 	done := make(chan struct{})
+	d.memory.tick(time.Now()) // so that the first who asks is told
 	d.wg.Go(func() {
 		tick := time.NewTicker(measureEvery)
 		defer tick.Stop()

@@ -44,6 +44,7 @@ type Daemon struct {
 	events  *EventLog
 	alerts  *EventLog
 	eve     *alert.File
+	logLock *os.File // of the folder of eve; nil: it could not be made
 	store   *pcapstore.Store
 	memory  *keeper
 	program int64 // bytes that Weir took before there was a packet, without rules
@@ -71,6 +72,7 @@ type Daemon struct {
 	handing atomic.Bool // it ends for its successor: what is enforced stays in force
 
 	hangup    chan struct{} // a SIGHUP that waits for its reload
+	renamed   chan struct{} // a SIGUSR1 that waits for eve.json to be opened anew
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
 
 	mu       sync.Mutex     // guards what follows
@@ -141,6 +143,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	d.turn.Store(time.Now().UnixNano())
 	go d.notify.Watchdog(ctx, d.working, d.line)
 	go d.reloads(ctx)
+	go d.followLog(ctx)
 	stop, unkeep := d.sampler(), d.keep()
 	err = d.serve(ctx, links, signals)
 	unkeep()
@@ -152,7 +155,7 @@ func newDaemon(conf *Config, log *slog.Logger) *Daemon {
 	d := &Daemon{
 		conf: conf, log: log, started: time.Now(), taps: map[tapID]*tap{}, ifaces: map[int]workload.Interface{}, sided: map[int]bool{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
 		blind: map[string]string{}, refused: map[tapID]*tap{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
-		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), leading: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
+		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), renamed: make(chan struct{}, 1), leading: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
 	}
 	d.patience = patience(d.notify.Interval())
 	d.processes = newProcesses(d)
@@ -183,6 +186,9 @@ func (d *Daemon) open() error {
 		if err := os.MkdirAll(f.dir, 0o750); err != nil {
 			return fmt.Errorf("[paths] %s: %w", f.key, err)
 		}
+	}
+	if err := d.alone(); err != nil {
+		return err
 	}
 	open, queue := div.slices()
 	d.store, err = pcapstore.Open(d.conf.Paths.Pcap(), pcapstore.Options{Quota: int64(d.conf.Pcap.Quota), App: "weir " + Version(), MaxOpen: open, Queue: queue})
@@ -271,7 +277,10 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals
 				default: // the reload that is waited for reads what is on disk now, too
 				}
 			case syscall.SIGUSR1:
-				d.reopenLog()
+				select {
+				case d.renamed <- struct{}{}:
+				default:
+				}
 			case syscall.SIGUSR2:
 				d.handing.Store(true)
 				d.log.Info("stopping for a successor: what is enforced stays in force", "signal", sig.String())
@@ -439,12 +448,6 @@ func (d *Daemon) passLanes() {
 	}
 }
 
-func (d *Daemon) reopenLog() {
-	if err := d.eve.Reopen(); err != nil {
-		d.log.Error("reopen", "file", d.conf.Paths.EVE(), "problem", err)
-	}
-}
-
 // close drains: taps end, flows are told, events and slices are written.
 func (d *Daemon) close() error {
 	d.notify.Stopping()
@@ -463,6 +466,9 @@ func (d *Daemon) close() error {
 	}
 	d.tellStats(time.Now())
 	err := errors.Join(d.queue.Close(), d.store.Close())
+	if d.logLock != nil {
+		d.logLock.Close()
+	}
 	if d.spaces != nil {
 		d.spaces.Close()
 	}

@@ -123,7 +123,7 @@ type EventsStatus struct {
 	Alerts   uint64 `json:"alerts"`
 	HeldBack uint64 `json:"alerts_held_back"` // by the rate limit of each rule and workload
 	Dropped  uint64 `json:"dropped"`          // for want of room in the queue to the disk
-	Failed   uint64 `json:"failed"`           // could not be written
+	Failed   uint64 `json:"failed"`           // could not be written, and found no room to wait until they can
 }
 
 // NotInspected is traffic that was seen but not looked at.

@@ -49,16 +49,20 @@ func (d *Daemon) Status() Status {
 		s.Warnings = append(s.Warnings, "the last reload failed, the old rules are in force: "+d.stale)
 	}
 	if busy := d.queue.Busy(); busy > stuckAfter {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("events to %s: %s", d.conf.Paths.EVE(), why(busy)))
+		s.Warnings = append(s.Warnings, fmt.Sprintf("events to %s: %s", d.conf.Paths.EVE(), why(busy, nil)))
 	}
 	if busy := d.store.Busy(); busy > stuckAfter {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("slices to %s: %s", d.conf.Paths.Pcap(), why(busy)))
+		s.Warnings = append(s.Warnings, fmt.Sprintf("slices to %s: %s", d.conf.Paths.Pcap(), why(busy, nil)))
 	}
 	c := d.total()
 	d.storeStatus(&s)
-	s.Events = EventsStatus{Path: d.conf.Paths.EVE(), Alerts: d.told.total(), HeldBack: c.HeldBack, Dropped: d.queue.Dropped(), Failed: d.queue.Failed()}
+	s.Events = EventsStatus{Path: d.conf.Paths.EVE(), Alerts: d.told.total(), HeldBack: c.HeldBack, Dropped: d.queue.Dropped()}
+	var failing error
+	if s.Events.Failed, failing = d.eve.Lost(); failing != nil {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s cannot be written to, events wait in memory: %v", s.Events.Path, failing))
+	}
 	if n := s.Events.Failed; n > 0 {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events could not be written to %s (is the disk full?)", n, s.Events.Path))
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events are lost: they could not be written to %s, and found no room to wait (make room on the disk)", n, s.Events.Path))
 	}
 	if n := s.Events.Dropped; n > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events found no room in the queue to %s (is the disk slow?)", n, s.Events.Path))
@@ -149,6 +153,7 @@ func (d *Daemon) Snapshot() Snapshot {
 		native["ring"] += int64(t.bytes + t.extra)
 	}
 	st := d.store.Counters()
+	failed, _ := d.eve.Lost()
 	lost := d.losses(&c)
 	drops := map[string]uint64{}
 	for i, k := range lossKinds {
@@ -168,7 +173,7 @@ func (d *Daemon) Snapshot() Snapshot {
 		Native:      native, Recent: d.memory.budgets.Recent.Taken(),
 		Memory: d.memory.taken.Load(), MemoryBudget: int64(d.conf.Budget.Memory), Shed: d.memory.counts(),
 		Evicted: c.Flow.Evicted, GivenUp: c.GivenUp,
-		Alerts: d.told.read(), Suppressed: c.HeldBack, NotRaised: notRaised(&c), EventsDropped: d.queue.Dropped(), EventsFailed: d.queue.Failed(), Latency: d.latency.read(),
+		Alerts: d.told.read(), Suppressed: c.HeldBack, NotRaised: notRaised(&c), EventsDropped: d.queue.Dropped(), EventsFailed: failed, Latency: d.latency.read(),
 		Slices: st.Written, SlicesFailed: st.Failed + st.Refused, SliceBytes: d.store.Usage(), SliceQuota: int64(d.conf.Pcap.Quota),
 		Rules: d.rules, RulesLoaded: d.loaded, Panics: c.Panics, Counters: c, Uptime: time.Since(d.started),
 	}

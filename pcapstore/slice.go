@@ -329,6 +329,9 @@ func (s *Store) run(o op) error {
 	}
 	if o.kind == opEnd {
 		s.open.Add(-1)
+		if err != nil {
+			s.notStored.Add(l.close.Packets) // Close is done with it
+		}
 	}
 	return err
 }

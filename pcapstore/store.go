@@ -32,7 +32,7 @@ type Options struct {
 	MaxOpen  int    // slices being written at once; then Begin fails; 256
 	MaxSlice int64  // bytes of one slice; then its packets are counted, not stored; 64 MiB, and half the quota at most
 	MaxFiles int    // finished slices; then the oldest go; 200,000
-	MinFree  int64  // bytes left free on the file system, else Begin fails; 64 MiB
+	MinFree  int64  // bytes left free on the file system, else Begin fails; 64 MiB, and a sixteenth of the file system at most
 
 	// Queue is the number of bytes that may wait for the disk. Slices are then written in the background, and packets that
 	// do not fit are counted, not stored: a tap never waits for a disk. 0: every call writes itself, and returns the disk's errors.
@@ -49,7 +49,7 @@ type Counters struct {
 	Bytes     uint64 // of finished slices
 	Failed    uint64 // slices given up because the disk or the quota refused them
 	Refused   uint64 // Begin that failed: too many open, no space
-	NotStored uint64 // packets kept out of a slice by MaxSlice or Queue
+	NotStored uint64 // packets kept out of a slice by MaxSlice or Queue, and those of slices that were given up
 	Removed   uint64 // slices removed to stay below the quota
 	Saved     uint64 // unfinished slices of a crash that Open finished
 }
@@ -83,7 +83,6 @@ func Open(dir string, o Options) (*Store, error) {
 	o.MaxOpen = orElse(o.MaxOpen, 256)
 	o.MaxSlice = orElse(o.MaxSlice, 64<<20)
 	o.MaxFiles = orElse(o.MaxFiles, 200_000)
-	o.MinFree = orElse(o.MinFree, 64<<20)
 	if err := makeFolder(dir); err != nil {
 		return nil, fmt.Errorf("pcap store: %w", err)
 	}
@@ -92,6 +91,9 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	o.MaxSlice = min(o.MaxSlice, o.Quota/2) // one slice must not push out all others
+	if o.MinFree <= 0 {
+		o.MinFree = s.reserve()
+	}
 	s.o = o
 	if err := s.start(); err != nil {
 		s.root.Close()
@@ -260,6 +262,21 @@ func (s *Store) Free() (int64, error) {
 		return 0, err
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil
+}
+
+// ours
+const (
+	mostReserve = 64 << 20 // bytes left free on the file system for others
+	reservePart = 16       // of a small one so much of it
+)
+
+// reserve returns how many bytes of the file system are left to others.
+func (s *Store) reserve() int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.dir, &st); err != nil {
+		return mostReserve
+	}
+	return min(mostReserve, int64(st.Blocks)*int64(st.Bsize)/reservePart)
 }
 
 // enoughSpace reports ErrNoSpace if the file system is nearly full.
