@@ -25,6 +25,7 @@ const DefaultConfigPath = "/etc/weir/weir.toml"
 // Config is weir.toml. It is immutable once loaded.
 type Config struct {
 	File      string          `toml:"-"` // where it was read; "": nowhere, all defaults
+	looked    string          `toml:"-"` // where it was looked for; "": nowhere, it was made without a file
 	Paths     PathsConfig     `toml:"paths"`
 	Capture   CaptureConfig   `toml:"capture"`
 	Rules     RulesConfig     `toml:"rules"`
@@ -172,6 +173,7 @@ func LoadConfig(file string, explicit bool) (*Config, rules.Problems) {
 		file = DefaultConfigPath
 	}
 	c := DefaultConfig()
+	c.looked = file
 	data, err := os.ReadFile(file)
 	switch {
 	case err == nil:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -72,6 +73,9 @@ type Daemon struct {
 	handing atomic.Bool // it ends for its successor: what is enforced stays in force
 
 	hangup    chan struct{} // a SIGHUP that waits for its reload
+	relist    chan *relisting
+	again     *relisting    // serve's: those that are being listed; nil: none are
+	unwatch   func()        // serve's: ends the watch of interfaces; nil: it ends with serve
 	renamed   chan struct{} // a SIGUSR1 that waits for eve.json to be opened anew
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
 
@@ -81,6 +85,8 @@ type Daemon struct {
 	rules    int
 	loaded   time.Time
 	law      *policy.Set // in force
+	chosen   *Config     // in force: conf, but for what reloads have changed
+	pending  string      // what of the configuration on disk is not, ""
 	stale    string      // why the last reload failed, "" if it did not: then the rules on disk are not in force
 	taps     map[tapID]*tap
 	ifaces   map[int]workload.Interface // the host's ends, by index
@@ -155,7 +161,7 @@ func newDaemon(conf *Config, log *slog.Logger) *Daemon {
 	d := &Daemon{
 		conf: conf, log: log, started: time.Now(), taps: map[tapID]*tap{}, ifaces: map[int]workload.Interface{}, sided: map[int]bool{}, ending: map[*tap]bool{}, settled: make(chan struct{}),
 		blind: map[string]string{}, refused: map[tapID]*tap{}, failures: map[string]uint64{}, twice: newTwice(), told: newTally(), notify: NewNotifier(),
-		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), renamed: make(chan struct{}, 1), leading: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
+		events: NewEventLog(eventLogBytes), alerts: NewEventLog(alertLogBytes), reading: make(chan struct{}, 1), hangup: make(chan struct{}, 1), relist: make(chan *relisting), chosen: conf, renamed: make(chan struct{}, 1), leading: make(chan struct{}, 1), slow: make(chan struct{}, slowMost),
 	}
 	d.patience = patience(d.notify.Interval())
 	d.processes = newProcesses(d)
@@ -264,6 +270,8 @@ func (d *Daemon) serve(ctx context.Context, links <-chan workload.Event, signals
 				return fmt.Errorf("interfaces are not watched any more: %w", ev.Err)
 			}
 			d.link(ev)
+		case r := <-d.relist:
+			links = d.rewatch(ctx, r, links)
 		case <-settled:
 			settled = nil
 			if err := d.ready(); err != nil {
@@ -310,6 +318,10 @@ func (d *Daemon) link(ev workload.Event) {
 	}
 	switch ev.Kind {
 	case workload.Arrived:
+		if d.again != nil {
+			d.toldAgain(ev.Interface)
+			at = time.Time{}
+		}
 		d.arrive(ev.Interface)
 		d.naming.see(ev.Interface, at)
 	case workload.Departed:
@@ -318,6 +330,9 @@ func (d *Daemon) link(ev workload.Event) {
 	case workload.Changed:
 		d.naming.see(ev.Interface, at)
 	case workload.Listed:
+		if d.again != nil {
+			d.listedAgain()
+		}
 		d.mu.Lock()
 		first := !d.listed
 		d.listed = true
@@ -384,7 +399,8 @@ func (d *Daemon) reloads(ctx context.Context) {
 	}
 }
 
-// Reload puts the rules and the policy on disk in force. With an error among the problems the old ones stay, of both.
+// Reload puts the rules and the policy on disk in force, and of the configuration which interfaces are watched and where rules are. With an
+// error among the problems all stays as it was.
 func (d *Daemon) Reload() rules.Problems {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
@@ -406,7 +422,13 @@ func (d *Daemon) Reload() rules.Problems {
 
 func (d *Daemon) reload() rules.Problems {
 	d.reopenLog()
-	set, problems := LoadRules(d.conf.RulePaths(), d.conf.Rules.Builtin)
+	conf, problems := d.reconfigure()
+	if problems.Failed() {
+		return problems
+	}
+	left := pending(problems)
+	set, more := LoadRules(conf.RulePaths(), conf.Rules.Builtin)
+	problems = append(problems, more...)
 	law, compiled, more := loadPolicy(d.conf)
 	if problems = append(problems, more...); problems.Failed() {
 		return problems
@@ -415,7 +437,18 @@ func (d *Daemon) reload() rules.Problems {
 	if err != nil {
 		return append(problems, rules.Problem{What: err.Error()})
 	}
+	if in, out := conf.Capture.Include, conf.Capture.Exclude; !slices.Equal(in, d.chosen.Capture.Include) || !slices.Equal(out, d.chosen.Capture.Exclude) {
+		if err := d.choose(in, out); err != nil {
+			db.Close()
+			return append(problems, rules.Problem{What: err.Error()})
+		}
+		d.log.Info("interfaces are chosen anew", "include", in, "exclude", out)
+	}
+	if left != "" {
+		d.log.Warn("not all of the configuration on disk is in force", "problem", left)
+	}
 	d.mu.Lock()
+	d.chosen, d.pending = conf, left
 	old := d.db
 	d.db, d.rules, d.loaded = db, len(set.Rules), time.Now()
 	d.mu.Unlock()

@@ -45,6 +45,9 @@ func (d *Daemon) Status() Status {
 	if d.outside != "" {
 		s.Warnings = append(s.Warnings, "what workloads say inside their network namespaces is not seen: "+d.outside)
 	}
+	if d.pending != "" {
+		s.Warnings = append(s.Warnings, d.pending)
+	}
 	if d.stale != "" {
 		s.Warnings = append(s.Warnings, "the last reload failed, the old rules are in force: "+d.stale)
 	}

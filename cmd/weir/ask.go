@@ -74,8 +74,12 @@ func reloadCommand() *cobra.Command {
 	var a asker
 	var output *choice
 	cmd := &cobra.Command{
-		Use:     "reload",
-		Short:   "Put the rules on disk in force; if something is wrong with them the old ones stay",
+		Use:   "reload",
+		Short: "Put the rules on disk in force; if something is wrong with them the old ones stay",
+		Long: `Puts in force what is on disk of rules and policy, and of the configuration which interfaces are watched (capture.include,
+capture.exclude) and where rules are (paths.rules, rules.builtin). No packet is lost, and a match that has begun goes on. If
+something is wrong all stays as it was. Of other keys of the configuration that have changed it warns: they take effect when
+the daemon is started anew.`,
 		Example: "  weir reload\n  weir reload -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
