@@ -81,15 +81,15 @@ func (f *Finder) Find(i Interface) Workload {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.byID[i.NSID]
-	if s == nil || !s.proc.boxed() || f.nsid(s.path) != i.NSID {
-		f.list()
+	if s == nil || !s.proc.boxed() || f.nsid(s) != i.NSID {
+		f.list(i.NSID)
 		s = f.byID[i.NSID]
 	}
-	if s == nil || !s.proc.boxed() || f.nsid(s.path) != i.NSID || !s.lives() {
+	if s == nil || !s.proc.boxed() || f.nsid(s) != i.NSID || !s.lives() {
 		if time.Since(f.scanned) >= max(scanEvery, scanShare*f.took) {
 			f.scan()
 		}
-		if s = f.byID[i.NSID]; s == nil || f.nsid(s.path) != i.NSID {
+		if s = f.byID[i.NSID]; s == nil || f.nsid(s) != i.NSID {
 			return Workload{}
 		}
 	}
@@ -132,13 +132,17 @@ func madeUp(name string) bool {
 	return false
 }
 
-// nsid returns the id of the namespace that path opens, -1 if it has none or cannot be opened.
-func (f *Finder) nsid(path string) int {
-	file, err := os.Open(path)
+// nsid returns the id of a namespace, -1 if it has none or its path does not lead to it: names, inodes and ids are used again.
+func (f *Finder) nsid(s *netSpace) int {
+	file, err := os.Open(s.path)
 	if err != nil {
 		return -1
 	}
 	defer file.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil || st.Ino != s.inode {
+		return -1
+	}
 	id, err := f.rt.GetNetNsIdByFd(int(file.Fd()))
 	if err != nil {
 		return -1
@@ -147,8 +151,8 @@ func (f *Finder) nsid(path string) int {
 }
 
 // list finds namespaces that have got a name or a process since they were looked for last. It costs far less than a scan, so that a namespace that gets its interface before its first process
-// does anything, as all runtimes have it, is known before anybody in it speaks.
-func (f *Finder) list() {
+// does anything, as all runtimes have it, is known before anybody in it speaks. If nobody has the id want then, those that were known before are asked for theirs.
+func (f *Finder) list(want int) {
 	start := time.Now()
 	if start.Sub(f.listed) < max(listEvery, scanShare*f.listing) {
 		return
@@ -194,8 +198,15 @@ func (f *Finder) list() {
 	}
 	f.pids = met
 	for ino, s := range fresh {
-		if id := f.nsid(s.path); id >= 0 {
+		if id := f.nsid(s); id >= 0 {
 			f.spaces[ino], f.byID[id] = s, s
+		}
+	}
+	if s := f.byID[want]; s == nil || f.nsid(s) != want {
+		for _, s := range f.spaces {
+			if id := f.nsid(s); id >= 0 {
+				f.byID[id] = s
+			}
 		}
 	}
 	f.listed = time.Now()
@@ -246,7 +257,7 @@ func (f *Finder) scan() {
 	}
 	f.spaces, f.byID = spaces, map[int]*netSpace{}
 	for _, s := range spaces {
-		if id := f.nsid(s.path); id >= 0 {
+		if id := f.nsid(s); id >= 0 {
 			f.byID[id] = s
 		}
 	}

@@ -155,6 +155,12 @@ func TestFindNamed(t *testing.T) {
 	if left := f.Left(); left != "" {
 		t.Errorf("left out: %s", left)
 	}
+	// Another one had the name and the id meanwhile. It is too soon to look through all again.
+	f.byID[i.NSID] = &netSpace{inode: got.Space + 1, path: got.NetNS, name: name}
+	f.scanned, f.listed = time.Now().Add(time.Hour), time.Time{}
+	if again := f.Find(i); again.Space != got.Space {
+		t.Errorf("found namespace %d behind the name %s, which leads to %d", again.Space, again.NetNS, got.Space)
+	}
 }
 
 // TestAddressLimit asks for the addresses of a namespace that has more than are taken, and then of another one.
