@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"weir/alert"
 	"weir/daemon"
 )
 
@@ -142,6 +143,7 @@ func TestLiveRestartOnFullDisk(t *testing.T) {
 	disk := mountSmall(t, "size=64m")
 	d.replace(d.dir+"/state", disk+"/state")
 	d.replace(d.dir+"/log", disk+"/log")
+	d.replace("[metrics]", "[pcap]\npost = \"500ms\"\n[metrics]")
 	d.launch(ns)
 	if err := d.cmd.Process.Kill(); err != nil { // with a socket that nobody answers at, too
 		t.Fatal(err)
@@ -169,15 +171,23 @@ func TestLiveRestartOnFullDisk(t *testing.T) {
 	if s, err := client.Status(); err != nil || s.Events.Failed > 0 {
 		t.Errorf("%d events are said to be lost (%v): they wait", s.Events.Failed, err)
 	}
-	found := 0
+	found, slice := 0, ""
 	if err := client.Events(context.Background(), daemon.Ask{Alerts: true, Last: -1}, func(*daemon.Seen) error { return nil }, func(line []byte) error {
 		if bytes.Contains(line, []byte(`"src_port":30001,`)) {
 			found++
 		}
-		return nil
+		ev, err := alert.ParseEVE(line)
+		if err == nil {
+			slice = ev.Weir.Slice
+		}
+		return err
 	}); err != nil || found == 0 {
 		t.Errorf("%d alerts are told on the control socket (%v), want one: inspection goes on", found, err)
 	}
+	until(t, "what became of the slice", func() bool { // memory knows which packets are its until its time is over
+		said, _ := exec.Command(d.bin, "pcap", "pull", "--config", d.conf, "--alert", slice, "-w", d.dir+"/pulled").CombinedOutput()
+		return strings.Contains(string(said), "the slice of this alert (test.token, ") && strings.Contains(string(said), "weir pcap pull 'flow ")
+	})
 	if err := os.Remove(fill); err != nil {
 		t.Fatal(err)
 	}

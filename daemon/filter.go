@@ -25,6 +25,7 @@ type Filter struct {
 	Verdict  string    // one of Verdicts
 	Severity string    // of alerts: that one or above
 	Rule     string    // of alerts
+	Slice    string    // of alerts: the id of their slice
 	Since    time.Time // of the event
 }
 
@@ -42,7 +43,7 @@ func (f *Filter) conditions() []struct {
 		value *string
 	}{
 		{"pod", &f.Pod}, {"from-pod", &f.FromPod}, {"to-pod", &f.ToPod}, {"workload", &f.Workload}, {"protocol", &f.Protocol},
-		{"verdict", &f.Verdict}, {"severity", &f.Severity}, {"rule", &f.Rule},
+		{"verdict", &f.Verdict}, {"severity", &f.Severity}, {"rule", &f.Rule}, {"slice", &f.Slice},
 	}
 }
 
@@ -103,6 +104,7 @@ func (f *Filter) Match(ev *alert.Event) bool {
 	case !f.Since.IsZero() && ev.Time < f.Since.UnixNano(),
 		f.Verdict != "" && !judged(ev, f.Verdict),
 		f.Rule != "" && ev.Weir.Rule != f.Rule,
+		f.Slice != "" && ev.Weir.Slice != f.Slice,
 		f.Severity != "" && rank(ev.Weir.Severity) < rank(f.Severity),
 		f.Protocol != "" && !f.speaks(ev):
 		return false

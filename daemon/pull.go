@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"weir/alert"
 	"weir/pcapstore"
 	"weir/rules"
 )
@@ -51,6 +52,9 @@ func (p *Puller) Pull(ctx context.Context, w io.Writer, q *pcapstore.Query) (pca
 	}
 	var e *pcapstore.Empty
 	if errors.As(err, &e) {
+		if why := p.lost(ctx, q); why != nil {
+			return c, why
+		}
 		return c, p.why(e, q, &c)
 	}
 	return c, err
@@ -135,6 +139,28 @@ func (p *Puller) fetch(ctx context.Context, q *pcapstore.Query) (_ *os.File, siz
 func (c *Client) pulled(p pulledSlices) {
 	var answer struct{}
 	c.ask(http.MethodPost, "/pulled", p, &answer)
+}
+
+// lost says that the alert which is asked for was raised, and what can be had of it though its slice is not there; nil if nothing is known of it.
+func (p *Puller) lost(ctx context.Context, q *pcapstore.Query) error {
+	id := q.Alert()
+	if id == "" || p.Daemon == nil || p.NoDaemon != nil {
+		return nil
+	}
+	if _, err := p.Store.Find(id); !errors.Is(err, pcapstore.ErrNotFound) {
+		return nil
+	}
+	var ev *alert.Event
+	r := AlertReader{Daemon: p.Daemon, Ask: Ask{Last: 1, Filter: Filter{Slice: id}}}
+	r.Run(ctx, func(line []byte) (err error) { // what goes wrong here is no answer to what was asked
+		ev, err = alert.ParseEVE(line)
+		return err
+	})
+	if ev == nil {
+		return nil
+	}
+	return fmt.Errorf("the slice of this alert (%s, %s) is not there: it could not be written, or was removed since (weir status says how many were); memory may have its packets still: weir pcap pull 'flow %d'",
+		clean(ev.Weir.Rule), time.Unix(0, ev.Time).UTC().Format(time.RFC3339), ev.FlowID)
 }
 
 // why says why nothing meets a query, neither in slices nor in memory.

@@ -269,12 +269,10 @@ func (n *tally) remember(w span) {
 // count appends h with the counts of its rule.
 func (s *Scanner) count(m *message, r *rule, h Hit, where span, hits []Hit) []Hit {
 	n := m.tally(r)
-	if h.Test { // it counts for itself alone
-		h.Count, h.Distinct = 1, 1
-	} else {
+	if !h.Test {
 		h.Raise = n.add(r, &where)
-		h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
 	}
+	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
 	s.Count.Hits++
 	return append(hits, h)
 }

@@ -146,6 +146,9 @@ func (l *Lane) alertHit(m *dissect.Message, h *dlp.Hit) {
 		Field: h.Field, Excerpt: h.Excerpt, Count: h.Count, Distinct: h.Distinct,
 		Confidence: int(h.Confidence), Level: dlp.Level(h.Confidence).String(), Fingerprint: h.Fingerprint,
 	}}
+	if h.Test { // among those that count it is none
+		ev.Weir.Matches[0].Count, ev.Weir.Matches[0].Distinct = 1, 1
+	}
 	if !l.foreign {
 		ev.Weir.Gaps = l.fl.Dirs[0].Lost + l.fl.Dirs[1].Lost
 	}
