@@ -213,6 +213,9 @@ func runFrames(t testing.TB, db *dlp.Database, pol *policy.Policy, frames [][]by
 			x := expectation{Type: ev.Type, Rule: ev.Weir.Rule, App: ev.AppProto}
 			if len(ev.Weir.Matches) > 0 {
 				x.Field = ev.Weir.Matches[0].Field
+				if m := &ev.Weir.Matches[0]; m.Count < 1 || m.Distinct < 1 {
+					t.Errorf("%s of %s in %s counts %d findings, %d of them different", ev.Type, x.Rule, m.Field, m.Count, m.Distinct)
+				}
 			}
 			x.forgetApp()
 			got = append(got, x)
