@@ -55,7 +55,7 @@ type snapshot = atomic.Pointer[Counters]
 
 // publish makes the counters readable by others: once per block, not per packet.
 func (t *Tap) publish() {
-	if t.frames-t.published < publishEvery && t.now-t.publishedAt < publishAge {
+	if age := t.now - t.publishedAt; t.frames-t.published < publishEvery && age < publishAge && age >= 0 {
 		return
 	}
 	t.published, t.publishedAt = t.frames, t.now

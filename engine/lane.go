@@ -179,6 +179,7 @@ func (l *Lane) expire(t *Tap, now int64) {
 	l.fl, l.a = nil, nil
 	t.table.Tick(now)
 	t.expireFragments(now)
+	t.rewind(now, l.e.cfg.Post.Nanoseconds())
 	l.sweep(&t.opens, sweepBlock, warm)
 	t.settle()
 	if t.opens.short() || t.table.Short() {

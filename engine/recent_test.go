@@ -156,6 +156,29 @@ func TestSliceReach(t *testing.T) {
 	}
 }
 
+// A slice ends in time, with packets and without, though the clock was set back meanwhile.
+func TestSliceClockSetBack(t *testing.T) {
+	for _, quiet := range []bool{true, false} {
+		k, _ := keptTalk(t, 4<<20)
+		k.say(wire.ToServer, 0x18, "TOKEN-123456 "+nobodys)
+		if len(k.tap.slices) != 1 {
+			t.Fatalf("%d slices are open, want 1", len(k.tap.slices))
+		}
+		k.now -= int64(10 * time.Hour)
+		for range 10 {
+			if k.now += int64(10 * time.Minute); quiet {
+				k.lane.Tick(k.tap, k.now)
+			} else {
+				k.say(wire.ToServer, 0x18, nobodys)
+			}
+		}
+		if len(k.tap.slices) > 0 || k.tap.now > k.now {
+			t.Errorf("quiet: %t: %d slices are open, the tap's time is %d ns ahead", quiet, len(k.tap.slices), k.tap.now-k.now)
+		}
+		k.lane.Close(k.tap)
+	}
+}
+
 // Packets are read while the tap goes on, and come whole: run with -race.
 func TestPacketsMeanwhile(t *testing.T) {
 	k, _ := keptTalk(t, 4<<20)

@@ -128,6 +128,20 @@ func (t *Tap) keepPacket(l *Lane, f *wire.Frame, tag uint64) {
 	}
 }
 
+// backMost is how far a tick may be behind the latest frame, ns; further back the clock was set. Ours.
+const backMost = 1e9
+
+// rewind has open slices end in time though the clock was set back.
+func (t *Tap) rewind(now, post int64) {
+	if len(t.slices) == 0 || t.due-now <= post+backMost {
+		return
+	}
+	for _, s := range t.slices {
+		s.deadline = min(s.deadline, now+post)
+	}
+	t.expireSlices(now)
+}
+
 // expireSlices ends the slices whose time after the alert is over.
 func (t *Tap) expireSlices(now int64) {
 	t.due = 1<<63 - 1

@@ -120,7 +120,9 @@ func (l *Lane) Tick(t *Tap, now int64) {
 	l.attach(t)
 	l.idle = true
 	defer l.detach(t)
-	t.now = max(t.now, now)
+	if t.now = max(t.now, now); t.now-now > backMost {
+		t.now = now
+	}
 	t.table.Trim()
 	l.sweep(&t.opens, sweepTick, 0)
 	l.e.twins.quiet(l)

@@ -137,7 +137,7 @@ func (d *Defrag) Tick(now int64) {
 		d.drop(d.oldest)
 		d.Counters.Dropped++
 	}
-	for d.oldest != nil && now-d.oldest.born > int64(FragmentAge) {
+	for d.oldest != nil && now-d.oldest.born > int64(FragmentAge) || d.oldest != nil && d.oldest.born-now > int64(FragmentAge) {
 		d.drop(d.oldest)
 		d.Counters.Expired++
 	}

@@ -13,7 +13,7 @@ const (
 	nfsPort     = 2049 // the service whose clients use ports below that: RFC 2623 section 2.1
 )
 
-// begin starts a call at now: what was lent by the one before is taken back. Time does not go back.
+// begin starts a call at now: what was lent by the one before is taken back. Time does not go back here, but for goBack.
 func (c *core) begin(now int64) {
 	c.now = max(c.now, now)
 	c.out = c.out[:0]

@@ -27,6 +27,8 @@ type Table[S any] struct {
 	share *budget.Share
 	queue [classes]queue
 	made  uint64
+
+	sinceBack int // packets since the clock was set back
 	onEnd func(f *Flow[S], last []Chunk, why Reason)
 }
 
@@ -79,6 +81,7 @@ func (t *Table[S]) Push(p *wire.Packet) (*Flow[S], []Chunk) {
 	}
 	f.Last = max(f.Last, now)
 	t.touch(f, n)
+	t.sinceBack++
 	return f, c.out
 }
 
@@ -115,6 +118,9 @@ func (t *Table[S]) again(n uint32, p *wire.Packet, hash uint32, o outcome) uint3
 // Tick ends the flows whose time is over at now, ns since the epoch. It costs nothing when none is due. A flow ends at
 // most a sixteenth of its timeout late. If other tables need what t has beyond its part of a budget, it ends flows for that too.
 func (t *Table[S]) Tick(now int64) {
+	if t.setBack(now) {
+		t.goBack(now)
+	}
 	t.c.begin(now)
 	now = t.c.now
 	for i := range t.queue {
