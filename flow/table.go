@@ -29,7 +29,7 @@ type Table[S any] struct {
 	made  uint64
 
 	sinceBack int // packets since the clock was set back
-	onEnd func(f *Flow[S], last []Chunk, why Reason)
+	onEnd     func(f *Flow[S], last []Chunk, why Reason)
 }
 
 // New makes an empty table.
