@@ -108,6 +108,7 @@ type PcapConfig struct {
 	Pre   Size     `toml:"pre"`   // recent packets, all interfaces together; 0: none
 	Post  Duration `toml:"post"`  // how long a slice goes on after the alert
 	Quota Size     `toml:"quota"` // all slices together; the oldest unpinned go
+	Age   Duration `toml:"age"`   // unpinned slices that are older go; 0: none does for its age
 }
 
 // MetricsConfig is the table [metrics].

@@ -150,6 +150,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	go d.notify.Watchdog(ctx, d.working, d.line)
 	go d.reloads(ctx)
 	go d.followLog(ctx)
+	go d.retain(ctx)
 	stop, unkeep := d.sampler(), d.keep()
 	err = d.serve(ctx, links, signals)
 	unkeep()

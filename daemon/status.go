@@ -80,7 +80,7 @@ type SlicesStatus struct {
 	Failed    uint64 `json:"failed"`     // given up: disk or quota
 	Refused   uint64 `json:"refused"`    // not begun: too many at once, no space
 	NotStored uint64 `json:"not_stored"` // packets that a limit kept out
-	Removed   uint64 `json:"removed"`    // to stay below the quota
+	Removed   uint64 `json:"removed"`    // to stay below the quota, or for their age
 }
 
 // LossStatus is what was lost at one place.
@@ -189,7 +189,7 @@ func (s *Status) writeHead(b *bytes.Buffer, now time.Time) {
 	} else {
 		d := &s.Slices
 		fmt.Fprintf(t, "Slices\t%s, %s of %s, %s free on the disk\n", d.Dir, Size(d.Bytes), Size(d.Quota), Size(d.Free))
-		fmt.Fprintf(t, "\t%d written, %d failed, %d refused, %d removed for the quota\n", d.Written, d.Failed, d.Refused, d.Removed)
+		fmt.Fprintf(t, "\t%d written, %d failed, %d refused, %d removed for quota or age\n", d.Written, d.Failed, d.Refused, d.Removed)
 		fmt.Fprintf(t, "\t%s\n", d.Warning)
 	}
 	e := &s.Events

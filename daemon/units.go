@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weir/flow"
+	"weir/pcapstore"
 	"weir/rules"
 )
 
@@ -72,9 +73,12 @@ func (d Duration) Duration() time.Duration { return time.Duration(d) }
 
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText reads what time.ParseDuration reads, and days and weeks.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		v, err = pcapstore.ParseAge(string(text))
+	}
 	if err != nil || v < 0 {
 		return fmt.Errorf(`%q is no duration (a number with a unit, as "5s", "10m" or "1h30m")`, text)
 	}

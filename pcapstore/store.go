@@ -50,7 +50,7 @@ type Counters struct {
 	Failed    uint64 // slices given up because the disk or the quota refused them
 	Refused   uint64 // Begin that failed: too many open, no space
 	NotStored uint64 // packets kept out of a slice by MaxSlice or Queue, and those of slices that were given up
-	Removed   uint64 // slices removed to stay below the quota
+	Removed   uint64 // slices removed to stay below the quota, or for their age
 	Saved     uint64 // unfinished slices of a crash that Open finished
 }
 
