@@ -35,7 +35,11 @@ func report(problems rules.Problems) error {
 		if p.Level == rules.Error {
 			level = slog.LevelError
 		}
-		complain(level, p.String())
+		text := p.String()
+		if p.Line == 0 { // there is no place that it could begin with
+			text = "weir: " + text
+		}
+		complain(level, text)
 	}
 	return wrong(problems)
 }
