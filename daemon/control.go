@@ -21,6 +21,7 @@ import (
 // ours
 const (
 	controlClients  = 64               // connections at once; further ones wait
+	controlFollow   = 48               // of them those that follow events; further ones are refused, so that others need not wait for them
 	controlRead     = 5 * time.Second  // for a request to arrive
 	controlWrite    = 10 * time.Second // for a client to take one answer or line
 	controlHeader   = 8 << 10          // bytes of a request's head
@@ -68,7 +69,8 @@ type Control struct {
 	done   chan struct{}
 	h      ControlHandlers
 
-	readers chan struct{} // those who go through a log
+	readers   chan struct{} // those who go through a log
+	followers chan struct{} // those who follow one
 }
 
 // ServeControl opens the control socket at path. Call it once the daemon is ready: that the socket is there says so. It
@@ -79,7 +81,7 @@ func ServeControl(path string, h ControlHandlers) (*Control, error) {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	c.h = h
-	c.readers = make(chan struct{}, logReaders)
+	c.readers, c.followers = make(chan struct{}, logReaders), make(chan struct{}, controlFollow)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
 	mux.HandleFunc("GET /workloads", c.workloads)

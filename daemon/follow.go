@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -32,6 +33,15 @@ func (c *Control) stream(log *EventLog) http.HandlerFunc {
 		if err != nil {
 			writeError(w, http.StatusBadRequest, err.Error())
 			return
+		}
+		if follow {
+			select {
+			case c.followers <- struct{}{}:
+				defer func() { <-c.followers }()
+			default:
+				writeError(w, http.StatusServiceUnavailable, fmt.Sprintf("%d follow already (end one of them; without -f there is an answer)", controlFollow))
+				return
+			}
 		}
 		select {
 		case c.readers <- struct{}{}:
