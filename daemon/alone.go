@@ -33,16 +33,33 @@ func (d *Daemon) alone() error {
 
 // lockLog locks the folder of eve.json until the daemon ends. Where the file system has no locks, or no room for one, there is none.
 func (d *Daemon) lockLog() error {
-	f, err := os.OpenFile(filepath.Join(d.conf.Paths.Log, logLock), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil // what is wrong with the folder eve.json will tell
+	path := filepath.Join(d.conf.Paths.Log, logLock)
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil // what is wrong with the folder eve.json will tell
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+			f.Close()
+			return fmt.Errorf("[paths] log: another weir writes to %s (stop it, or give another folder)", d.conf.Paths.Log)
+		}
+		mine, err := f.Stat()
+		there, gone := os.Stat(path)
+		if err == nil && (gone != nil || !os.SameFile(mine, there)) {
+			f.Close() // one that ended has removed it meanwhile
+			continue
+		}
+		d.logLock = f
+		return nil
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		f.Close()
-		return fmt.Errorf("[paths] log: another weir writes to %s (stop it, or give another folder)", d.conf.Paths.Log)
+}
+
+// unlockLog lets another daemon write there.
+func (d *Daemon) unlockLog() {
+	if d.logLock != nil {
+		os.Remove(d.logLock.Name())
+		d.logLock.Close()
 	}
-	d.logLock = f
-	return nil
 }
 
 // freeSocket reports why no socket can be made at path: a living daemon has it, or something else stands there. What a dead one left is

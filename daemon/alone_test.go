@@ -54,9 +54,12 @@ func TestLockLog(t *testing.T) {
 	if err := second.lockLog(); err == nil || !strings.Contains(err.Error(), "another weir writes to "+dir) {
 		t.Errorf("the second: %v", err)
 	}
-	first.logLock.Close()
+	first.unlockLog()
 	if err := second.lockLog(); err != nil {
 		t.Errorf("after the first has ended: %v", err)
 	}
-	second.logLock.Close()
+	second.unlockLog()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }

@@ -500,9 +500,7 @@ func (d *Daemon) close() error {
 	}
 	d.tellStats(time.Now())
 	err := errors.Join(d.queue.Close(), d.store.Close())
-	if d.logLock != nil {
-		d.logLock.Close()
-	}
+	d.unlockLog()
 	if d.spaces != nil {
 		d.spaces.Close()
 	}
