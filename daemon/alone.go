@@ -14,6 +14,8 @@ import (
 // logLock is what a daemon locks in the folder of eve.json; nobody else may open it, as they may the folder.
 const logLock = ".lock"
 
+const lockTries = 10 // ours: that another daemon ends just then
+
 // alone reports, before anything is watched or held, what another daemon has that this one would need. Two that write one eve.json would
 // rotate it under each other's hands, and two that hold packets would take down each other's rules.
 func (d *Daemon) alone() error {
@@ -34,7 +36,7 @@ func (d *Daemon) alone() error {
 // lockLog locks the folder of eve.json until the daemon ends. Where the file system has no locks, or no room for one, there is none.
 func (d *Daemon) lockLog() error {
 	path := filepath.Join(d.conf.Paths.Log, logLock)
-	for {
+	for range lockTries {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
 			return nil // what is wrong with the folder eve.json will tell
@@ -52,6 +54,7 @@ func (d *Daemon) lockLog() error {
 		d.logLock = f
 		return nil
 	}
+	return nil // others come and go too fast: none of them stays
 }
 
 // unlockLog lets another daemon write there.
