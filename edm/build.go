@@ -139,19 +139,9 @@ func (b *builder) start(path string) error {
 func (b *builder) read(ctx context.Context, in io.Reader) error {
 	limited := &recordReader{r: in, left: maxRecord}
 	line := 1
-	r := csv.NewReader(skipMark(limited))
-	r.ReuseRecord = true
-	first, err := r.Read()
-	if err == io.EOF {
-		return &CSVError{1, "the file is empty"}
-	} else if err != nil {
-		return csvError(err, line)
-	}
-	places := make([]int, len(b.opt.Columns))
-	for i, c := range b.opt.Columns {
-		if places[i] = slices.Index(first, c); places[i] < 0 { // its names may be values: they are not shown
-			return &CSVError{1, fmt.Sprintf("no column is called %q: the first line must name the %d columns", c, len(first))}
-		}
+	r, places, err := openTable(limited, b.opt.Columns)
+	if err != nil {
+		return err
 	}
 	for {
 		limited.left = maxRecord

@@ -77,7 +77,7 @@ func TestKeyFile(t *testing.T) {
 		n    int
 		mode os.FileMode
 		want string
-	}{{32, 0o600, ""}, {32, 0o440, ""}, {31, 0o600, "at least 32"}, {5000, 0o600, "this is no key"}, {32, 0o604, "chmod 600"}} {
+	}{{32, 0o600, ""}, {32, 0o440, ""}, {31, 0o600, "at least 32"}, {5000, 0o600, "this is no key"}, {32, 0o644, ""}, {32, 0o602, "chmod 600"}} {
 		os.Remove(path)
 		if err := os.WriteFile(path, make([]byte, c.n), c.mode); err != nil {
 			t.Fatal(err)

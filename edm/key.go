@@ -16,7 +16,7 @@ import (
 // A Key is what a key file holds: its bytes, all of them.
 type Key []byte
 
-// ReadKey reads a key file. One that others than its owner and group may read is refused.
+// ReadKey reads a key file. One that everybody may change is refused: whoever does learns what the set says of values of his own.
 func ReadKey(path string) (Key, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -27,8 +27,8 @@ func ReadKey(path string) (Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fi.Mode().IsRegular() && fi.Mode().Perm()&0o007 != 0 {
-		return nil, fmt.Errorf("%s: everybody may read or change this key (chmod 600 %s)", path, path)
+	if fi.Mode().IsRegular() && fi.Mode().Perm()&0o002 != 0 {
+		return nil, fmt.Errorf("%s: everybody may change this key (chmod 600 %s)", path, path)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxKey+1))
 	switch {
@@ -40,6 +40,12 @@ func ReadKey(path string) (Key, error) {
 		return nil, fmt.Errorf("%s: more than %d bytes: this is no key", path, maxKey)
 	}
 	return b, nil
+}
+
+// Exposed reports whether everybody on this host may read the key file at path.
+func Exposed(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.Mode().IsRegular() && fi.Mode().Perm()&0o004 != 0
 }
 
 // keys are derived from a Key and a set's salt. They are immutable.

@@ -2,7 +2,6 @@ package edm
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"hash/crc32"
 	"io"
@@ -14,15 +13,6 @@ import (
 const tempPrefix = ".weir-edm-"
 
 func folder(path string) string { return filepath.Dir(path) }
-
-// skipMark leaves out a byte order mark, which some programs put in front of a CSV.
-func skipMark(r io.Reader) io.Reader {
-	b := bufio.NewReaderSize(r, 1<<16)
-	if head, _ := b.Peek(3); bytes.Equal(head, []byte("\xef\xbb\xbf")) {
-		_, _ = b.Discard(3) // it is there
-	}
-	return b
-}
 
 // write makes the file. It takes path's place when it is on the disk.
 func (b *builder) write(ctx context.Context, path string) (err error) {

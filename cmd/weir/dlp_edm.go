@@ -35,7 +35,7 @@ func dlpEDMBuildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Make a set of a table: keyed tokens of its values, never the values",
-		Long: `The first line of the CSV names its columns. The set takes its place when it is whole: a set that rules name may be built anew while they
+		Long: `The first line of the CSV names its columns, separated by commas, semicolons, tabs or bars; case does not count. The set takes its place when it is whole: a set that rules name may be built anew while they
 are in force, and is used from the next reload on. The key is any 32 bytes or more: head -c 32 /dev/urandom > edm.key. Who has the set and the key
 can try values; who has only one of them cannot. Values that can not be found are counted, and named by line.`,
 		Example: `  weir dlp edm build --csv customers.csv --columns name,email,iban --key-file edm.key -o customers.edm
@@ -68,6 +68,9 @@ func (b *setBuilder) run(ctx context.Context, stdout io.Writer) error {
 	key, err := edm.ReadKey(b.key)
 	if err != nil {
 		return fmt.Errorf("dlp edm build: --key-file: %w", err)
+	}
+	if edm.Exposed(b.key) {
+		complain(slog.LevelWarn, fmt.Sprintf("%s: warning: everybody on this host may read this key (chmod 600 %s)", b.key, b.key))
 	}
 	in := os.Stdin
 	if b.csv != "-" {
