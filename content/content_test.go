@@ -122,6 +122,7 @@ func TestFound(t *testing.T) {
 		"UTF-7":          "x +" + strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(units("some "+planted+"\u4e2d", true))), "=") + "- y",
 		"UTF-7 each":     "x " + utf7Each("some words, "+planted) + " y",
 		"full-width":     full(planted),
+		"dashes":         strings.Replace(planted, "-", "\u2011", 1),
 		"no width":       strings.ReplaceAll(planted, "N", "N\u200b") + "\u00ad",
 		"percent base64": "a=" + strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte("a"+planted+"b")), "=", "%3D"),
 		"JSON in JSON":   `{"a":"{\"b\":\"{\\\"c\\\":\\\"\\\\u0074oken=WEIRTOKEN-0123ab;\\\"}\"}"}`,

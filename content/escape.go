@@ -119,11 +119,17 @@ func readSign(b []byte, last bool) dissect.Escape {
 		}
 		return dissect.Escape{Size: 3, N: 1, Out: [4]byte{fold(rune(b[1]&0x3f)<<6 | rune(b[2]&0x3f) | 0xf000)}}
 	}
-	if r := rune(b[1]&0x3f)<<6 | rune(b[2]&0x3f) | 0x2000; r <= 0x200a || r == 0x202f || r == 0x205f {
+	switch r := rune(b[1]&0x3f)<<6 | rune(b[2]&0x3f) | 0x2000; {
+	case r <= 0x200a || r == 0x202f || r == 0x205f:
 		return dissect.Escape{Size: 3, N: 1, Out: [4]byte{' '}}
+	case isDash(r):
+		return dissect.Escape{Size: 3, N: 1, Out: [4]byte{'-'}}
 	}
 	return dissect.Escape{Size: 3}
 }
+
+// isDash reports whether people write r where ASCII has a hyphen: hyphens, dashes, the minus sign.
+func isDash(r rune) bool { return r >= 0x2010 && r <= 0x2015 || r == 0x2212 }
 
 // fold returns the ASCII character that a full-width one stands for.
 func fold(r rune) byte { return byte(r - 0xff01 + '!') }
@@ -135,6 +141,8 @@ func appendRune(b []byte, r rune) []byte {
 		return append(b, fold(r))
 	case r == 0xa0 || r >= 0x2000 && r <= 0x200a || r == 0x202f || r == 0x205f || r == 0x3000:
 		return append(b, ' ')
+	case isDash(r):
+		return append(b, '-')
 	case r == 0xad || r >= 0x200b && r <= 0x200f || r == 0x2060 || r == 0xfeff:
 		return b
 	case r < 0x80:

@@ -176,8 +176,9 @@ static uint32_t trigger(const uint8_t *b, uint64_t n) {
 		if (n >= 2 && b[1] == 0xad) return WEIR_SIGN;
 		if (n >= 2 && b[1] == 0xa0) return n >= 3 && is(b[2], DIGIT) ? WEIR_SIGN : WEIR_WEAK;
 		break;
-	case 0xe2: // spaces, and what has no width
+	case 0xe2: // spaces, and what has no width; hyphens and dashes before a digit
 		if (n >= 3 && ((b[1] == 0x80 && (b[2] <= 0x8f || b[2] == 0xaf)) || (b[1] == 0x81 && (b[2] == 0x9f || b[2] == 0xa0)))) return WEIR_SIGN;
+		if (n >= 4 && ((b[1] == 0x80 && b[2] >= 0x90 && b[2] <= 0x95) || (b[1] == 0x88 && b[2] == 0x92)) && is(b[3], DIGIT)) return WEIR_SIGN;
 		break;
 	}
 	return WEIR_KINDS;

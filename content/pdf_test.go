@@ -45,6 +45,7 @@ func TestPDF(t *testing.T) {
 		"both":   {pdfOf("", [2]string{"/Filter [/A85 /Fl]", string(both)}), pdfPageText, noFault},
 		"hex":    {pdfOf("", [2]string{"/Filter /ASCIIHexDecode", hex.EncodeToString([]byte(pdfPage)) + ">"}), pdfPageText, noFault},
 		"pages":  {pdfOf("", [2]string{"/Filter /FlateDecode", string(zlibOf([]byte("BT (a) Tj ET")))}, [2]string{"", "BT (b) Tj ET"}), "a\nb", noFault},
+		"quote":  {pdfOf("", [2]string{"", "BT 14 TL (a) Tj (b)' 1 2 (c) \" <64>\n' (e) Tj ET"}), "a\nb\nc\nde", noFault},
 		"image":  {pdfOf("", [2]string{"/Subtype /Image /Filter /DCTDecode", "(not text)"}, [2]string{"", "BT (b) Tj ET"}), "b", noFault},
 		"inline": {pdfOf("", [2]string{"", "BT (a) Tj ET BI /W 1 ID (\x00(EI x EI BT (b) Tj ET"}), "a\nb", noFault},
 		"objects": {pdfOf("", [2]string{"/Type /ObjStm /N 2 /First 10 /Filter /FlateDecode", string(zlibOf([]byte("1 0 2 20 <</V (4111)>> <</Contents <feff00400041>>>")))}),

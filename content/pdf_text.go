@@ -10,6 +10,7 @@ import (
 const (
 	maxPDFString = 32 << 10 // bytes of a string that are read; the rest is passed over
 	maxOperands  = 8        // numbers in front of an operator that are kept
+	maxPDFGap    = 8        // blanks between a string and its operator that are looked beyond
 	wordGap      = 180      // thousandths of the letters' size between two strings that look like a space
 )
 
@@ -75,7 +76,7 @@ func (t *pdfText) separate(c byte) {
 
 // show takes a string that was read.
 func (t *pdfText) show(objects bool) error {
-	if objects {
+	if objects || t.onNextLine() {
 		t.separate('\n')
 	}
 	b := t.str
@@ -106,6 +107,24 @@ func (t *pdfText) show(objects bool) error {
 	}
 	t.some = true
 	return t.out.add(b, -1)
+}
+
+// onNextLine reports whether the operator behind the string moves to the next line before it shows it: ' and ".
+func (t *pdfText) onNextLine() bool {
+	for n := 1; n <= maxPDFGap; n++ {
+		b, _ := t.r.Peek(n) // what is short says so to who reads on
+		if len(b) < n {
+			break
+		}
+		switch b[n-1] {
+		case '\'', '"':
+			return true
+		case ' ', '\t', '\r', '\n', '\f', 0:
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // wide reports whether b is ASCII in two bytes each.
@@ -201,7 +220,7 @@ func (t *pdfText) word(c byte) error {
 // operator moves to where the next string is shown.
 func (t *pdfText) operator(w string) {
 	switch w {
-	case "T*", "'", "\"", "BT", "ET":
+	case "T*", "BT", "ET":
 		t.separate('\n')
 	case "Td", "TD":
 		if t.n < 2 || t.nums[t.n-1] != 0 {

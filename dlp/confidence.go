@@ -130,7 +130,7 @@ func labelled(zone, key []byte, how keyKind, context []string) bool {
 // doubts are the points against a number.
 func (f *found) doubts(key []byte, how keyKind, label bool) int {
 	switch {
-	case f.part():
+	case f.part(), f.negative(), f.inTable():
 		return doubtPart
 	case label:
 	case hasWord(key, otherKeys):

@@ -119,7 +119,7 @@ func hexRun(b []byte) bool {
 	return true
 }
 
-// separators holds if the digits stand together, or in groups of at least three parted by one and the same separator.
+// separators holds if the digits stand together, or in groups of three to seven parted by one and the same separator.
 func (c *candidate) separators() bool {
 	var sep byte
 	run := 0
@@ -128,12 +128,12 @@ func (c *candidate) separators() bool {
 			run++
 			continue
 		}
-		if b != ' ' && b != '-' && b != '.' || sep != 0 && b != sep || run < 3 {
+		if b != ' ' && b != '-' && b != '.' || sep != 0 && b != sep || run < 3 || run > 7 {
 			return false
 		}
 		sep, run = b, 0
 	}
-	return run >= 3
+	return run >= 3 && (sep == 0 || run <= 7)
 }
 
 // track2 is ISO/IEC 7813: the number, a separator, then the expiry date as YYMM.
