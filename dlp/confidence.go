@@ -47,6 +47,7 @@ func Level(percent uint8) rules.Confidence {
 // strengths are the points of validators that do not stand for sureDigit.
 var strengths = map[string]int{
 	"boundary": 0, "separators": 0,
+	"ethereum_form": 0, "not_time": 0,
 	"not_placeholder": 0, "random": 0, "drawn_letters": 0, "secret": 0, "form_value": 0, "header_value": 0, "url_password": 0, "url_login": 0,
 	"pem": sureDigits, "discord": sureDigits, "jwt_base64": sureProof,
 	"iin": sureForm, "ssn": sureForm, "itin": sureForm, "ein": sureForm, "mbi": sureForm, "bic": sureForm,

@@ -168,6 +168,18 @@ func (c *candidate) personnummer() bool {
 	return validDate(0, number(b[2:4]), number(b[4:6])%60)
 }
 
+// notTime refuses what reads as a date of this century and a time of day: names of files and lines of logs begin so.
+func (c *candidate) notTime() bool {
+	b := c.bare
+	if len(b) == 12 {
+		if string(b[:2]) != "20" {
+			return true
+		}
+		b = b[2:]
+	}
+	return len(b) != 10 || b[0] > '3' || !validDate(0, number(b[2:4]), number(b[4:6])) || number(b[6:8]) > 23 || number(b[8:10]) > 59
+}
+
 // orgnr is Sweden's of organisations: Luhn, and a third digit that no month has.
 func (c *candidate) orgnr() bool {
 	return c.digits(10) && luhnOK(c.bare) && c.bare[2] >= '2' && !oneDigit(c.bare)

@@ -137,15 +137,19 @@ func (c *candidate) notPlaceholder() bool {
 	return len(c.raw) > 0 && !oneDigit(c.raw)
 }
 
-// ethereum is EIP-55 where both cases occur; else the form is all there is.
+// ethereumForm holds if an address is written in one case, which has no checksum, and may be a hash's twenty bytes: all but one in a thousand of
+// these have a letter in each half, and no number that counts up or repeats itself has ten different digits.
+func (c *candidate) ethereumForm() bool {
+	b := bytes.TrimPrefix(c.raw, []byte("0x"))
+	return len(b) == 40 && hexRun(b) && !allDigits(b[:20]) && !allDigits(b[20:]) && entropy(b) > 3.2
+}
+
+// ethereum is EIP-55: letters in both cases, as the hash of all says.
 func (c *candidate) ethereum() bool {
 	b := bytes.TrimPrefix(c.raw, []byte("0x"))
-	if len(b) != 40 || !hexRun(b) {
-		return false
-	}
 	low := bytes.ToLower(b)
-	if bytes.Equal(low, b) || bytes.Equal(bytes.ToUpper(b), b) {
-		return !oneDigit(b)
+	if len(b) != 40 || !hexRun(b) || bytes.Equal(low, b) || bytes.Equal(bytes.ToUpper(b), b) {
+		return false
 	}
 	sum := keccak256(low)
 	for i, x := range b {

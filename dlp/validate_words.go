@@ -102,6 +102,8 @@ var validatorWords = map[string]string{
 	"imei":            "its check digit is right (Luhn)",
 	"bitcoin":         "its checksum is right (base58check)",
 	"bech32":          "its checksum is right (BIP 173, BIP 350)",
+	"ethereum_form":   "it is as random as a hash",
+	"not_time":        "it is no date and time of this century, as 20240131-1545",
 	"ethereum":        "its letters' case is its checksum (EIP-55)",
 	"jwt":             "its header is JSON that says how it is signed",
 	"github":          "its last six characters are the CRC-32 of the others",

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,9 @@ const (
 	skipSize    = "files larger than --max-file"
 	skipAllowed = "files that an allow-list leaves out"
 )
+
+// errSpecial is of what was named and is neither file nor folder.
+var errSpecial = errors.New("it is a device, pipe or socket, no file (what comes through a pipe is looked at with: weir dlp scan - < PIPE)")
 
 // walk meets all files and hands them to the workers. Folders are gone through in the order of their names; hidden files are files.
 func (r *run) walk() {
@@ -36,8 +40,12 @@ func (r *run) root(path string) {
 		r.fail(path, err)
 		return
 	}
-	if !info.IsDir() {
+	switch {
+	case info.Mode().IsRegular():
 		r.meet(path, info.Mode(), info.Size())
+		return
+	case !info.IsDir(): // it was asked for, so it is not left out in silence
+		r.fail(path, errSpecial)
 		return
 	}
 	real, err := filepath.EvalSymlinks(path)

@@ -27,7 +27,7 @@ func dlpScanCommand() *cobra.Command {
 		Short: "Look for what rules describe in files and folders",
 		Long: `Every file of the folders that are named is looked at with the engine that looks at traffic, hidden files too; - is standard input.
 Symbolic links that lead out of a folder are not followed, and the objects of .git are left out: both are counted. What is found is
-shown masked. Exit status: 1 if something could not be read or not looked at whole, 3 if something was found and --fail-on asks.`,
+shown masked. --pack and --tags may name what is in the wide packs (builtin:wide), which are read then. Exit status: 1 if something could not be read or not looked at whole, 3 if something was found and --fail-on asks.`,
 		Example: `  weir dlp scan .
   weir dlp scan --pack secrets --fail-on alert src/
   weir dlp scan -o sarif /srv/share > found.sarif
@@ -38,8 +38,11 @@ shown masked. Exit status: 1 if something could not be read or not looked at who
 			if err != nil {
 				return err
 			}
-			if set, err = set.Only(packs, tags); err != nil {
+			if set, err = src.only(cmd, set, packs, tags); err != nil {
 				return usage(fmt.Errorf("dlp scan: %w", err))
+			}
+			if opt.Jobs < 0 {
+				return usage(fmt.Errorf("dlp scan: --jobs: %d is no number of files (0: as many as processors)", opt.Jobs))
 			}
 			if profile != "" {
 				stop, err := daemon.Profile(profile)
@@ -69,6 +72,19 @@ shown masked. Exit status: 1 if something could not be read or not looked at who
 	complete(cmd, "pack", func(s *rules.Set) []string { return s.Packs() })
 	complete(cmd, "tags", func(s *rules.Set) []string { return s.Tags() })
 	return cmd
+}
+
+// only returns the rules of a set that are of packs and have tags. Whoever names a pack or tag that only the wide packs have asks for these.
+func (s *ruleSource) only(cmd *cobra.Command, set *rules.Set, packs, tags []string) (*rules.Set, error) {
+	out, err := set.Only(packs, tags)
+	if err == nil {
+		return out, nil
+	}
+	wide := s.loadWide(cmd)
+	if wide == nil {
+		return nil, err
+	}
+	return wide.Only(packs, tags)
 }
 
 // scanFiles looks at the files and prints what it found.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -40,7 +41,21 @@ func (s *ruleSource) flags(cmd *cobra.Command) {
 	f.StringVar(&s.config, "config", daemon.DefaultConfigPath, "configuration file")
 }
 
-func (s *ruleSource) load(cmd *cobra.Command) (*rules.Set, error) {
+func (s *ruleSource) load(cmd *cobra.Command) (*rules.Set, error) { return s.loadWith(cmd) }
+
+// loadWide loads the wide packs too, unless the built-in rules are to be left out: nil then.
+func (s *ruleSource) loadWide(cmd *cobra.Command) *rules.Set {
+	if s.noBuiltin {
+		return nil
+	}
+	set, err := s.loadWith(cmd, rules.Wide)
+	if err != nil {
+		return nil // it was said when the others were loaded
+	}
+	return set
+}
+
+func (s *ruleSource) loadWith(cmd *cobra.Command, more ...string) (*rules.Set, error) {
 	paths, builtin := s.paths, !s.noBuiltin
 	if len(paths) == 0 {
 		conf, problems := daemon.LoadConfig(s.config, cmd.Flags().Changed("config"))
@@ -50,7 +65,7 @@ func (s *ruleSource) load(cmd *cobra.Command) (*rules.Set, error) {
 		paths = conf.RulePaths()
 		builtin = builtin && conf.Rules.Builtin
 	}
-	set, problems := daemon.LoadRules(paths, builtin)
+	set, problems := daemon.LoadRules(slices.Concat(more, paths), builtin)
 	return set, report(problems)
 }
 
@@ -82,6 +97,7 @@ func rulesListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the rules in force, and those that are part of Weir",
+		Long:    "List the rules in force, and those that are part of Weir. The wide packs, which are read where they are asked for, are listed with -r builtin:wide.",
 		Example: "  weir rules list\n  weir rules list -o json\n  weir rules list --no-builtin -r my-rules.toml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -168,11 +184,18 @@ func rulesExplainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := ""
-			if r := set.Rule(args[0]); r != nil {
-				text = rules.Explain(r, set.Allow, scan.InWords(r)) + rules.Examples(r) + rules.Next(r)
-			} else {
+			text := explain(set, args[0])
+			if text == "" {
 				text = cmp.Or(daemon.ExplainOwn(set, args[0]), src.explainPolicy(args[0]))
+			}
+			if text == "" {
+				if wide := src.loadWide(cmd); wide != nil {
+					set = wide
+					text = explain(set, args[0])
+				}
+				if text != "" {
+					text += fmt.Sprintf("%-12snot in force: the wide packs are read where they are named: -r %s, or rules of [paths] in weir.toml\n", "now", rules.Wide)
+				}
 			}
 			switch {
 			case text == "":
@@ -187,6 +210,15 @@ func rulesExplainCommand() *cobra.Command {
 	src.flags(cmd)
 	output = outputFlag(cmd)
 	return cmd
+}
+
+// explain tells people of a rule of a set; "" if it has none of that id.
+func explain(set *rules.Set, id string) string {
+	r := set.Rule(id)
+	if r == nil {
+		return ""
+	}
+	return rules.Explain(r, set.Allow, scan.InWords(r)) + rules.Examples(r) + rules.Next(r)
 }
 
 // explainPolicy tells people of a rule of the policy; "" if there is none of that id.
