@@ -26,7 +26,7 @@ type Hit struct {
 	Count       int    // findings of this rule in this message so far
 	Distinct    int    // of these, different values
 	Raise       bool   // with this one the rule's conditions hold for the first time in this message
-	Grown       bool   // it replaces one told before with the same Rule, Value and Off, which has turned out longer; not counted again
+	Grown       bool   // it replaces one told before with the same Rule, Value and Off, which has turned out longer, or of which more is known; not counted again
 	Unsure      bool   // its confidence is less than its rule asks for: not counted, and raises nothing
 	Given       bool   // another rule is surer of the same bytes: likewise
 	Test        bool   // a published test value: worth an info event, no alert

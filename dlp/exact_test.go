@@ -233,7 +233,7 @@ func TestExactErrors(t *testing.T) {
 		{func(e *rules.EDM) error { e.MinColumns = 5; return nil }, "min_columns is 5, but the set has 4 (name, email, customer, city)"},
 		{func(e *rules.EDM) error { return os.Remove(e.Set) }, "no such file"},
 		{func(e *rules.EDM) error { return os.Remove(e.Key) }, "no such file"},
-		{func(e *rules.EDM) error { return os.Chmod(e.Key, 0o644) }, "chmod 600"},
+		{func(e *rules.EDM) error { return os.Chmod(e.Key, 0o666) }, "chmod 600"},
 		{func(e *rules.EDM) error { return os.WriteFile(e.Key, make([]byte, 32), 0o600) }, "built with another key than"},
 		{func(e *rules.EDM) error { return os.Truncate(e.Set, 5000) }, "damaged"},
 		{func(e *rules.EDM) error { return os.WriteFile(e.Set, []byte("name,email\n"), 0o600) }, "no set of weir dlp edm build"},

@@ -16,6 +16,9 @@ type mask struct {
 	fn    maskFunc
 }
 
+// maskRecord is of what begins a record: what stands around it is the record, names and all, and is not shown either.
+const maskRecord = "record"
+
 // hides is what sort of value a mask is for.
 type hides uint8
 
@@ -38,6 +41,7 @@ var masks = []mask{
 	{"key", hidesText, maskKey},
 	{"text", hidesText, maskText},
 	{"all", hidesText, maskAll},
+	{maskRecord, hidesText, maskAll},
 }
 
 // Masks returns the names that a rule's mask may have.

@@ -35,6 +35,7 @@ type tally struct {
 // span is where something was found, in view 0.
 type span struct {
 	off, end   int64
+	hitOff     int64 // as the Hit has it
 	value      uint32
 	field      uint8
 	line, col  int
@@ -141,7 +142,7 @@ func (s *Scanner) tell(at *site, t *text, p *passed, given bool, hits []Hit) []H
 	if f.row != 0 {
 		sum = f.row
 	}
-	where := span{off: from.from, end: from.to, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: sum, confidence: confidence}
+	where := span{off: from.from, end: from.to, hitOff: from.off, value: at.value, field: uint8(at.field), derived: at.spec.Derived, fp: sum, confidence: confidence}
 	where.unsure = Level(confidence) < r.MinConfidence
 	if at.class.lines {
 		where.line = at.lines + bytes.Count(t.b[:f.start], newline)
@@ -158,7 +159,7 @@ func (s *Scanner) tell(at *site, t *text, p *passed, given bool, hits []Hit) []H
 		return s.regrown(at, n, r, f, h, where, hits)
 	}
 	if n.known(&where) {
-		return hits
+		return s.surer(at, m, n, r, f, h, where, hits)
 	}
 	switch h.Given = given || r.yields && m.given(r, &where); {
 	case h.Given:
@@ -201,6 +202,9 @@ func (s *Scanner) show(h *Hit, at *site, r *rule, f *found, n *tally) {
 	h.Masked = s.masked(r, f)
 	if n.mayRaise(r, h) || h.Test || s.Excerpts {
 		h.Excerpt = f.shown
+		if r.Mask == maskRecord {
+			h.Excerpt = h.Masked
+		}
 		if h.Excerpt == "" {
 			h.Excerpt = s.masker.excerpt(f, h.Masked, at.spec.Privacy)
 		}
@@ -235,6 +239,26 @@ func (s *Scanner) regrown(at *site, n *tally, r *rule, f *found, h Hit, where sp
 	h.text = s.keep(f.whole())
 	h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
 	return append(hits, h)
+}
+
+// surer tells a finding that is known once more if another view says better what it is, as one of a table with the names of its columns does.
+func (s *Scanner) surer(at *site, m *message, n *tally, r *rule, f *found, h Hit, where span, hits []Hit) []Hit {
+	for i := range n.spans {
+		p := &n.spans[i]
+		if p.fp != where.fp || p.value != where.value || p.field != where.field || p.off >= where.end || where.off >= p.end || p.unsure || !p.told {
+			continue
+		}
+		if h.Unsure || h.Test || Level(where.confidence) <= Level(p.confidence) || n.count >= MaxHits || s.mustWait(m, r, f, &where) {
+			break
+		}
+		p.confidence = where.confidence
+		h.Off, h.Grown = p.hitOff, true
+		s.show(&h, at, r, f, n)
+		h.text = s.keep(f.whole())
+		h.Count, h.Distinct = n.count, len(n.distinct)+n.beyond
+		return append(hits, h)
+	}
+	return hits
 }
 
 // known reports whether the same source bytes, or the same value in a field that shows them again, have been told.
