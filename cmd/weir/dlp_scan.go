@@ -56,7 +56,11 @@ shown masked. --pack and --tags may name what is in the wide packs (builtin:wide
 			if conf == nil {
 				conf = daemon.DefaultConfig()
 			}
-			return failed(scanFiles(set, conf, opt, output.word, failOn.word == "alert"))
+			err = scanFiles(set, conf, opt, output.word, failOn.word == "alert")
+			if len(src.paths)+len(packs)+len(tags) == 0 && !src.noBuiltin {
+				fmt.Fprintf(os.Stderr, "weir: rules: %d that are always on; -r %s has hundreds more, for secrets, accounts, personal and health data\n", len(set.Rules), rules.Wide)
+			}
+			return failed(err)
 		},
 	}
 	src.flags(cmd)
