@@ -20,7 +20,7 @@ func (f *found) negative() bool {
 }
 
 // inTable reports whether the groups of a number go on before or behind it: it is four numbers of a table, or of a dump in hexadecimal. A list of
-// numbers that are all written in groups is none: the four groups next to this one are one of them.
+// numbers that are all written in groups is none: the four groups on either side are one of them too.
 func (f *found) inTable() bool {
 	if len(f.secret) != 4*tableGroup+3 || isDigit(f.secret[tableGroup]) {
 		return false
@@ -30,7 +30,7 @@ func (f *found) inTable() bool {
 	if before+4+after < tableLeast {
 		return false
 	}
-	return !(before >= 4 && isCard(f.t.b[four:]) || after >= 4 && isCard(f.t.b[f.end:]))
+	return before >= 4 && !isCard(f.t.b[four:]) || after >= 4 && !isCard(f.t.b[f.end:])
 }
 
 // groupsBefore counts the groups of four hexadecimal digits that end where b does, up to some, and returns where the nearest four begin.
