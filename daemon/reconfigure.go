@@ -88,9 +88,7 @@ func (d *Daemon) rewatch(ctx context.Context, r *relisting, links <-chan workloa
 		r.done <- err
 		return links
 	}
-	if d.unwatch != nil {
-		d.unwatch()
-	}
+	d.unwatch()
 	d.unwatch, d.again = cancel, r
 	return fresh
 }

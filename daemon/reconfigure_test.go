@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +133,10 @@ func TestReconfigure(t *testing.T) {
 		t.Error(err)
 	}
 	watching("wa")
+	until(t, "all watches but the last to end", func() bool {
+		stacks := make([]byte, 1<<20)
+		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "workload.(*watcher).run(") == 1
+	})
 	if w := status().Warnings; strings.Contains(fmt.Sprint(w), "changed") {
 		t.Errorf("status warns of %q", w)
 	}

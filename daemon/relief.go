@@ -10,7 +10,8 @@ import (
 
 // relief leaves out the flows that bring most of an interface while more comes than can be inspected: else the ring would lose frames of
 // all its flows alike, and one bulk transfer would blind Weir to everything else. After a while they are let in again; if that makes the ring
-// lose frames, they are left out at once, and for longer. It belongs to a ring's goroutine.
+// lose frames, they are left out at once, and for longer. It belongs to a ring's goroutine. Its times are since the daemon started: the system's
+// clock may be set back, and a flow must not be left out until that time comes again.
 type relief struct {
 	out    []wire.Key
 	since  int64 // ns: when the last of them was left out
@@ -35,7 +36,7 @@ const (
 func (d *Daemon) relieve(t *tap, m *member, ring *capture.Ring, lane *engine.Lane, now time.Time, frames []wire.Frame) {
 	lost := len(frames) > 0 && frames[0].Flag&wire.FlagLoss != 0
 	some := len(m.relief.out) > 0
-	if !m.relief.step(now.UnixNano(), lost, func(n int) []wire.Key { return lane.Shed(m.tap, n, reliefShare) }) {
+	if !m.relief.step(now.Sub(d.started).Nanoseconds(), lost, func(n int) []wire.Key { return lane.Shed(m.tap, n, reliefShare) }) {
 		return
 	}
 	if !some {

@@ -11,7 +11,7 @@ import (
 func TestRelief(t *testing.T) {
 	var r relief
 	fat := []wire.Key{{APort: 1}, {APort: 2}}
-	now := int64(1e18)
+	now := int64(time.Second)
 	step := func(after time.Duration, lost bool, keys []wire.Key, changed bool, out int) {
 		t.Helper()
 		now += after.Nanoseconds()
@@ -53,5 +53,14 @@ func TestRelief(t *testing.T) {
 	lose(fat, true, 2)
 	if r.period != reliefLeast {
 		t.Errorf("after a quiet time left out for %s, want %s", r.period, reliefLeast)
+	}
+}
+
+// TestReliefClock: times are since the start, whatever the system's clock says.
+func TestReliefClock(t *testing.T) {
+	d, m := &Daemon{started: time.Now()}, &member{}
+	d.relieve(nil, m, nil, nil, d.started.Add(time.Minute), []wire.Frame{{Flag: wire.FlagLoss}})
+	if got := time.Duration(m.relief.lost); got != time.Minute {
+		t.Errorf("a loss a minute after the start is noted at %s", got)
 	}
 }

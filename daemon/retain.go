@@ -24,7 +24,7 @@ func (d *Daemon) retain(ctx context.Context) {
 	last, trusted := time.Now(), time.Time{}
 	for {
 		now := time.Now()
-		if wasSet(last, now) {
+		if wasSet(now.Round(0).Sub(last.Round(0)), now.Sub(last)) {
 			trusted = now.Add(clockTrust)
 			d.log.Warn("the clock was set: slices are not removed for their age for a while", "for", clockTrust)
 		}
@@ -45,7 +45,5 @@ func (d *Daemon) retain(ctx context.Context) {
 	}
 }
 
-// wasSet reports whether the system's clock went on by much more or less than the time that has passed between two readings.
-func wasSet(last, now time.Time) bool {
-	return (now.Round(0).Sub(last.Round(0)) - now.Sub(last)).Abs() > clockSet
-}
+// wasSet reports whether the system's clock went on by much more or less than the time that has passed.
+func wasSet(clock, passed time.Duration) bool { return (clock - passed).Abs() > clockSet }

@@ -51,9 +51,13 @@ func TestRetain(t *testing.T) {
 }
 
 func TestClockWasSet(t *testing.T) {
-	last := time.Now()
-	if wasSet(last, time.Now()) || wasSet(last, last.Add(time.Hour)) {
-		t.Error("time that passes is taken for a clock that was set")
+	for _, c := range []struct {
+		clock, passed time.Duration
+		want          bool
+	}{{time.Minute, time.Minute, false}, {time.Hour, time.Hour, false}, {90 * time.Second, time.Minute, false}, {time.Hour, time.Minute, true}, {-time.Hour, time.Minute, true}} {
+		if got := wasSet(c.clock, c.passed); got != c.want {
+			t.Errorf("the clock went on by %s in %s: set: %t", c.clock, c.passed, got)
+		}
 	}
 }
 
