@@ -8,7 +8,7 @@ import (
 //go:embed builtin/*.toml wide/*.toml
 var builtinFiles embed.FS
 
-// Wide is the path that stands for the wide packs: many more kinds of secrets, accounts and identifiers. They come with Weir, too, but cost time
+// Wide is the path that stands for the wide packs: secrets that only their name tells, accounts, identifiers, personal and health data. They come with Weir, too, but cost time
 // and memory, so they are read only where they are asked for.
 const Wide = "builtin:wide"
 

@@ -169,7 +169,7 @@ func (l *loader) rule(src *source, file *rawFile, i int, first map[string]Pos) {
 	}
 	rule := src.rule(base, raw, path)
 	if old != nil {
-		if base == nil && !(rule.Builtin && old.Builtin) { // the wide packs hold those of the others, too
+		if base == nil && !(rule.Builtin && old.Builtin) { // the wide packs hold some of the others in a wider form
 			src.fail(path, Warning, fmt.Sprintf("rule %q replaces the one at %s", raw.ID, old.Pos), "")
 		}
 		l.rules = slices.DeleteFunc(l.rules, func(r *Rule) bool { return r == old })

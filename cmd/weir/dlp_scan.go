@@ -58,7 +58,7 @@ shown masked. --pack and --tags may name what is in the wide packs (builtin:wide
 			}
 			err = scanFiles(set, conf, opt, output.word, failOn.word == "alert")
 			if len(src.paths)+len(packs)+len(tags) == 0 && !src.noBuiltin {
-				fmt.Fprintf(os.Stderr, "weir: rules: %d that are always on; -r %s has hundreds more, for secrets, accounts, personal and health data\n", len(set.Rules), rules.Wide)
+				fmt.Fprintf(os.Stderr, "weir: rules: %d that are always on; -r %s has hundreds more, for secrets that only their name tells, accounts, personal and health data\n", len(set.Rules), rules.Wide)
 			}
 			return failed(err)
 		},
