@@ -14,11 +14,12 @@ import (
 //
 // What came once is only noted, so that what never comes again costs little; and while little comes again, the memo rests.
 type memo struct {
-	seeds *[2]maphash.Seed // the Database's: a value may go on with another Scanner
-	once  []uint32         // by digest, some of its bits: it came once
-	open  memoTable        // of values of which more comes
-	whole memoTable        // of those that are over
-	told  [memoRegions]region
+	seeds  *[2]maphash.Seed // the Database's: a value may go on with another Scanner
+	once   []uint32         // by digest, some of its bits: it came once
+	open   memoTable        // of values of which more comes
+	whole  memoTable        // of those that are over
+	told   [memoRegions]region
+	freeze [memoFrozen]byte // scratch
 
 	asked, met int // since it was last looked whether it is worth while
 	rest       int // so many values are not asked for
@@ -145,18 +146,19 @@ func (m *memo) keep(t *memoTable, d digest, regions []region, st nativeStream) {
 		*once = tag
 		return
 	}
+	n := 0
+	if t.frozen != nil {
+		if n = st.freeze(m.freeze[:]); n == 0 { // it takes nobody's place
+			return
+		}
+	}
 	first := t.first(d)
 	turn := &t.turn[first/memoWays]
 	i := first + int(*turn)
 	*turn = (*turn + 1) % memoWays
 	e := &t.said[i]
-	t.keys[i] = digest{}
-	if t.frozen != nil {
-		n := st.freeze(t.frozen[i*memoFrozen:][:memoFrozen])
-		if n == 0 {
-			return
-		}
-		e.frozen = uint32(n)
+	if n > 0 {
+		e.frozen = uint32(copy(t.frozen[i*memoFrozen:], m.freeze[:n]))
 	}
 	e.n = uint32(copy(e.regions[:], regions))
 	t.keys[i] = d

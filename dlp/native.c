@@ -152,7 +152,7 @@ int weir_freeze(const weir_stream *st, char *b, unsigned int size) {
 	return at;
 }
 
-int weir_thaw(weir_stream *st, const char *b, unsigned int size, uint64_t at, const char *last, unsigned int kept) {
+int weir_thaw(weir_stream *st, const char *b, uint64_t at, const char *last, unsigned int kept) {
 	const char *p = b + 1;
 	for (int k = 0; k < WEIR_KINDS; k++) {
 		frozen f = {0};

@@ -110,7 +110,7 @@ void weir_close(weir_stream *st);
 // weir_freeze writes what an open value's streams are to b, but for the last bytes that came; it returns the length, 0 if there is not enough room.
 int weir_freeze(const weir_stream *st, char *b, unsigned int size);
 // weir_thaw makes st, of the same class, what another one was, after at bytes: the last of them, WEIR_KEEP unless fewer came, are at last. 0: it could not.
-int weir_thaw(weir_stream *st, const char *b, unsigned int size, uint64_t at, const char *last, unsigned int kept);
+int weir_thaw(weir_stream *st, const char *b, uint64_t at, const char *last, unsigned int kept);
 
 hs_database_t *weir_load(const char *b, size_t n);
 int weir_fit(weir_scan *s, const weir_class *c, uint32_t patterns);

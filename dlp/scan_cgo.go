@@ -226,7 +226,7 @@ func (s nativeStream) freeze(b []byte) int {
 // thaw makes s what another stream of its class was when it was frozen, behind at bytes: tail are the last of them, at least nativeKeep unless
 // fewer came. False if it could not: s is to be ended then.
 func (s nativeStream) thaw(frozen []byte, at int64, tail []byte) bool {
-	return C.weir_thaw(s.st, (*C.char)(unsafe.Pointer(unsafe.SliceData(frozen))), C.uint(len(frozen)), C.uint64_t(at),
+	return C.weir_thaw(s.st, (*C.char)(unsafe.Pointer(unsafe.SliceData(frozen))), C.uint64_t(at),
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(tail))), C.uint(len(tail))) != 0
 }
 
