@@ -172,7 +172,12 @@ func FuzzMongoWalk(f *testing.F) {
 		{mongoReply, append(make([]byte, 20), bsonDoc(bsonElem("ok", 1), []byte("\x0ba\x00b\x00c\x00"))...)},
 		{mongoQuery, append([]byte("\x00\x00\x00\x00a.$cmd\x00\x00\x00\x00\x00\x00\x00\x00\x00"), bsonDoc(bsonElem("ping", 1))...)},
 		{mongoUpdate, append([]byte("\x00\x00\x00\x00a.b\x00\x00\x00\x00\x00"), bsonDoc(bsonElem("x", bsonDoc()))...)},
+		// Names as long as they may be, and longer.
+		{mongoUpdate, append([]byte("\x00\x00\x00\x00a."+strings.Repeat("b", mongoMaxName-2)+"\x00\x00\x00\x00\x00"), bsonDoc(bsonElem("x", 1))...)},
+		{mongoUpdate, []byte("\x00\x00\x00\x00a." + strings.Repeat("b", 600))},
+		{mongoMsg, append([]byte("\x00\x00\x00\x00\x01\x90\x01\x00\x00"+strings.Repeat("b", 300)+"\x00"), make([]byte, 95)...)},
 	} {
+		f.Add(c.code, c.body, uint8(0))
 		f.Add(c.code, c.body, uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, code uint16, body []byte, size uint8) {

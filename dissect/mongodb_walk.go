@@ -56,7 +56,7 @@ func (x *mongoWalk) lead(b []byte) (n, need int) {
 	var name []byte
 	if ok := x.left >= fixed && fixed > 0; named && ok {
 		end := min(len(b), 4+mongoMaxName+1)
-		if name, _, ok = cString(b[4:end]); !ok && int64(end) < x.left && len(name) < mongoMaxName {
+		if name, _, ok = cString(b[4:end]); !ok && int64(end) < x.left && len(name) <= mongoMaxName {
 			return 0, 1
 		}
 		behind := map[uint16]int{mongoQuery: 8, mongoUpdate: 4, mongoDelete: 4}[x.code]
@@ -213,11 +213,11 @@ func (x *mongoWalk) sequence(b []byte, room int64) (n, need int) {
 		x.bad(room - 1)
 		return 1, 0
 	}
-	head := b[5:min(int64(len(b)), 1+size)]
+	head := b[5:min(int64(len(b)), 1+size, 5+mongoMaxName+1)]
 	name, _, ok := cString(head)
 	switch {
 	case ok:
-	case int64(len(b)) < 1+size && len(head) < mongoMaxName:
+	case int64(len(b)) < 1+size && len(head) <= mongoMaxName:
 		return 0, 1
 	default:
 		x.take(1)
