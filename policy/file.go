@@ -216,18 +216,23 @@ func words[T ~uint8](s *source, table string, given map[string]string, known []s
 
 // checkName checks what is to be the name of something.
 func (s *source) checkName(name, path, what string) bool {
-	control := strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 	switch {
 	case name == "":
 		if !s.Broken() {
 			s.err(path, "there is no "+what, "")
 		}
-	case len(name) > maxName || control || strings.TrimSpace(name) != name:
+	case !nameable(name):
 		s.err(path, fmt.Sprintf("this cannot be a %s", what), fmt.Sprintf("up to %d bytes, no control characters, no spaces around", maxName))
 	default:
 		return true
 	}
 	return false
+}
+
+// nameable reports whether something may be called so.
+func nameable(name string) bool {
+	control := strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return name != "" && len(name) <= maxName && !control && strings.TrimSpace(name) == name
 }
 
 // group takes in one [[groups]] table.

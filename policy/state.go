@@ -151,7 +151,7 @@ func (l *Learner) Restore(data []byte) error {
 }
 
 func (l *Learner) restoreParty(s *stateParty) Party {
-	if s.Name == "" || len(s.Name) > maxName {
+	if !nameable(s.Name) {
 		return 0
 	}
 	l.parties.mu.Lock()
