@@ -13,13 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NewLog returns the daemon's log on f. Where f leads to the journal each line begins with its priority, so that journalctl -p works,
-// and has no time: the journal knows that.
-func NewLog(f *os.File) *slog.Logger {
+// NewLog returns the daemon's log on f, and what is to be called at the end: it waits a moment for lines that are not written yet. To log
+// waits for nothing. Where f leads to the journal each line begins with its priority, so that journalctl -p works, and has no time: the
+// journal knows that.
+func NewLog(f *os.File) (log *slog.Logger, flush func()) {
+	q := newLogQueue(f)
+	return slog.New(logHandler(f, q)), q.flush
+}
+
+// logHandler writes to w what is meant for f.
+func logHandler(f *os.File, w io.Writer) slog.Handler {
 	if journal(f) {
-		return slog.New(newJournalHandler(f))
+		return newJournalHandler(w)
 	}
-	return slog.New(slog.NewTextHandler(f, nil))
+	return slog.NewTextHandler(w, nil)
 }
 
 // Priority returns what a line of the level on f begins with: its priority as sd-daemon(3) has it where f leads to the journal, else "".

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -54,7 +57,9 @@ func TestLogKnowsTheJournal(t *testing.T) {
 		if _, err := f.Seek(0, 0); err != nil {
 			t.Fatal(err)
 		}
-		NewLog(f).Info("x")
+		log, flush := NewLog(f)
+		log.Info("x")
+		flush()
 		got, err := os.ReadFile(f.Name())
 		if err != nil || !regexp.MustCompile(c.want).Match(got) {
 			t.Errorf("JOURNAL_STREAM=%q: got %q, %v, want %s", c.stream, got, err, c.want)
@@ -63,4 +68,37 @@ func TestLogKnowsTheJournal(t *testing.T) {
 			t.Errorf("JOURNAL_STREAM=%q: priority %q, want %q", c.stream, got, c.priority)
 		}
 	}
+}
+
+// TestLogWaitsForNobody has a log that nobody reads: no line waits for it, and those that were lost are told once it is read.
+func TestLogWaitsForNobody(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	log, flush := NewLog(w)
+	const lines = 3 * logWaiting
+	pad := strings.Repeat("x", 1<<10) // a pipe holds less than logWaiting of them
+	for i := range lines {
+		log.Info("line", "n", i, "pad", pad)
+	}
+	got, told := 0, 0
+	in := bufio.NewScanner(r)
+	for in.Scan() && told == 0 {
+		if m := regexp.MustCompile(`level=WARN msg="lines of this log were lost: nobody took them" lines=(\d+)$`).FindStringSubmatch(in.Text()); m != nil {
+			told, _ = strconv.Atoi(m[1])
+			break
+		}
+		if want := fmt.Sprintf("msg=line n=%d ", got); !strings.Contains(in.Text(), want) {
+			t.Fatalf("got %q, want %q", in.Text(), want)
+		}
+		got++
+	}
+	if got < logWaiting || told == 0 || got+told != lines {
+		t.Errorf("%d lines came and %d were told as lost, of %d", got, told, lines)
+	}
+	r.Close()
+	log.Info("nobody is there")
+	flush()
 }

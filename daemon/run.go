@@ -120,6 +120,7 @@ func Run(ctx context.Context, conf *Config, log *slog.Logger) error {
 	if err := capture.Permitted(); err != nil {
 		return err
 	}
+	signal.Ignore(syscall.SIGPIPE)               // it lives on where nobody reads its log any more
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // a core would hold packets, and what was found in them
 	d := newDaemon(conf, log)
 	signals := make(chan os.Signal, 4)

@@ -30,7 +30,9 @@ disk in force; if there is something wrong with them the old ones stay. Needs ro
 			if err := report(problems); err != nil {
 				return err
 			}
-			err := daemon.Run(cmd.Context(), conf, daemon.NewLog(os.Stderr))
+			log, flush := daemon.NewLog(os.Stderr)
+			err := daemon.Run(cmd.Context(), conf, log)
+			flush()
 			if next := hint(err); next != "" {
 				err = fmt.Errorf("%w (%s)", err, next)
 			}

@@ -27,7 +27,9 @@ func main() {
 	conf, problems := daemon.LoadConfig("", false)
 	err := problems.Err()
 	if err == nil {
-		err = daemon.Run(context.Background(), conf, daemon.NewLog(os.Stderr))
+		log, flush := daemon.NewLog(os.Stderr)
+		err = daemon.Run(context.Background(), conf, log)
+		flush()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hang:", err)
