@@ -10,6 +10,7 @@ import (
 // Ours.
 const (
 	queueSize  = 8192                   // events that wait for a sink
+	queueSpare = 8                      // one part of so many is kept for alerts, which a flood of other events does not push out
 	queueFlush = 250 * time.Millisecond // what a sink buffers is written out within this
 )
 
@@ -22,6 +23,7 @@ type Queue struct {
 	most    atomic.Int64  // bytes of events that may wait; 0: only their number counts
 	waiting atomic.Int64  // bytes
 	dropped atomic.Uint64
+	missed  atomic.Uint64 // alerts among those
 	failed  atomic.Uint64
 	began   atomic.Int64 // ns since the epoch: when the sink began what it does now; 0: it waits
 
@@ -46,7 +48,7 @@ func newQueue(s Sink, wait bool, size int) *Queue {
 }
 
 // Limit sets how many bytes of events may wait, about; an event that does not fit is dropped and counted as one that finds no room. A
-// queue that waits for room has no such limit.
+// queue that waits for room has no such limit. Of both, bytes and number, one eighth is kept for alerts.
 func (q *Queue) Limit(bytes int64) { q.most.Store(bytes) }
 
 // Waiting returns the bytes of events that wait, about.
@@ -57,13 +59,26 @@ func (q *Queue) Full() bool {
 	if q.sink == nil || q.wait {
 		return false
 	}
-	most := q.most.Load()
-	full := len(q.ch) == cap(q.ch) || most > 0 && q.waiting.Load()+eventSize > most
+	full := !q.fits(false, eventSize)
 	if full {
 		q.dropped.Add(1)
 	}
 	return full
 }
+
+// fits reports whether there is room for an event of so many bytes.
+func (q *Queue) fits(alert bool, size int64) bool {
+	room, most := cap(q.ch), q.most.Load()
+	limited := most > 0
+	if !alert {
+		room -= room / queueSpare
+		most -= most / queueSpare
+	}
+	return len(q.ch) < room && (!limited || q.waiting.Load()+size <= most)
+}
+
+// raised reports whether an event says what a rule or a policy found.
+func (e *Event) raised() bool { return e.Type == "alert" || e.Type == "info" || e.Type == "drop" }
 
 // Put hands e over; it must not be changed any more. It may be called from any goroutine. After Close events are
 // counted as dropped.
@@ -75,24 +90,34 @@ func (q *Queue) Put(e *Event) {
 	defer q.mu.RUnlock()
 	switch {
 	case q.closed:
-		q.dropped.Add(1)
+		q.drop(e)
 	case q.wait:
 		q.waiting.Add(int64(e.size()))
 		q.ch <- e
 	default:
-		size, most := int64(e.size()), q.most.Load()
-		if most > 0 && q.waiting.Load()+size > most {
-			q.dropped.Add(1)
+		size := int64(e.size())
+		if !q.fits(e.raised(), size) {
+			q.drop(e)
 			return
 		}
 		select {
 		case q.ch <- e:
 			q.waiting.Add(size)
 		default:
-			q.dropped.Add(1)
+			q.drop(e)
 		}
 	}
 }
+
+func (q *Queue) drop(e *Event) {
+	q.dropped.Add(1)
+	if e.raised() {
+		q.missed.Add(1)
+	}
+}
+
+// DroppedAlerts returns how many alerts, and drops of the policy, are among those that found no room.
+func (q *Queue) DroppedAlerts() uint64 { return q.missed.Load() }
 
 // Dropped returns the number of events that found no room.
 func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
@@ -130,8 +155,8 @@ func (q *Queue) run() {
 	flusher, _ := q.sink.(interface{ Flush() error })
 	timer := time.NewTimer(queueFlush)
 	defer timer.Stop()
-	var told uint64 // drops that were told of
-	var last int64  // time of the last event: the clock of a replay is its file's
+	var told drops
+	var last int64 // time of the last event: the clock of a replay is its file's
 	armed := true
 	for {
 		select {
@@ -177,13 +202,21 @@ func (q *Queue) do(work func() error) {
 	}
 }
 
+// drops counts events that found no room, and the alerts among them, as far as they were told of.
+type drops struct{ events, alerts uint64 }
+
 // tellDropped writes an event that says how many found no room since it was told last.
-func (q *Queue) tellDropped(told *uint64, now int64) {
-	n := q.dropped.Load() - *told
+func (q *Queue) tellDropped(told *drops, now int64) {
+	n := q.dropped.Load() - told.events
 	if n == 0 {
 		return
 	}
-	*told += n
-	q.write(&Event{Time: now, Type: "anomaly", Anomaly: &Anomaly{Type: "output", Event: "output.dropped", Layer: "output",
-		Detail: fmt.Sprintf("%d events were dropped: the output did not take them fast enough", n)}})
+	alerts := q.missed.Load() - told.alerts
+	told.events += n
+	told.alerts += alerts
+	text := fmt.Sprintf("%d events were dropped: the output did not take them fast enough", n)
+	if alerts > 0 {
+		text = fmt.Sprintf("%d events were dropped, %d of them alerts or drops: the output did not take them fast enough", n, alerts)
+	}
+	q.write(&Event{Time: now, Type: "anomaly", Anomaly: &Anomaly{Type: "output", Event: "output.dropped", Layer: "output", Detail: text}})
 }

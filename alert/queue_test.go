@@ -2,6 +2,7 @@ package alert
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -194,5 +195,51 @@ func TestQueueLimit(t *testing.T) {
 	g.let <- struct{}{}
 	if err := q.Close(); err != nil || q.Dropped() != 2 || q.Waiting() != 0 {
 		t.Errorf("once they are written: %v, %d dropped, %d bytes waiting", err, q.Dropped(), q.Waiting())
+	}
+}
+
+// TestQueueKeepsRoomForAlerts: while a sink takes nothing, a flood of other events does not push out alerts; those that find no room
+// after all are told as what they are.
+func TestQueueKeepsRoomForAlerts(t *testing.T) {
+	for name, limit := range map[string]int64{"by number": 0, "by bytes": 80 * eventSize} {
+		t.Run(name, func(t *testing.T) {
+			g := &gate{let: make(chan struct{}), entered: make(chan struct{}, 100)}
+			q := newQueue(g, false, 80)
+			q.Limit(limit)
+			q.Put(&Event{Type: "flow"})
+			<-g.entered
+			for range 100 {
+				if !q.Full() {
+					q.Put(&Event{Type: "flow"})
+				}
+			}
+			if !q.Full() {
+				t.Error("a flow more would find room")
+			}
+			kinds := []string{"alert", "info", "drop"}
+			for i := range 30 {
+				q.Put(&Event{Type: kinds[i%len(kinds)]})
+			}
+			lost := q.DroppedAlerts()
+			close(g.let)
+			if err := q.Close(); err != nil {
+				t.Fatal(err)
+			}
+			got, said := 0, ""
+			for _, e := range g.got {
+				switch e.Type {
+				case "alert", "info", "drop":
+					got++
+				case "anomaly":
+					said += e.Anomaly.Detail
+				}
+			}
+			if got < 9 || lost == 0 || got+int(lost) != 30 {
+				t.Errorf("%d of 30 alerts and drops were written, %d counted as lost", got, lost)
+			}
+			if want := fmt.Sprintf(", %d of them alerts or drops:", lost); !strings.Contains(said, want) {
+				t.Errorf("told %q, want %q in it", said, want)
+			}
+		})
 	}
 }

@@ -68,7 +68,11 @@ func (d *Daemon) Status() Status {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events are lost: they could not be written to %s, and found no room to wait (make room on the disk)", n, s.Events.Path))
 	}
 	if n := s.Events.Dropped; n > 0 {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events found no room in the queue to %s (is the disk slow?)", n, s.Events.Path))
+		among := ""
+		if alerts := d.queue.DroppedAlerts(); alerts > 0 {
+			among = fmt.Sprintf(", %d of them alerts or drops,", alerts)
+		}
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d events%s found no room in the queue to %s (is the disk slow?)", n, among, s.Events.Path))
 	}
 	before, seconds := d.lost.since(now)
 	for i, n := range d.losses(&c) {
