@@ -43,7 +43,7 @@ func (d *Daemon) Reload() rules.Problems {
 }
 
 func (d *Daemon) reload() rules.Problems {
-	d.reopenLog()
+	d.reopenLogSoon()
 	conf, problems := d.reconfigure()
 	if problems.Failed() {
 		return problems

@@ -76,6 +76,7 @@ type Daemon struct {
 	again     *relisting    // serve's: those that are being listed; nil: none are
 	unwatch   func()        // serve's: ends the watch of interfaces
 	renamed   chan struct{} // a SIGUSR1 that waits for eve.json to be opened anew
+	reopening atomic.Bool   // a reload has eve.json opened anew
 	reloading sync.Mutex    // one reload at a time, and none once the daemon ends
 
 	mu       sync.Mutex     // guards what follows

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,8 +30,32 @@ const (
 	partPrefix  = ".new-"   // of a file that is being written
 	maxCache    = 256 << 20 // bytes of a cache file
 	maxCaches   = 64        // cache files; of more, those that were used longest ago go
+	cacheWait   = 2 * time.Second
+	cacheWrites = 8
 	partAge     = time.Hour // after which an unfinished file is a crash's
 )
+
+// writing counts the changes of caches that are under way.
+var writing atomic.Int32
+
+// patiently changes a cache, and waits for that, but not for a disk that hangs: rules come into force without. While some hang no more are
+// begun.
+func patiently(change func()) {
+	if writing.Load() >= cacheWrites {
+		return
+	}
+	writing.Add(1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer writing.Add(-1)
+		change()
+	}()
+	select {
+	case <-done:
+	case <-time.After(cacheWait):
+	}
+}
 
 func quote(s string) string { return regexp.QuoteMeta(s) }
 
@@ -79,8 +104,8 @@ func readCache(dir, name string, key []byte) ([]byte, bool) {
 	if !hmac.Equal(b[len(cacheMagic):head], cacheMAC(key, name, b[head:])) {
 		return nil, false
 	}
-	now := time.Now()
-	_ = os.Chtimes(f.Name(), now, now) // used: sweep goes by it
+	now, path := time.Now(), f.Name()
+	patiently(func() { _ = os.Chtimes(path, now, now) }) // used: sweep goes by it
 	return b[head:], true
 }
 
@@ -93,7 +118,14 @@ func cacheMAC(key []byte, name string, b []byte) []byte {
 
 // writeCache keeps b for the next start. It is a cache: what cannot be written is compiled again.
 func writeCache(dir, name string, key, b []byte) {
-	if dir == "" || os.MkdirAll(dir, 0o700) != nil {
+	if dir == "" {
+		return
+	}
+	patiently(func() { writeCacheFile(dir, name, key, b) })
+}
+
+func writeCacheFile(dir, name string, key, b []byte) {
+	if os.MkdirAll(dir, 0o700) != nil {
 		return
 	}
 	f, err := os.CreateTemp(dir, partPrefix+"*")
