@@ -264,7 +264,7 @@ func (d *daemonProcess) emptyPulls(shop string) {
 	d.t.Helper()
 	for _, c := range []struct{ query, want string }{
 		{"host 192.0.2.99", `in memory [0-9]+ packets of 3 interfaces were looked at, back to: veth[01] .* ago, veth[01] .* ago, veth1/lo nothing yet`},
-		{"before 1d ago", `is outside the retention: the oldest packet is from .*; in memory`},
+		{"before 1d ago", `is outside the retention: the oldest packet of a slice is from .*; in memory`},
 		{"workload web-99", `no slice has workload web-99, and no interface of it is watched \(watched are: veth0, ` + shop + `\)`},
 		{"workload " + shop + "x", `did you mean ` + shop + `\?`},
 		{"alert 0123456789abcdef", `no slice has alert 0123456789abcdef`},

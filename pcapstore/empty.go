@@ -68,12 +68,12 @@ func (n *node) outside(all []Info) *Empty {
 	switch n.kind {
 	case kindBefore:
 		return &Empty{
-			Why:  fmt.Sprintf("%s is outside the retention: the oldest packet is from %s", utc(n.time), utc(oldest)),
+			Why:  fmt.Sprintf("%s is outside the retention: the oldest packet of a slice is from %s", utc(n.time), utc(oldest)),
 			Hint: "the oldest slices are removed at [pcap] quota; pin what must stay",
 		}
 	case kindAfter:
 		return &Empty{
-			Why: fmt.Sprintf("there is nothing after %s: the newest packet is from %s", utc(n.time), utc(newest)),
+			Why: fmt.Sprintf("there is nothing after %s: the newest packet of a slice is from %s", utc(n.time), utc(newest)),
 		}
 	}
 	known := n.known(all)
