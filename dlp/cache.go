@@ -31,29 +31,31 @@ const (
 	maxCache    = 256 << 20 // bytes of a cache file
 	maxCaches   = 64        // cache files; of more, those that were used longest ago go
 	cacheWait   = 2 * time.Second
-	cacheWrites = 8
 	partAge     = time.Hour // after which an unfinished file is a crash's
 )
 
-// writing counts the changes of caches that are under way.
-var writing atomic.Int32
+// hanging counts the changes of caches that nobody waits for any more.
+var hanging atomic.Int32
 
-// patiently changes a cache, and waits for that, but not for a disk that hangs: rules come into force without. While some hang no more are
-// begun.
+// patiently changes a cache, and waits for that, but not for a disk that hangs: rules come into force without. While it hangs no more
+// are begun.
 func patiently(change func()) {
-	if writing.Load() >= cacheWrites {
+	if hanging.Load() > 0 {
 		return
 	}
-	writing.Add(1)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer writing.Add(-1)
 		change()
 	}()
 	select {
 	case <-done:
 	case <-time.After(cacheWait):
+		hanging.Add(1)
+		go func() {
+			<-done
+			hanging.Add(-1)
+		}()
 	}
 }
 

@@ -5,18 +5,18 @@ import (
 	"testing/synctest"
 )
 
-// TestCacheOnADiskThatHangs: who changes a cache is kept for a while only, and those who come later not at all once many hang.
+// TestCacheOnADiskThatHangs: who changes a cache is kept for a while only, and those who come later not at all.
 func TestCacheOnADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang, begun := make(chan struct{}), 0
-		for range 3 * cacheWrites {
+		for range 3 {
 			patiently(func() {
 				begun++
 				<-hang
 			})
 		}
-		if begun != cacheWrites {
-			t.Errorf("%d changes were begun on a disk that hangs, want %d", begun, cacheWrites)
+		if begun != 1 {
+			t.Errorf("%d changes were begun on a disk that hangs, want 1", begun)
 		}
 		close(hang)
 		synctest.Wait()
