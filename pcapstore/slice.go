@@ -63,7 +63,7 @@ type op struct {
 }
 
 // Begin starts a slice. The file appears under its name once Close is done. With a background the file system's refusal shows at a later
-// Add or Close, and in Counters. Errors: ErrTooManyOpen, ErrNoSpace, ErrFull,
+// Add or Close, and in Counters. Errors: ErrTooManyOpen, ErrTooManyAlike, ErrNoSpace, ErrFull,
 // ErrView, os.ErrClosed, those of the file system.
 func (s *Store) Begin(m Meta) (*Slice, error) {
 	if s.lock == nil {
@@ -72,17 +72,17 @@ func (s *Store) Begin(m Meta) (*Slice, error) {
 	if s.closed.Load() {
 		return nil, os.ErrClosed
 	}
-	if s.open.Add(1) > int64(s.o.MaxOpen) {
-		s.open.Add(-1)
+	cause := m.cause()
+	if err := s.open.take(cause, s.o.MaxOpen); err != nil {
 		s.refused.Add(1)
-		return nil, ErrTooManyOpen
+		return nil, err
 	}
 	id := s.newID(&m)
 	m.Slice = id
 	l := &Slice{s: s, meta: m, id: id, name: sliceName(m.Time, id)}
 	l.w = NewWriter(l, PcapNG, s.o.App, m.line())
 	if err := s.do(op{kind: opBegin, slice: l}); err != nil {
-		s.open.Add(-1)
+		s.open.give(cause)
 		s.refused.Add(1)
 		return nil, err
 	}
@@ -328,7 +328,7 @@ func (s *Store) run(o op) error {
 		s.discard(l)
 	}
 	if o.kind == opEnd {
-		s.open.Add(-1)
+		s.open.give(l.meta.cause())
 		if err != nil {
 			s.notStored.Add(l.close.Packets) // Close is done with it
 		}

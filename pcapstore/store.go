@@ -16,20 +16,21 @@ import (
 
 // Errors of a Store.
 var (
-	ErrTooManyOpen = errors.New("too many slices are open")
-	ErrFull        = errors.New("pcap store is full of pinned and open slices (raise [pcap] quota, or remove some of them)")
-	ErrNoSpace     = errors.New("too little space is left on the file system for a slice (free some, or move [paths] state)")
-	ErrInUse       = errors.New("another weir writes to this folder (stop it, or give another folder)")
-	ErrNotFound    = errors.New("no such slice")
-	ErrEmpty       = errors.New("slice holds no packet")
-	ErrView        = errors.New("pcap store was opened for reading")
+	ErrTooManyOpen  = errors.New("too many slices are open")
+	ErrTooManyAlike = errors.New("too many slices of one rule and workload are being written at once: what room there is is kept for others")
+	ErrFull         = errors.New("pcap store is full of pinned and open slices (raise [pcap] quota, or remove some of them)")
+	ErrNoSpace      = errors.New("too little space is left on the file system for a slice (free some, or move [paths] state)")
+	ErrInUse        = errors.New("another weir writes to this folder (stop it, or give another folder)")
+	ErrNotFound     = errors.New("no such slice")
+	ErrEmpty        = errors.New("slice holds no packet")
+	ErrView         = errors.New("pcap store was opened for reading")
 )
 
 // Options bound a Store. Fields that are 0 or less take the value named.
 type Options struct {
 	Quota    int64  // bytes that all slices together may take; then the oldest unpinned ones go; 10 GiB
 	App      string // what is named as the writer, "weir VERSION"
-	MaxOpen  int    // slices being written at once; then Begin fails; 256
+	MaxOpen  int    // slices being written at once; then Begin fails, and for one rule and workload before that; 256
 	MaxSlice int64  // bytes of one slice; then its packets are counted, not stored; 64 MiB, and half the quota at most
 	MaxFiles int    // finished slices; then the oldest go; 200,000
 	MinFree  int64  // bytes left free on the file system, else Begin fails; 64 MiB, and a sixteenth of the file system at most
@@ -62,7 +63,7 @@ type Store struct {
 	o    Options
 
 	seq    atomic.Uint64
-	open   atomic.Int64
+	open   shares
 	queued atomic.Int64 // bytes
 	usage  atomic.Int64 // bytes of all slices, open ones too
 	files  atomic.Int64 // finished slices
