@@ -11,21 +11,23 @@ import (
 const (
 	logWaiting = 1024        // lines that wait for a log that does not take them; more are lost, and that is told
 	logFlush   = time.Second // that an end waits for them
+	logLate    = 50 * time.Millisecond
 )
 
-// logQueue takes lines to the log on a goroutine of its own: nobody waits for a journal that does not read, as where its disk hangs, nor
-// for a pipe that is full. Where nobody reads any more, they are lost.
+// logQueue takes lines to the log on a goroutine of its own: a journal that does not read, as where its disk hangs, or a pipe that is full
+// keeps nobody but the first for longer than a moment. Where nobody reads any more, lines are lost.
 type logQueue struct {
 	f    *os.File
 	tell *slog.Logger // onto f, without a queue
 	ch   chan logLine
 	lost atomic.Uint64 // lines, and not told of yet
+	late atomic.Bool   // a line was not written in time, nor what came since
 }
 
-// logLine is a line, or somebody who wants to know that those before have been written.
+// logLine is a line that is to be written.
 type logLine struct {
 	text    []byte
-	written chan struct{}
+	written chan struct{} // closed then
 }
 
 func newLogQueue(f *os.File) *logQueue {
@@ -34,45 +36,56 @@ func newLogQueue(f *os.File) *logQueue {
 	return q
 }
 
-// Write implements io.Writer. It never waits.
+// Write implements io.Writer. What is logged is written when it returns, unless the log is late.
 func (q *logQueue) Write(line []byte) (int, error) {
+	l := logLine{append([]byte(nil), line...), make(chan struct{})}
 	select {
-	case q.ch <- logLine{text: append([]byte(nil), line...)}:
+	case q.ch <- l:
 	default:
 		q.lost.Add(1)
+		return len(line), nil
+	}
+	if !q.late.Load() && !l.wait(logLate) {
+		q.late.Store(true)
 	}
 	return len(line), nil
 }
 
+// wait reports whether the line was written in time.
+func (l logLine) wait(most time.Duration) bool {
+	select {
+	case <-l.written:
+		return true
+	case <-time.After(most):
+		return false
+	}
+}
+
 func (q *logQueue) run() {
 	for l := range q.ch {
-		if l.written != nil {
-			close(l.written)
-			continue
-		}
-		if _, err := q.f.Write(l.text); err != nil {
-			q.lost.Add(1)
-			continue
-		}
-		if len(q.ch) == 0 { // what was lost is younger than what waited
-			if n := q.lost.Swap(0); n > 0 {
-				q.tell.Warn("lines of this log were lost: nobody took them", "lines", n)
+		if len(l.text) > 0 {
+			if _, err := q.f.Write(l.text); err != nil {
+				q.lost.Add(1)
 			}
+		}
+		close(l.written)
+		if len(q.ch) > 0 {
+			continue
+		}
+		q.late.Store(false)
+		if n := q.lost.Load(); n > 0 { // younger than what waited
+			q.tell.Warn("lines of this log were lost: nobody took them", "lines", n)
+			q.lost.Add(-n)
 		}
 	}
 }
 
 // flush waits until what was written so far has been taken, but not for long.
 func (q *logQueue) flush() {
-	late := time.After(logFlush)
 	l := logLine{written: make(chan struct{})}
 	select {
 	case q.ch <- l:
-	case <-late:
-		return
-	}
-	select {
-	case <-l.written:
-	case <-late:
+		l.wait(logFlush)
+	default:
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 func pcapPullCommand() *cobra.Command {
 	var e evidence
 	var p puller
-	var alert, since string
+	var alert, since, socket string
 	var hide bool
 	cmd := &cobra.Command{
 		Use:   "pull --alert ID | QUERY",
@@ -56,8 +57,8 @@ decoded view only; of what cannot be looked at the payload is overwritten whole.
 			return err
 		}
 		defer p.Store.Close()
-		if e.socket != "" {
-			p.Daemon = daemon.Dial(e.socket)
+		if at := cmp.Or(socket, e.socket); at != "" {
+			p.Daemon = daemon.Dial(at)
 		}
 		if hide {
 			if p.Redact, err = redactor(cmd, e.config); err != nil {
@@ -75,6 +76,7 @@ decoded view only; of what cannot be looked at the payload is overwritten whole.
 	f.StringVarP(&p.path, "write", "w", "", "file to write; - is standard output, which is the default if that is no terminal")
 	f.StringVar(&since, "since", "", "only packets of the last 10m, 2h, 3d ...")
 	f.BoolVar(&hide, "redact", false, "overwrite what rules find, and what they could not look at")
+	f.StringVar(&socket, "socket", "", "the control socket of the daemon that has packets in memory (default: as the configuration says)")
 	e.flags(cmd)
 	return cmd
 }
