@@ -71,12 +71,15 @@ func (c *Config) divide(rings, recent, program int64, protects bool) (d division
 	return d
 }
 
+// Misconfigured is an error of the configuration that only shows once the daemon starts.
+type Misconfigured struct{ error }
+
 // check returns an error if too little is left for flows.
 func (d *division) check(c *Config) error {
 	if left := int64(c.Budget.Memory) - d.rings - d.recent - d.program - d.garbage; left < leftMin {
-		return fmt.Errorf("budget.memory: of %s, %s are for capture.ring, %s for pcap.pre, %s for Weir with its rules, an eighth for what Go has not collected yet: "+
+		return Misconfigured{fmt.Errorf("budget.memory: of %s, %s are for capture.ring, %s for pcap.pre, %s for Weir with its rules, an eighth for what Go has not collected yet: "+
 			"too little is left (raise it to %s)", c.Budget.Memory, Size(d.rings), Size(d.recent), Size(d.program),
-			Size((int64(c.Budget.Memory)+leftMin-left+1<<20)&^(1<<20-1)))
+			Size((int64(c.Budget.Memory)+leftMin-left+1<<20)&^(1<<20-1)))}
 	}
 	return nil
 }

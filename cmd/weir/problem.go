@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 
+	"weir/daemon"
 	"weir/rules"
 )
 
@@ -42,6 +43,16 @@ func report(problems rules.Problems) error {
 		complain(level, text)
 	}
 	return wrong(problems)
+}
+
+// reportPolicy reports what is wrong with the policy of a configuration.
+func reportPolicy(conf *daemon.Config) error {
+	set, problems := daemon.LoadPolicy(conf.PolicyPaths())
+	if !problems.Failed() {
+		_, more := daemon.CompilePolicy(set)
+		problems = append(problems, more...)
+	}
+	return report(problems)
 }
 
 // wrong is an error, of which all is said, if one of the problems is more than a warning.

@@ -41,6 +41,9 @@ have told. Files are taken in the order given; flows go on from one into the nex
 				if err := report(problems); err != nil {
 					return err
 				}
+				if err := reportPolicy(conf); err != nil {
+					return err
+				}
 				r.Config = conf
 			}
 			set, problems := r.LoadRules()

@@ -30,11 +30,17 @@ disk in force; if there is something wrong with them the old ones stay. Needs ro
 			if err := report(problems); err != nil {
 				return err
 			}
+			if err := reportPolicy(conf); err != nil {
+				return err
+			}
 			log, flush := daemon.NewLog(os.Stderr)
 			err := daemon.Run(cmd.Context(), conf, log)
 			flush()
 			if next := hint(err); next != "" {
 				err = fmt.Errorf("%w (%s)", err, next)
+			}
+			if errors.As(err, new(daemon.Misconfigured)) {
+				return usage(err)
 			}
 			return failed(err)
 		},
