@@ -51,15 +51,21 @@ func (l *Lane) openSlice(ev *alert.Event, comment string) {
 		t.tellOnce("engine", "evidence.refused", "no slice for an alert: "+err.Error())
 		return
 	}
-	if len(t.slices) >= maxOpenSlices {
-		t.endSlice(t.slices[0])
-	}
+	t.limitSlices()
 	s := &slice{out: out, fl: l.fl, deadline: t.now + l.e.cfg.Post.Nanoseconds(), drops: t.drops()}
 	t.recent.Flow(l.fl.ID, func(f *wire.Frame) { t.add(s, f, "") })
 	l.fl.S.more().slice = s
 	t.slices = append(t.slices, s)
 	t.due = min(t.due, s.deadline)
 	ev.Weir.Slice, ev.Weir.CaptureFile = out.ID(), out.Path()
+}
+
+// limitSlices ends the oldest slice if no more may be open, and has it say so.
+func (t *Tap) limitSlices() {
+	if len(t.slices) >= maxOpenSlices {
+		t.slices[0].out.Short("it ended early: too many slices of one interface were open")
+		t.endSlice(t.slices[0])
+	}
 }
 
 // reach returns how far back the recent packets of the present flow go: the time from which on all of them are there, and how many

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"strings"
 	"testing"
 
 	"weir/capture"
+	"weir/flow"
+	"weir/pcapstore"
 	"weir/wire"
 )
 
@@ -19,5 +22,35 @@ func TestInterfacesBehind(t *testing.T) {
 		if got.Name != list[i].Name || got.Description != "shop/cart" || list[i].Description != "" {
 			t.Errorf("a slice names %+v of %+v", got, list[i])
 		}
+	}
+}
+
+// TestSliceEndsEarly: of too many slices that are open on an interface the oldest ends, and says that it does not go as far as it should.
+func TestSliceEndsEarly(t *testing.T) {
+	store, err := pcapstore.Open(t.TempDir(), pcapstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	tap := &Tap{}
+	for i := range maxOpenSlices + 1 {
+		tap.limitSlices()
+		out, err := store.Begin(pcapstore.Meta{Rule: "a", Time: int64(i) + 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := out.Add(&wire.Frame{Data: make([]byte, 60), Time: 1, Len: 60}, ""); err != nil {
+			t.Fatal(err)
+		}
+		s := &slice{out: out, fl: &flow.Flow[conn]{}}
+		s.fl.S.more().slice = s
+		tap.slices = append(tap.slices, s)
+	}
+	list, err := store.List()
+	if err != nil || len(list) != 1 || list[0].Meta.Time != 1 || !strings.Contains(list[0].Closing.Why, "ended early") || list[0].Closing.NotStored != 0 {
+		t.Fatalf("%v, %+v", err, list)
+	}
+	for len(tap.slices) > 0 {
+		tap.endSlice(tap.slices[0])
 	}
 }

@@ -176,6 +176,9 @@ func further(list []string, text string) []string {
 	return append(list, text)
 }
 
+// Short notes why the slice ends before its time.
+func (l *Slice) Short(why string) { l.close.Why = why }
+
 // Close ends the slice. Without a background the file is then on disk, complete, and under its name. Errors: ErrEmpty, the file
 // system's; there is no file then.
 func (l *Slice) Close() error {
