@@ -82,6 +82,8 @@ func TestCSV(t *testing.T) {
 		{"card\n1\n", ""},
 		{"card,x", ""},
 		{`{"card":1,` + "\n2}", ""},
+		{"--b\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n1\r\n--b\r\ncontent-disposition: form-data; name=\"card\"; x=y\r\nX: y\r\n\r\n41\r\n11\r\n--b--\r\n", "card=41\r\n11"},
+		{"--b\r\nContent-Disposition: form-data; name=\"id\"; note=\"card\"\r\n\r\n1\r\n--b--\r\n", ""},
 	} {
 		for _, n := range []int{len(c.in), 1, 3, 10} {
 			if got := cellsOf(t, c.in, n); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {

@@ -21,7 +21,8 @@ func isMultipart(head []byte) bool {
 	return !bytes.HasPrefix(head, []byte("-----BEGIN"))
 }
 
-// readMultipart gives those parts of a body that are containers: the others are text that the body shows as it is.
+// readMultipart gives those parts of a body that are containers, and those whose name says what stands in them, behind it: the name is too far from
+// the value otherwise. The others are text that the body shows as it is.
 func readMultipart(in *input, out *output) error {
 	line, err := in.line(maxBoundary)
 	if err != nil {
@@ -29,9 +30,13 @@ func readMultipart(in *input, out *output) error {
 	}
 	mark := "\r\n" + string(line)
 	for {
+		name := ""
 		for n, size := 0, 1; size > 0; n++ { // header lines
 			if line, err = in.line(inputBuffer); err != nil {
 				return err
+			}
+			if v := partName(line); v != nil && in.speaks != nil && in.speaks(v) {
+				name = string(v)
 			}
 			if size = len(line); n == maxPartLines {
 				return nil
@@ -43,6 +48,13 @@ func readMultipart(in *input, out *output) error {
 		if opens {
 			out.begin("")
 			give = func(b []byte) error { return out.give(b, in.at()) }
+		} else if name != "" {
+			opens = true
+			out.begin("")
+			if err := out.prefix(name); err != nil {
+				return err
+			}
+			give = func(b []byte) error { return out.add(b, in.at()) }
 		}
 		if err := in.until(mark, give); err != nil {
 			return err
@@ -75,4 +87,23 @@ func (in *input) line(most int) ([]byte, error) {
 			return nil, errBroken
 		}
 	}
+}
+
+// partName returns the name of a form's field in a header line of its part (RFC 7578 section 4.2), nil if it has none. Longer names than columns may have
+// say nothing.
+func partName(line []byte) []byte {
+	const header, param = "content-disposition:", "name="
+	if len(line) <= len(header) || !bytes.EqualFold(line[:len(header)], []byte(header)) {
+		return nil
+	}
+	for p := range bytes.SplitSeq(line[len(header):], []byte{';'}) {
+		p = bytes.TrimSpace(p)
+		if len(p) <= len(param) || !bytes.EqualFold(p[:len(param)], []byte(param)) {
+			continue
+		}
+		if p = bytes.Trim(p[len(param):], `"`); len(p) > 0 && len(p) <= maxColumnName {
+			return p
+		}
+	}
+	return nil
 }

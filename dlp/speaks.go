@@ -1,5 +1,7 @@
 package dlp
 
+import "strings"
+
 // maxSpoken is how many words in a row of a name are looked up together.
 const maxSpoken = 3
 
@@ -15,6 +17,7 @@ func (db *Database) spoken() map[string]bool {
 				}
 			}
 			words[string(bare)] = true
+			words[foldASCII(strings.ToUpper(string(bare)))] = true // names of columns are folded as far as they are ASCII
 		}
 	}
 	return words
@@ -55,6 +58,16 @@ func (db *Database) Speaks(name []byte) bool {
 		}
 	}
 	return false
+}
+
+// foldASCII makes small letters of the capital ones of ASCII.
+func foldASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r |= 0x20
+		}
+		return r
+	}, s)
 }
 
 // spokenByte reports whether c is part of a word.

@@ -110,9 +110,19 @@ func (c *candidate) codiceFiscale() bool {
 	if len(b) != 16 || !isUpper(b[15]) {
 		return false
 	}
-	sum := 0
+	sum, day := 0, 0
 	for i, x := range b[:15] {
 		v := 0
+		switch i {
+		case 6, 7, 9, 10, 12, 13, 14: // digits: letters stand for them where two persons' codes were the same
+			d := indexOf("0123456789LMNPQRSTUV", x)
+			if d < 0 {
+				return false
+			}
+			if i == 9 || i == 10 {
+				day = 10*day + d%10
+			}
+		}
 		switch {
 		case isDigit(x):
 			v = int(x - '0')
@@ -126,7 +136,8 @@ func (c *candidate) codiceFiscale() bool {
 		}
 		sum += v
 	}
-	return sum%26 == int(b[15]-'A')
+	day %= 40 // 40 is added to women's
+	return sum%26 == int(b[15]-'A') && day >= 1 && day <= 31
 }
 
 // pesel is Poland's: mod 10.

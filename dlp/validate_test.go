@@ -38,6 +38,7 @@ func TestValidators(t *testing.T) {
 		{"creditor_id", "DE98ZZZ09999999999", "DE97ZZZ09999999999"},
 		{"aadhaar", "2341 2341 2346", "2341 2341 2347"},
 		{"in_pan", "AAAPL1234C", "AAAXL1234C"},
+		{"in_pan", "AAAPL1234C", "AAAPL0000C"},
 		{"gstin", "27AAPFU0939F1ZV", "27AAPFU0939F1ZW"},
 		{"nino", "AB123456C", "BG123456C"},
 		{"nhs", "943 476 5919", "943 476 5918"},
@@ -51,6 +52,7 @@ func TestValidators(t *testing.T) {
 		{"nif", "12345678Z", "12345678A"},
 		{"nie", "X1234567L", "X1234567M"},
 		{"codice_fiscale", "RSSMRA85T10A562S", "RSSMRA85T10A562T"},
+		{"codice_fiscale", "BNCLRA71E5NF20MN", "BNCLRA71ET9F20MC"}, // letters for digits, and a day that no month has
 		{"pesel", "44051401359", "44051401358"},
 		{"bsn", "111222333", "111222334"},
 		{"be_nn", "85.07.30-033.28", "85.07.30-033.29"},

@@ -39,7 +39,7 @@ func (c *candidate) inPAN() bool {
 			return false
 		}
 	}
-	return indexOf("ABCFGHJLPT", b[3]) >= 0
+	return indexOf("ABCFGHJLPT", b[3]) >= 0 && number(b[5:9]) != 0
 }
 
 // gstin is India's: a state, an inPAN, and a check character mod 36.
