@@ -33,11 +33,11 @@ func TestGuest(t *testing.T) {
 	w := guestWeir{bootGuest(t, dir)}
 
 	w.run("test ! -e /run/weir/weir.sock && systemctl start weir && test -S /run/weir/weir.sock")
-	if got := w.status(); got != "watching 0 interfaces, 167 rules" {
+	if got := w.status(); got != "watching 0 interfaces, 208 rules" {
 		t.Errorf("status after the start: %s", got)
 	}
 	w.plug("shop", "veth0", "10.1.0.1/24")
-	w.until("the veth to be watched", func() bool { return w.status() == "watching 1 interfaces, 167 rules" })
+	w.until("the veth to be watched", func() bool { return w.status() == "watching 1 interfaces, 208 rules" })
 
 	for _, part := range []struct {
 		name string
@@ -245,7 +245,7 @@ func (w guestWeir) reloads() {
 	}
 	w.finds("shop", 30001)
 	w.run("rm /etc/weir/rules.d/broken.toml /etc/weir/rules.d/other.toml; kill -HUP " + pid)
-	w.until("the reload after SIGHUP", func() bool { return w.status() == "watching 1 interfaces, 167 rules" })
+	w.until("the reload after SIGHUP", func() bool { return w.status() == "watching 1 interfaces, 208 rules" })
 	if got := w.pid(); got != pid {
 		w.t.Errorf("it is another process after reloads: %s, was %s", got, pid)
 	}
@@ -255,7 +255,7 @@ func (w guestWeir) restarts() {
 	w.t.Helper()
 	pid := w.pid()
 	w.run("systemctl restart weir")
-	if got := w.pid(); got == pid || w.status() != "watching 1 interfaces, 167 rules" {
+	if got := w.pid(); got == pid || w.status() != "watching 1 interfaces, 208 rules" {
 		w.t.Errorf("after a restart: process %s, was %s; %s", got, pid, w.status())
 	}
 	w.finds("shop", 30002)
@@ -316,7 +316,7 @@ func (w guestWeir) hangs() {
 	w.t.Helper()
 	w.run(`printf '[Service]\nExecStart=\nExecStart=/usr/local/bin/hang\n' >/etc/systemd/system/weir.service.d/hang.conf && systemctl daemon-reload && systemctl restart weir`)
 	w.plug("bank", "veth1", "10.1.0.3/24")
-	w.until("two veths to be watched", func() bool { return w.status() == "watching 2 interfaces, 167 rules" })
+	w.until("two veths to be watched", func() bool { return w.status() == "watching 2 interfaces, 208 rules" })
 	w.finds("shop", 30006)
 	begun := time.Now()
 	w.send("shop", "hang")

@@ -427,6 +427,7 @@ func TestDropsBounded(t *testing.T) {
 	var told, heldBack uint64
 	e := engine.New(engine.Config{
 		Flow: flow.DefaultLimits, Dissect: dissect.DefaultLimits, Limiter: alert.NewLimiter(), Events: map[string]bool{"drop": true},
+		Full: func() bool { return true }, // other events have no room: these have their own
 		Emit: func(ev *alert.Event) {
 			told++
 			heldBack += ev.Weir.HeldBack

@@ -14,7 +14,7 @@ import (
 )
 
 // NewLog returns the daemon's log on f, and what is to be called at the end: it waits a moment for lines that are not written yet. To log
-// waits for nothing. Where f leads to the journal each line begins with its priority, so that journalctl -p works, and has no time: the
+// waits for no longer than that. Where f leads to the journal each line begins with its priority, so that journalctl -p works, and has no time: the
 // journal knows that.
 func NewLog(f *os.File) (log *slog.Logger, flush func()) {
 	q := newLogQueue(f)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"sync/atomic"
@@ -15,10 +16,10 @@ const (
 )
 
 // logQueue takes lines to the log on a goroutine of its own: a journal that does not read, as where its disk hangs, or a pipe that is full
-// keeps nobody but the first for longer than a moment. Where nobody reads any more, lines are lost.
+// keeps nobody for longer than a moment. Where nobody reads any more, lines are lost.
 type logQueue struct {
 	f    *os.File
-	tell *slog.Logger // onto f, without a queue
+	tell slog.Handler // onto f, without a queue
 	ch   chan logLine
 	lost atomic.Uint64 // lines, and not told of yet
 	late atomic.Bool   // a line was not written in time, nor what came since
@@ -31,7 +32,7 @@ type logLine struct {
 }
 
 func newLogQueue(f *os.File) *logQueue {
-	q := &logQueue{f: f, tell: slog.New(logHandler(f, f)), ch: make(chan logLine, logWaiting)}
+	q := &logQueue{f: f, tell: logHandler(f, f), ch: make(chan logLine, logWaiting)}
 	go q.run()
 	return q
 }
@@ -69,23 +70,39 @@ func (q *logQueue) run() {
 			}
 		}
 		close(l.written)
-		if len(q.ch) > 0 {
-			continue
+		empty := len(q.ch) == 0
+		if empty {
+			q.late.Store(false)
 		}
-		q.late.Store(false)
-		if n := q.lost.Load(); n > 0 { // younger than what waited
-			q.tell.Warn("lines of this log were lost: nobody took them", "lines", n)
-			q.lost.Add(-n)
+		if empty || q.lost.Load() >= logWaiting {
+			q.tellLost()
 		}
+	}
+}
+
+// tellLost tells how many lines were lost. Where more wait these may be older.
+func (q *logQueue) tellLost() {
+	n := q.lost.Load()
+	if n == 0 {
+		return
+	}
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "lines of this log were lost: nobody took them", 0)
+	r.Add("lines", n)
+	if q.tell.Handle(context.Background(), r) == nil {
+		q.lost.Add(-n)
 	}
 }
 
 // flush waits until what was written so far has been taken, but not for long.
 func (q *logQueue) flush() {
-	l := logLine{written: make(chan struct{})}
+	l, late := logLine{written: make(chan struct{})}, time.After(logFlush)
 	select {
 	case q.ch <- l:
-		l.wait(logFlush)
-	default:
+	case <-late:
+		return
+	}
+	select {
+	case <-l.written:
+	case <-late:
 	}
 }

@@ -40,8 +40,8 @@ func (c *Config) PolicyPaths() []string {
 	return []string{c.Paths.Policy}
 }
 
-// loadPolicy reads and compiles the policy files of a configuration.
-func loadPolicy(conf *Config) (*policy.Set, *policy.Policy, rules.Problems) {
+// ConfiguredPolicy reads and compiles the policy files of a configuration.
+func ConfiguredPolicy(conf *Config) (*policy.Set, *policy.Policy, rules.Problems) {
 	set, problems := LoadPolicy(conf.PolicyPaths())
 	if problems.Failed() {
 		return nil, nil, problems

@@ -51,7 +51,7 @@ func (d *Daemon) reload() rules.Problems {
 	left := pending(problems)
 	set, more := LoadRules(conf.RulePaths(), conf.Rules.Builtin)
 	problems = append(problems, more...)
-	law, compiled, more := loadPolicy(d.conf)
+	law, compiled, more := ConfiguredPolicy(d.conf)
 	if problems = append(problems, more...); problems.Failed() {
 		return problems
 	}

@@ -90,7 +90,7 @@ func (r *Replay) Run(set *rules.Set, files []string) (alerts uint64, err error) 
 	e := engine.New(cfg)
 	e.SetRules(db)
 	if r.Config != nil {
-		set, p, problems := loadPolicy(r.Config)
+		set, p, problems := ConfiguredPolicy(r.Config)
 		if err := problems.Err(); err != nil {
 			return 0, err
 		}

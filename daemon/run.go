@@ -178,7 +178,7 @@ func (d *Daemon) open() error {
 	if err := problems.Err(); err != nil {
 		return err
 	}
-	law, compiled, problems := loadPolicy(d.conf)
+	law, compiled, problems := ConfiguredPolicy(d.conf)
 	if err := problems.Err(); err != nil {
 		return err
 	}

@@ -130,6 +130,7 @@ func writeCacheFile(dir, name string, key, b []byte) {
 	if os.MkdirAll(dir, 0o700) != nil {
 		return
 	}
+	sweep(dir) // before, too: on a slow disk nobody may stay until this one is written
 	f, err := os.CreateTemp(dir, partPrefix+"*")
 	if err != nil {
 		return

@@ -172,7 +172,7 @@ const dropKind = "\x00drop"
 
 // tellDrop tells that the present flow is cut off, and at which packet.
 func (l *Lane) tellDrop(r *ruled, frame int) {
-	if !l.e.listens("drop") || l.e.full() {
+	if !l.e.listens("drop") {
 		return
 	}
 	ev := l.event("drop")

@@ -1,6 +1,7 @@
 package pcapstore
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -177,7 +178,7 @@ func further(list []string, text string) []string {
 }
 
 // Short notes why the slice ends before its time.
-func (l *Slice) Short(why string) { l.close.Why = why }
+func (l *Slice) Short(why string) { l.close.Why = cmp.Or(l.close.Why, why) }
 
 // Close ends the slice. Without a background the file is then on disk, complete, and under its name. Errors: ErrEmpty, the file
 // system's; there is no file then.

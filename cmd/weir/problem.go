@@ -47,11 +47,7 @@ func report(problems rules.Problems) error {
 
 // reportPolicy reports what is wrong with the policy of a configuration.
 func reportPolicy(conf *daemon.Config) error {
-	set, problems := daemon.LoadPolicy(conf.PolicyPaths())
-	if !problems.Failed() {
-		_, more := daemon.CompilePolicy(set)
-		problems = append(problems, more...)
-	}
+	_, _, problems := daemon.ConfiguredPolicy(conf)
 	return report(problems)
 }
 

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // TestWrongConfigurationIsStatus2: what is wrong with configuration, rules or policy is told as such, by the daemon and by a replay.
@@ -36,7 +38,11 @@ func TestWrongConfigurationIsStatus2(t *testing.T) {
 	} {
 		conf := file("weir.toml", c.conf)
 		if !c.root || os.Geteuid() == 0 {
-			if got := run([]string{"run", "--config", conf}); got != exitUsage {
+			// A daemon that does come up is ended.
+			end := time.AfterFunc(20*time.Second, func() { syscall.Kill(os.Getpid(), syscall.SIGTERM) })
+			got := run([]string{"run", "--config", conf})
+			end.Stop()
+			if got != exitUsage {
 				t.Errorf("%s: weir run ends with %d, want %d", name, got, exitUsage)
 			}
 		}
