@@ -230,14 +230,14 @@ func (w guestWeir) reloads() {
 	w.t.Helper()
 	pid := w.pid()
 	w.run(`sed 's/test.token/test.other/; s/WEIRTOKEN/OTHERTOKEN/' /etc/weir/rules.d/test.toml >/etc/weir/rules.d/other.toml && systemctl reload weir`)
-	if got := w.status(); got != "watching 1 interfaces, 168 rules" {
+	if got := w.status(); got != "watching 1 interfaces, 209 rules" {
 		w.t.Errorf("status after a reload: %s", got)
 	}
 	w.run(`printf '[[rules]]\nid = "broken"\nregex = "("\n' >/etc/weir/rules.d/broken.toml`)
 	if out, err := w.try("systemctl reload weir"); err == nil {
 		w.t.Errorf("a reload of a broken rule says nothing is wrong: %s", out)
 	}
-	if got := w.status(); !strings.Contains(got, "168 rules; the last reload failed, the old rules are in force") {
+	if got := w.status(); !strings.Contains(got, "209 rules; the last reload failed, the old rules are in force") {
 		w.t.Errorf("status after a reload of a broken rule: %s", got)
 	}
 	if out := w.run("journalctl -u weir -o cat -p err; weir status"); strings.Count(out, "/etc/weir/rules.d/broken.toml:3:") < 2 {

@@ -82,6 +82,20 @@ func say(t *testing.T, c net.Conn, text string) {
 	}
 }
 
+// packets returns how many packets of each interface were inspected.
+func (d *boxedDaemon) packets() map[string]uint64 {
+	d.t.Helper()
+	s, err := d.client.Status()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	n := map[string]uint64{}
+	for _, i := range s.Interfaces {
+		n[i.Name] = i.Packets
+	}
+	return n
+}
+
 // watches waits until a daemon watches exactly these interfaces.
 func (d *boxedDaemon) watches(names ...string) {
 	d.t.Helper()
@@ -197,7 +211,12 @@ func TestAttachInside(t *testing.T) {
 		return err == nil && bytes.Count(b, []byte("\n")) == 1 // the head alone
 	})
 	echo(t, pay, ":8080")
+	before := d.packets()
 	say(t, dialIn(t, cart, 40000, "10.7.2.2:8080"), "WEIRTOKEN-7f3a91")
+	until(t, "both ends to be read", func() bool { // a daemon that stops reads one after the other
+		now := d.packets()
+		return now["veth-cart/peer"]-before["veth-cart/peer"] >= 7 && now["veth-pay/peer"]-before["veth-pay/peer"] >= 7
+	})
 	eve := d.stop()
 	alerts := parse(t, eve, "alert")
 	for _, ev := range alerts {

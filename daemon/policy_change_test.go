@@ -65,8 +65,11 @@ func TestPolicyAtOnce(t *testing.T) {
 	const n = 8
 	var wg sync.WaitGroup
 	written := make(chan string, n)
-	for i := range n {
-		p, _ := OpenPolicy(dir) // each reads the folder before any writes, as without the lock
+	var folders [n]*PolicyFolder
+	for i := range folders {
+		folders[i], _ = OpenPolicy(dir) // each reads the folder before any writes, as without the lock
+	}
+	for i, p := range folders {
 		wg.Go(func() {
 			group := fmt.Sprintf("g%d", i)
 			if p.Write("50-learned.toml", fmt.Appendf(nil, "[[groups]]\nname = %q\nmatch = [\"name=%s\"]\n", group, group)) == nil {
