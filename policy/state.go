@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // stateVersion is that of what Marshal writes. Another one is not read.
@@ -172,6 +173,9 @@ func (l *Learner) restoreParty(s *stateParty) Party {
 
 func (l *Learner) restoreEdge(s *stateEdge, numbers []Party) {
 	from := numbers[s.From]
+	if s.App != "" && !nameable(s.App) {
+		return
+	}
 	e := l.edge(edgeKey{from, numbers[s.To], s.Proto, s.Port, s.App})
 	if e == nil {
 		l.parties.list[from].dropped += s.Count
@@ -192,7 +196,9 @@ func (l *Learner) restoreEdge(s *stateEdge, numbers []Party) {
 func (e *edge) restore(s *stateShape, room *room) {
 	var whole said
 	for _, f := range s.Objects {
-		whole.objects = append(whole.objects, Named{f, ""})
+		if f != "" && f != s.Verb {
+			whole.objects = append(whole.objects, Named{f, ""})
+		}
 	}
 	fields := whole.fields()
 	x := e.shape(s.Verb, fields, room)
@@ -203,7 +209,7 @@ func (e *edge) restore(s *stateShape, room *room) {
 	x.count += s.Count
 	x.dropped += s.Dropped
 	for _, f := range sortedKeys(s.Apart) {
-		if a := s.Apart[f]; a != nil {
+		if a := s.Apart[f]; a != nil && f != "" && f != s.Verb && !slices.Contains(s.Objects, f) {
 			b := x.besides(f)
 			b.count += a.Count
 			b.restore(a, room)
