@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"errors"
-	"net"
 	"slices"
 	"time"
 
@@ -261,8 +260,8 @@ func (d *Daemon) resize(t *tap, size int) {
 func (d *Daemon) noRoom(now time.Time) {
 	for _, t := range d.waiting {
 		if t.extra == 0 && !now.Before(t.next) && !t.told {
-			if _, err := net.InterfaceByIndex(t.iface.Index); err != nil && t.end == hostEnd {
-				continue // it is gone, which is about to be told: its ring knew before
+			if t.end == hostEnd && t.iface.Gone() {
+				continue // news of that is on its way: its ring knew before
 			}
 			t.told = true
 			d.notWatched(t.iface.Name, errNoRoom)

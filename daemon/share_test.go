@@ -13,7 +13,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"weir/alert"
 	"weir/engine"
+	"weir/workload"
 )
 
 func TestRingSize(t *testing.T) {
@@ -51,6 +53,24 @@ func deleteVeths(t *testing.T, from, to int) {
 		if err := netlink.LinkDel(l); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestNoRoomOfWhatIsGone: that there is no ring for an interface is told, but not of one that has just gone.
+func TestNoRoomOfWhatIsGone(t *testing.T) {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDaemon(&Config{}, testLog(t))
+	d.queue = alert.NewQueue(nil, false)
+	d.waiting = []*tap{
+		newTap(workload.Interface{Index: lo.Index, Name: "there"}, hostEnd, way{}),
+		newTap(workload.Interface{Index: 1<<31 - 1, Name: "gone"}, hostEnd, way{}),
+	}
+	d.noRoom(time.Now())
+	if d.blind["there"] == "" || d.blind["gone"] != "" {
+		t.Errorf("told: %v", d.blind)
 	}
 }
 

@@ -173,10 +173,10 @@ func (l *Learner) restoreParty(s *stateParty) Party {
 
 func (l *Learner) restoreEdge(s *stateEdge, numbers []Party) {
 	from := numbers[s.From]
-	if s.App != "" && !nameable(s.App) {
-		return
+	var e *edge
+	if s.App == "" || nameable(s.App) {
+		e = l.edge(edgeKey{from, numbers[s.To], s.Proto, s.Port, s.App})
 	}
-	e := l.edge(edgeKey{from, numbers[s.To], s.Proto, s.Port, s.App})
 	if e == nil {
 		l.parties.list[from].dropped += s.Count
 		return

@@ -227,6 +227,12 @@ func matches(patterns []string, name string) bool {
 	return false
 }
 
+// Gone reports whether there is no such interface any more in the namespace of the calling thread. What cannot be found out is no.
+func (i Interface) Gone() bool {
+	_, err := netlink.LinkByIndex(i.Index)
+	return errors.As(err, new(netlink.LinkNotFoundError))
+}
+
 func fromLink(l netlink.Link) Interface {
 	a := l.Attrs()
 	i := Interface{Index: a.Index, Name: a.Name, Kind: l.Type(), NSID: a.NetNsID, Up: a.RawFlags&unix.IFF_UP != 0}
